@@ -1,0 +1,183 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+const (
+	// MaxPayloadDefault is the largest message in bytes: one commit of many entities fits, and one slice of a checkpoint many times.
+	MaxPayloadDefault = 8 << 20
+	// readyWithin bounds the start. A server that reads back a store of a million messages after kill -9 takes 3 s.
+	readyWithin = 60 * time.Second
+)
+
+// InProcessOnly as a port opens none: only this process can connect.
+const InProcessOnly = -1
+
+// Options are the dials of a Server.
+type Options struct {
+	Dir        string // holds everything; made if missing. Required
+	Host       string // default 127.0.0.1
+	Port       int    // 0 = any free one, InProcessOnly = none
+	SyncAlways bool   // sync to disk before an append is acknowledged. Anything but tests and measurements wants it
+	MaxPayload int32  // bytes; default MaxPayloadDefault
+	Name       string // of the server; default "orderyard"
+	Logger     *slog.Logger
+}
+
+// ErrLocked says that another process uses the directory.
+var ErrLocked = errors.New("the data directory is in use")
+
+// Server is a running server.
+type Server struct {
+	srv        *server.Server
+	lock       *os.File
+	syncAlways bool
+	once       sync.Once
+}
+
+// Start starts a server and returns when it takes connections.
+func Start(o Options) (*Server, error) {
+	if o.Dir == "" {
+		return nil, errors.New("start embedded NATS: no data directory given")
+	}
+	if o.Host == "" {
+		o.Host = "127.0.0.1"
+	}
+	if o.Name == "" {
+		o.Name = "orderyard"
+	}
+	if o.MaxPayload == 0 {
+		o.MaxPayload = MaxPayloadDefault
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if err := os.MkdirAll(o.Dir, 0o750); err != nil {
+		return nil, fmt.Errorf("start embedded NATS: %w", err)
+	}
+	lock, err := lockDir(filepath.Join(o.Dir, "LOCK"))
+	if err != nil {
+		return nil, fmt.Errorf("start embedded NATS in %s: %w", o.Dir, err)
+	}
+	srv, err := start(o)
+	if err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("start embedded NATS in %s: %w", o.Dir, err)
+	}
+	return &Server{srv: srv, lock: lock, syncAlways: o.SyncAlways}, nil
+}
+
+func start(o Options) (*server.Server, error) {
+	opts := &server.Options{
+		ServerName: o.Name, Host: o.Host, Port: o.Port,
+		JetStream: true, StoreDir: o.Dir, SyncAlways: o.SyncAlways,
+		MaxPayload: o.MaxPayload,
+		NoSigs:     true, // signals are the node's to handle: it drains first
+	}
+	switch o.Port {
+	case 0:
+		opts.Port = server.RANDOM_PORT
+	case InProcessOnly:
+		opts.Port, opts.DontListen = 0, true
+	default:
+		if err := portFree(o.Host, o.Port); err != nil {
+			return nil, err
+		}
+	}
+	srv, err := server.NewServer(opts)
+	if err != nil {
+		return nil, err
+	}
+	log := &logger{log: o.Logger.With("part", "nats"), fatal: make(chan string, 1)}
+	srv.SetLoggerV2(log, false, false, false)
+	go srv.Start() // serves until Shutdown
+	ready := make(chan bool, 1)
+	go func() { ready <- srv.ReadyForConnections(readyWithin) }()
+	select {
+	case reason := <-log.fatal:
+		srv.Shutdown()
+		return nil, errors.New(reason)
+	case ok := <-ready:
+		if ok && srv.JetStreamEnabled() {
+			return srv, nil
+		}
+		srv.Shutdown()
+		select {
+		case reason := <-log.fatal:
+			return nil, errors.New(reason)
+		default:
+			return nil, fmt.Errorf("not ready within %s", readyWithin)
+		}
+	}
+}
+
+// portFree asks for the port once and gives it back: the server's own message would come too late and in its own words.
+func portFree(host string, port int) error {
+	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	if err != nil {
+		return fmt.Errorf("port %d on %s cannot be used: %w", port, host, errors.Unwrap(err))
+	}
+	return l.Close()
+}
+
+// InProcessConn gives the client's end of a connection without a socket. With it a Server is a nats.InProcessConnProvider.
+func (s *Server) InProcessConn() (net.Conn, error) { return s.srv.InProcessConn() }
+
+// ClientURL is where clients connect; "" when only this process can.
+func (s *Server) ClientURL() string {
+	if s.srv.Addr() == nil {
+		return ""
+	}
+	return s.srv.ClientURL()
+}
+
+// SyncAlways tells whether an append is on disk before it is acknowledged.
+func (s *Server) SyncAlways() bool { return s.syncAlways }
+
+// Connect connects within the process, for as long as the server runs.
+func (s *Server) Connect(options ...nats.Option) (*nats.Conn, error) {
+	options = append([]nats.Option{nats.InProcessServer(s), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1)}, options...)
+	return nats.Connect("", options...)
+}
+
+// Shutdown stops the server, waits until it has, and gives the directory free. Repeating it does nothing.
+func (s *Server) Shutdown() {
+	s.once.Do(func() {
+		s.srv.Shutdown()
+		s.srv.WaitForShutdown()
+		s.lock.Close()
+	})
+}
+
+// logger speaks the server's words into slog, one step quieter than the server means them: to an operator of Orderyard its notices are
+// details. A fatal one ends the start instead of the process.
+type logger struct {
+	log   *slog.Logger
+	fatal chan string
+}
+
+func (l *logger) Noticef(format string, v ...any) { l.log.Debug(fmt.Sprintf(format, v...)) }
+func (l *logger) Warnf(format string, v ...any)   { l.log.Warn(fmt.Sprintf(format, v...)) }
+func (l *logger) Errorf(format string, v ...any)  { l.log.Error(fmt.Sprintf(format, v...)) }
+func (l *logger) Debugf(string, ...any)           {}
+func (l *logger) Tracef(string, ...any)           {}
+func (l *logger) Fatalf(format string, v ...any) {
+	reason := fmt.Sprintf(format, v...)
+	l.log.Error(reason)
+	select {
+	case l.fatal <- reason:
+	default:
+	}
+}

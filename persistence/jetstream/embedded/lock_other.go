@@ -1,0 +1,10 @@
+//go:build !unix
+
+package embedded
+
+import "os"
+
+// lockDir keeps a file open. Systems without flock do not refuse a second process here; there the fence alone protects the partitions.
+func lockDir(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640)
+}

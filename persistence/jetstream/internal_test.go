@@ -1,0 +1,54 @@
+package jetstream
+
+import (
+	"testing"
+
+	"orderyard/persistence"
+)
+
+// Proves that both forms of the reply subject are read, with and without a domain, and garbage is not.
+func TestPlaceOf(t *testing.T) {
+	tests := []struct {
+		reply              string
+		position, sequence uint64
+		ok                 bool
+	}{
+		{"$JS.ACK.OY_JOURNAL.cons.1.4711.42.1700000000000000000.7", 4711, 42, true},
+		{"$JS.ACK.hub.ACCHASH.OY_JOURNAL.cons.1.4711.42.1700000000000000000.7", 4711, 42, true},
+		{"$JS.ACK._.ACCHASH.OY_JOURNAL.cons.1.4711.42.1700000000000000000.7.token", 4711, 42, true},
+		{"$JS.ACK.OY_JOURNAL.cons.1.x.42.1700000000000000000.7", 0, 0, false},
+		{"$JS.ACK.OY_JOURNAL.cons.1..42.1700000000000000000.7", 0, 0, false},
+		{"_INBOX.abc.1", 0, 0, false},
+		{"", 0, 0, false},
+		{"................................", 0, 0, false},
+	}
+	for _, tt := range tests {
+		position, sequence, ok := placeOf(tt.reply)
+		if ok != tt.ok || ok && (position != tt.position || sequence != tt.sequence) {
+			t.Errorf("%q: %d, %d, %v", tt.reply, position, sequence, ok)
+		}
+	}
+}
+
+// Proves that a manifest's bytes are refused or come back as what they say, whatever they are.
+func FuzzDecodeManifest(f *testing.F) {
+	f.Add([]byte("{}"))
+	f.Add(encodeManifest("9-abc", persistence.Manifest{Position: 9, Number: 3, Epoch: 1, Hash: [32]byte{1}, Slices: 2, Bytes: 10, Digest: [32]byte{2}, AtMs: 1}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		stored, err := decodeManifest(b)
+		if err != nil {
+			return
+		}
+		m, err := stored.manifest()
+		if err != nil {
+			return
+		}
+		again, err := decodeManifest(encodeManifest(stored.Name, m))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := again.manifest(); err != nil || n != m {
+			t.Fatalf("%+v became %+v, %v", m, n, err)
+		}
+	})
+}

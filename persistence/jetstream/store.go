@@ -1,0 +1,187 @@
+package jetstream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	js "github.com/nats-io/nats.go/jetstream"
+
+	"orderyard/persistence"
+)
+
+// Names of the streams and the bucket.
+const (
+	StreamJournal    = "OY_JOURNAL"
+	StreamCheckpoint = "OY_CHECKPOINT"
+	BucketMeta       = "OY_META"
+
+	subjectJournal    = "oy.journal."
+	subjectCheckpoint = "oy.checkpoint."
+)
+
+const (
+	// headroom is what subject and headers add to a record.
+	headroom = 512
+	// duplicateWindow bounds the server's memory for message ids. No decision rests on them.
+	duplicateWindow = 10 * time.Second
+)
+
+// Sync says what is known about the server's disk.
+type Sync uint8
+
+const (
+	SyncUnknown Sync = iota
+	SyncAlways       // an acknowledged append is on disk
+	SyncRelaxed      // it will be, within the server's sync interval
+)
+
+// Options are the dials of a Store.
+type Options struct {
+	// Replicas of streams that are created here: 1 (default) or 3. Streams that exist keep theirs.
+	Replicas int
+	// Sync is the server's setting where the caller knows it (embedded.Server.SyncAlways). Else the server is asked; it answers only to
+	// a connection of its system account.
+	Sync Sync
+}
+
+// Store is a persistence.Store on JetStream. It may be used concurrently.
+type Store struct {
+	nc         *nats.Conn
+	js         js.JetStream
+	journal    js.Stream
+	checkpoint js.Stream
+	meta       js.KeyValue
+	sync       Sync
+}
+
+var _ persistence.Store = (*Store)(nil)
+
+// Open makes what is missing and refuses what would lose records. The connection stays the caller's.
+func Open(ctx context.Context, nc *nats.Conn, o Options) (*Store, error) {
+	if o.Replicas == 0 {
+		o.Replicas = 1
+	}
+	j, err := js.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	s := &Store{nc: nc, js: j, sync: o.Sync}
+	if s.journal, err = s.stream(ctx, config(StreamJournal, subjectJournal+"*", o.Replicas)); err != nil {
+		return nil, err
+	}
+	if s.checkpoint, err = s.stream(ctx, config(StreamCheckpoint, subjectCheckpoint+">", o.Replicas)); err != nil {
+		return nil, err
+	}
+	bucket := config("KV_"+BucketMeta, "$KV."+BucketMeta+".>", o.Replicas)
+	bucket.MaxMsgsPerSubject, bucket.AllowRollup, bucket.DenyDelete = 1, true, true
+	if _, err = s.stream(ctx, bucket); err != nil {
+		return nil, err
+	}
+	if s.meta, err = j.KeyValue(ctx, BucketMeta); err != nil {
+		return nil, fmt.Errorf("open bucket %s: %w", BucketMeta, err)
+	}
+	if s.sync == SyncUnknown {
+		s.sync = askSync(ctx, nc)
+	}
+	return s, nil
+}
+
+func config(name, subject string, replicas int) js.StreamConfig {
+	return js.StreamConfig{
+		Name: name, Subjects: []string{subject}, Replicas: replicas,
+		Storage: js.FileStorage, Retention: js.LimitsPolicy, Discard: js.DiscardNew,
+		MaxMsgs: -1, MaxBytes: -1, MaxMsgSize: -1, MaxConsumers: -1, MaxMsgsPerSubject: -1,
+		Duplicates:  duplicateWindow,
+		AllowDirect: false, // any replica would answer, also one that lags
+	}
+}
+
+// stream opens a stream, or makes it. Two nodes may make it at once: the configuration is the same, so both succeed.
+func (s *Store) stream(ctx context.Context, want js.StreamConfig) (js.Stream, error) {
+	st, err := s.js.Stream(ctx, want.Name)
+	if errors.Is(err, js.ErrStreamNotFound) {
+		st, err = s.js.CreateStream(ctx, want)
+		if errors.Is(err, js.ErrStreamNameAlreadyInUse) {
+			st, err = s.js.Stream(ctx, want.Name)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open stream %s: %w", want.Name, err)
+	}
+	if reason := unfit(st.CachedInfo().Config, want); reason != "" {
+		return nil, fmt.Errorf("stream %s is not fit to remember: %s", want.Name, reason)
+	}
+	return st, nil
+}
+
+// unfit says why a stream that exists would lose records or answer from the wrong place; "" = it is fit.
+func unfit(c, want js.StreamConfig) string {
+	switch {
+	case len(c.Subjects) != 1 || c.Subjects[0] != want.Subjects[0]:
+		return fmt.Sprintf("it listens to %q instead of %q", c.Subjects, want.Subjects)
+	case c.Storage != js.FileStorage:
+		return "it keeps its messages in memory"
+	case c.PersistMode == js.AsyncPersistMode:
+		return "its persist mode is async: it acknowledges before the disk has the record"
+	case c.MaxAge > 0:
+		return fmt.Sprintf("it forgets messages after %s (max_age)", c.MaxAge)
+	case c.MaxMsgs > 0 || c.MaxBytes > 0:
+		return "it has a limit of messages or bytes (max_msgs, max_bytes)"
+	case c.MaxMsgsPerSubject > 0 && c.MaxMsgsPerSubject != want.MaxMsgsPerSubject:
+		return "it has a limit of messages per subject (max_msgs_per_subject)"
+	case c.Retention != js.LimitsPolicy:
+		return "its retention is not by limits"
+	case c.AllowDirect:
+		return "it allows direct gets, which a lagging replica may answer (allow_direct)"
+	}
+	return ""
+}
+
+// SyncAlways tells whether an acknowledged append is on disk, and whether that is known at all.
+func (s *Store) SyncAlways() (always, known bool) { return s.sync == SyncAlways, s.sync != SyncUnknown }
+
+// RecordMax is the largest record the server takes, in bytes.
+func (s *Store) RecordMax() int { return int(s.nc.MaxPayload()) - headroom }
+
+// Close implements persistence.Store. The connection stays open: it is the caller's.
+func (s *Store) Close() error { return nil }
+
+// askSync asks every server of the system account within a short time; one that is not synced decides.
+func askSync(ctx context.Context, nc *nats.Conn) Sync {
+	inbox := nc.NewInbox()
+	sub, err := nc.SubscribeSync(inbox)
+	if err != nil {
+		return SyncUnknown
+	}
+	defer sub.Unsubscribe() //nolint:errcheck // a closed connection has no subscriptions
+	if nc.PublishRequest("$SYS.REQ.SERVER.PING.JSZ", inbox, []byte(`{"config":true}`)) != nil {
+		return SyncUnknown
+	}
+	ctx, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+	defer cancel()
+	found := SyncUnknown
+	for {
+		m, err := sub.NextMsgWithContext(ctx)
+		if err != nil { // no responders at once, or the time is over
+			return found
+		}
+		var answer struct {
+			Data struct {
+				Config *struct {
+					SyncAlways bool `json:"sync_always"`
+				} `json:"config"`
+			} `json:"data"`
+		}
+		if json.Unmarshal(m.Data, &answer) != nil || answer.Data.Config == nil {
+			continue
+		}
+		if !answer.Data.Config.SyncAlways {
+			return SyncRelaxed
+		}
+		found = SyncAlways
+	}
+}
