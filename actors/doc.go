@@ -1,0 +1,6 @@
+// Package actors wires the pure state machines into a node: it tells actors/entity how to build orders, buckets and sites, keeps what
+// the node knows without asking (availability, sites, a row per order, who waits for what), and answers routing's questions from it.
+//
+// Everything kept here is derived from what became durable and is rebuilt at start. It may be milliseconds stale: routing trusts it,
+// only the bucket decides.
+package actors

@@ -1,0 +1,288 @@
+package entity
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync/atomic"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"orderyard/messages"
+)
+
+// Router carries requests to whatever node runs their entity.
+type Router interface{ Send(messages.Request) }
+
+// envelope is a request inside the runtime. held is the partition's count of client requests; nil for requests of entities.
+type envelope struct {
+	messages.Request
+	held *atomic.Int64
+}
+
+// reply answers the asker: a client by its callback, an entity by a TaskResult through the router.
+func (e *envelope) reply(router Router, r *messages.Reply) {
+	if e.held != nil {
+		e.held.Add(-1)
+		e.held = nil
+	}
+	switch {
+	case e.Done != nil:
+		e.Done(r)
+	case !e.From.IsZero():
+		router.Send(messages.Request{To: e.From, Command: &messages.TaskResult{TaskId: e.CommandID, Reply: r}})
+	}
+}
+
+// external says that a client asked, so it may be shed.
+func (e *envelope) external() bool { return e.Done != nil }
+
+// Messages between a partition and its entities.
+type (
+	tick     struct{}                  // look at your timers
+	retire   struct{}                  // become bytes as soon as nothing is pending
+	snapshot struct{ job *checkpoint } // tell me your state when it is durable
+	abandon  struct{}                  // the journal is lost: answer what waits with `moved` and stop
+	wakeAt   struct {                  // an entity wants to be ticked
+		ref messages.Ref
+		at  int64
+	}
+	retired struct { // an entity became bytes
+		ref  messages.Ref
+		live *liveEntity
+		blob []byte
+		wake int64
+	}
+	crashed struct { // an entity's machine panicked; its state must be read back from the journal
+		ref  messages.Ref
+		live *liveEntity
+		err  error
+	}
+)
+
+// liveEntity is what partition and actor share: the address, and how many requests wait in the mailbox.
+type liveEntity struct {
+	pid   *actor.PID
+	depth atomic.Int32
+}
+
+// entityActor is the thin shell around a Core: it numbers outputs by the batch they depend on and releases them in order.
+type entityActor struct {
+	p    *partition // read-only parts: limits, clock, router, observer, committer
+	core *Core
+	live *liveEntity
+	log  *committer
+
+	last    uint64 // newest batch that holds an entry of this entity
+	durable uint64 // newest batch known durable
+	pending []pending
+	head    int
+
+	wake      int64 // registered with the partition
+	retiring  bool
+	broken    error
+	capturing bool   // a pending output carries a summary
+	observed  uint64 // version last handed to the observer
+}
+
+// pending is an output that waits for a batch.
+type pending struct {
+	batch    uint64
+	asked    *envelope
+	reply    *messages.Reply
+	tasks    []messages.Task
+	wake     int64
+	snapshot *snapshot
+	snap     *messages.EntitySnapshot
+	observe  bool
+	version  uint64
+	summary  messages.Message
+	waits    []string
+}
+
+// Receive handles one message. It never blocks and never panics: a panic of the machine stops this entity alone.
+func (a *entityActor) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *envelope:
+		a.live.depth.Add(-1)
+		a.request(m)
+	case *durable:
+		a.release(m.number)
+	case *tick:
+		a.wake = 0
+		a.run(nil)
+	case *retire:
+		a.retiring = true
+	case *snapshot:
+		a.push(pending{batch: a.last, snapshot: m, snap: a.core.Snapshot(a.p.clock())})
+	case *abandon:
+		a.abandon()
+		ctx.Stop(ctx.Self())
+		return
+	default:
+		return
+	}
+	a.settle(ctx)
+}
+
+// settle lets go of what is durable and ends the actor when it was told to end.
+func (a *entityActor) settle(ctx actor.Context) {
+	a.release(a.durable)
+	if a.head < len(a.pending) {
+		return
+	}
+	self := a.core.Ref()
+	switch {
+	case a.broken != nil:
+		a.p.system.Root.Send(a.p.pid, &crashed{ref: self, live: a.live, err: a.broken})
+	case a.retiring:
+		snap := a.core.Snapshot(a.p.clock())
+		blob, err := snap.MarshalVT()
+		if err != nil {
+			a.p.system.Root.Send(a.p.pid, &crashed{ref: self, live: a.live, err: fmt.Errorf("encode snapshot: %w", err)})
+			break
+		}
+		if snap.Version == 0 {
+			blob = nil // nothing ever happened to it: leave no trace
+		}
+		a.p.system.Root.Send(a.p.pid, &retired{ref: self, live: a.live, blob: blob, wake: snap.WakeAtMs})
+	default:
+		a.watch()
+		return
+	}
+	ctx.Stop(ctx.Self())
+}
+
+// request decides one request, or refuses it when nobody waits any more or the entity is overrun.
+func (a *entityActor) request(e *envelope) {
+	switch {
+	case a.broken != nil:
+		e.reply(a.p.router, messages.Refuse(messages.Retry(messages.CodeUnavailable, 50, "%s is being restored", e.To)))
+	case e.Deadline != 0 && a.p.clock() > e.Deadline:
+		a.p.stats.Expired.Add(1)
+		e.reply(a.p.router, messages.Refuse(messages.Retry(messages.CodeTimeout, 0, "the deadline passed before %s could decide", e.To)))
+	case e.external() && a.log.busy():
+		a.p.stats.Shed.Add(1)
+		e.reply(a.p.router, messages.Refuse(messages.Retry(messages.CodeLimit, 20, "the journal is behind")))
+	default:
+		a.run(e)
+	}
+}
+
+// run steps the core and queues what comes out. A panic marks the entity broken; what was decided before still becomes durable.
+func (a *entityActor) run(e *envelope) {
+	out, err := a.step(e)
+	if err != nil {
+		a.p.stats.Panics.Add(1)
+		a.broken = err
+		if e != nil {
+			e.reply(a.p.router, messages.Refuse(messages.Fail(messages.CodeInternal, "", "%s failed on this command: %v", a.core.Ref(), err)))
+		}
+		return
+	}
+	if out.Reply != nil && out.Reply.Replayed {
+		a.p.stats.Replayed.Add(1)
+	}
+	p := pending{batch: a.last, asked: e, reply: out.Reply, tasks: out.Tasks, wake: out.Wake}
+	if out.Entry != nil {
+		a.last = a.log.add(out.Entry, a.live.pid, a.last)
+		p.batch = a.last
+		if !a.capturing {
+			a.capturing = true
+			p.observe, p.version, p.summary, p.waits = true, a.core.Version(), a.core.Machine().Summary(), a.core.Machine().Waits()
+		}
+	}
+	a.push(p)
+}
+
+func (a *entityActor) step(e *envelope) (out Output, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v", r)
+			slog.Error("entity panicked", "entity", a.core.Ref().String(), "panic", r, "stack", string(debug.Stack()))
+		}
+	}()
+	now := a.p.clock()
+	if e == nil {
+		return a.core.Tick(now), nil
+	}
+	return a.core.Step(&e.Request, now), nil
+}
+
+func (a *entityActor) push(p pending) {
+	if a.head > 0 && a.head == len(a.pending) {
+		a.pending, a.head = a.pending[:0], 0
+	}
+	a.pending = append(a.pending, p)
+}
+
+// release lets go of every output whose batch is durable, in the order they were decided.
+func (a *entityActor) release(number uint64) {
+	a.durable = max(a.durable, number)
+	for a.head < len(a.pending) {
+		p := &a.pending[a.head]
+		if p.batch > a.durable {
+			break
+		}
+		a.emit(p)
+		*p = pending{}
+		a.head++
+	}
+	if a.head > 256 && a.head > len(a.pending)/2 {
+		n := copy(a.pending, a.pending[a.head:])
+		clear(a.pending[n:])
+		a.pending, a.head = a.pending[:n], 0
+	}
+}
+
+func (a *entityActor) emit(p *pending) {
+	if p.observe {
+		a.capturing = false
+		a.observed = p.version
+		a.p.observer.Observe(a.core.Ref(), p.summary, p.waits)
+	}
+	if p.asked != nil {
+		reply := p.reply
+		if reply == nil {
+			reply = &messages.Reply{}
+		}
+		p.asked.reply(a.p.router, reply)
+	}
+	for i := range p.tasks {
+		t := &p.tasks[i]
+		a.p.router.Send(messages.Request{To: t.To, Command: t.Command, CommandID: t.ID, From: a.core.Ref()})
+	}
+	if p.wake != 0 && (a.wake == 0 || p.wake < a.wake) {
+		a.wake = p.wake
+		a.p.system.Root.Send(a.p.pid, &wakeAt{ref: a.core.Ref(), at: p.wake})
+	}
+	if p.snapshot != nil {
+		p.snapshot.job.captured(p.snap)
+	}
+}
+
+// watch hands the observer the newest durable state once nothing is pending, if it has not seen it yet.
+func (a *entityActor) watch() {
+	if a.observed == a.core.Version() {
+		return
+	}
+	a.observed = a.core.Version()
+	a.p.observer.Observe(a.core.Ref(), a.core.Machine().Summary(), a.core.Machine().Waits())
+}
+
+// abandon answers everything that waits with `moved`: the outcome is unknown, asking again with the same id is safe.
+func (a *entityActor) abandon() {
+	for ; a.head < len(a.pending); a.head++ {
+		p := &a.pending[a.head]
+		if p.asked != nil {
+			p.asked.reply(a.p.router, moved(p.asked))
+		}
+		if p.snapshot != nil {
+			p.snapshot.job.captured(nil)
+		}
+	}
+}
+
+func moved(e *envelope) *messages.Reply {
+	return messages.Refuse(messages.Retry(messages.CodeMoved, 20, "%s is moving; ask again with the same command id", e.To))
+}

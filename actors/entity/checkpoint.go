@@ -1,0 +1,224 @@
+package entity
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"orderyard/messages"
+	"orderyard/persistence"
+)
+
+// checkpoint writes the partition's entities beside the running work. It is fuzzy: it starts from a durable position and takes every
+// entity's state at or after it, a few at a time; recovery replays from that position and passes over what a state already holds,
+// because an entity's versions have no gaps. So nothing stops while millions of entities are written.
+//
+// What is written is one stream of length-prefixed snapshots, cut into slices without regard to their borders: an entity of any size
+// fits. The entities' goroutines fill the stream, the store's goroutine drains it, the mutex stands between.
+type checkpoint struct {
+	base  persistence.Manifest
+	bytes int64
+	refs  []messages.Ref // still to capture; the partition actor's alone
+
+	mu      sync.Mutex
+	changed sync.Cond
+	stream  []byte
+	waiting int // live entities asked for their state
+	listed  bool
+	err     error
+}
+
+type (
+	moreSlices     struct{ job *checkpoint }
+	checkpointDone struct {
+		job *checkpoint
+		err error
+	}
+)
+
+const (
+	sliceBytes      = persistence.SliceMax
+	streamAheadMax  = 16 * sliceBytes      // captured and not yet written; capturing pauses above it
+	captureAtOnce   = 512                  // entities captured per turn of the partition actor
+	capturePause    = 2 * time.Millisecond // before the next turn
+	truncateTimeout = time.Minute
+)
+
+// checkpoint starts one in the background.
+func (p *partition) checkpoint(ctx actor.Context) {
+	base, bytes := p.committer.checkpointBase()
+	job := &checkpoint{base: base, bytes: bytes, refs: p.store.Refs()}
+	job.changed.L = &job.mu
+	p.job = job
+	go func() {
+		err := p.Store.Write(context.Background(), p.Partition, job.base, job.slices())
+		job.fail(errors.New("the checkpoint is over"))
+		p.system.Root.Send(p.pid, &checkpointDone{job: job, err: err})
+	}()
+	p.capture(ctx, job)
+}
+
+// capture takes the next entities, idle ones as they lie, live ones by asking, and comes back until all are taken.
+func (p *partition) capture(ctx actor.Context, job *checkpoint) {
+	if job != p.job || !p.ready.Load() {
+		return
+	}
+	for n := min(captureAtOnce, len(job.refs)); n > 0 && job.roomy(); n-- {
+		sl := p.store.slots[job.refs[0]]
+		job.refs = job.refs[1:]
+		switch {
+		case sl == nil:
+		case sl.retired || sl.rebuild:
+			// Between two lives; its state arrives in a moment. Look again last.
+			job.refs = append(job.refs, sl.ref)
+		case sl.live != nil:
+			job.expect()
+			ctx.Send(sl.live.pid, &snapshot{job: job})
+		case sl.blob != nil:
+			job.add(sl.blob)
+		}
+	}
+	if len(job.refs) == 0 {
+		job.complete()
+		return
+	}
+	time.AfterFunc(capturePause, func() { p.system.Root.Send(p.pid, &moreSlices{job: job}) })
+}
+
+// checkpointDone truncates what the checkpoint made unnecessary, as far as followers have read.
+func (p *partition) checkpointDone(ctx actor.Context, m *checkpointDone) {
+	if p.job != m.job {
+		return
+	}
+	p.job = nil
+	if p.closing != nil && p.closing.left == 0 {
+		p.finishShutdown(ctx, m.err)
+		return
+	}
+	if m.err != nil {
+		slog.Warn("checkpoint failed; the journal keeps its length", "partition", p.Partition, "error", m.err)
+		return
+	}
+	p.stats.Checkpoints.Add(1)
+	p.manifest = m.job.base
+	p.committer.checkpointed(m.job.bytes)
+	below := m.job.base.Position
+	go func() {
+		if p.Floor != nil {
+			below = min(below, p.Floor(p.Partition))
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), truncateTimeout)
+		defer cancel()
+		if err := p.Store.Truncate(ctx, p.Partition, below); err != nil {
+			slog.Warn("journal not truncated", "partition", p.Partition, "below", below, "error", err)
+		}
+	}()
+}
+
+func (j *checkpoint) roomy() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.stream) < streamAheadMax
+}
+
+func (j *checkpoint) expect() {
+	j.mu.Lock()
+	j.waiting++
+	j.mu.Unlock()
+}
+
+// captured takes a live entity's state, now durable; nil when the entity was abandoned. Called from the entity.
+func (j *checkpoint) captured(snap *messages.EntitySnapshot) {
+	if snap == nil {
+		j.fail(errors.New("the journal was lost during the checkpoint"))
+		return
+	}
+	blob, err := snap.MarshalVT()
+	if err != nil {
+		j.fail(fmt.Errorf("encode snapshot of %s: %w", snap.Id, err))
+		return
+	}
+	j.add(blob)
+	j.mu.Lock()
+	j.waiting--
+	j.changed.Signal()
+	j.mu.Unlock()
+}
+
+func (j *checkpoint) add(blob []byte) {
+	j.mu.Lock()
+	j.stream = binary.AppendUvarint(j.stream, uint64(len(blob)))
+	j.stream = append(j.stream, blob...)
+	j.changed.Signal()
+	j.mu.Unlock()
+}
+
+// complete says that every entity was captured or asked.
+func (j *checkpoint) complete() {
+	j.mu.Lock()
+	j.listed = true
+	j.changed.Signal()
+	j.mu.Unlock()
+}
+
+// fail ends the stream with an error, so that no manifest is written. The first error stands.
+func (j *checkpoint) fail(err error) {
+	j.mu.Lock()
+	if j.err == nil {
+		j.err = err
+	}
+	j.changed.Signal()
+	j.mu.Unlock()
+}
+
+// slices cuts the stream; it blocks the store's goroutine until the next slice is full or the stream ends.
+func (j *checkpoint) slices() iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		for {
+			j.mu.Lock()
+			for j.err == nil && len(j.stream) < sliceBytes && !(j.listed && j.waiting == 0) {
+				j.changed.Wait()
+			}
+			err := j.err
+			slice := append([]byte(nil), j.stream[:min(len(j.stream), sliceBytes)]...)
+			j.stream = append(j.stream[:0:0], j.stream[len(slice):]...)
+			j.mu.Unlock()
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if len(slice) == 0 || !yield(slice, nil) {
+				return
+			}
+		}
+	}
+}
+
+// StreamReader puts the slices of a checkpoint together again.
+type StreamReader struct{ rest []byte }
+
+// Take adds a slice and calls fn for every snapshot that is now whole.
+func (r *StreamReader) Take(slice []byte, fn func(blob []byte) error) error {
+	r.rest = append(r.rest, slice...)
+	for {
+		size, n := binary.Uvarint(r.rest)
+		if n < 0 {
+			return errors.New("checkpoint stream: bad length")
+		}
+		if n == 0 || uint64(len(r.rest)-n) < size {
+			return nil
+		}
+		end := n + int(size)
+		if err := fn(r.rest[n:end]); err != nil {
+			return err
+		}
+		r.rest = r.rest[end:]
+	}
+}

@@ -1,0 +1,153 @@
+package entity
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"orderyard/persistence"
+)
+
+// committer makes entries durable: all that arrive while an append is in flight share the next one. At most one append of a
+// partition is in flight, so the number of commands per sync grows with the load by itself; there is no timer and no tuning.
+//
+// add may be called by any entity of the partition; run is the one goroutine that touches the log.
+type committer struct {
+	log    *persistence.Log
+	limits *Limits
+	system *actor.ActorSystem
+	owner  *actor.PID // the partition actor, told when the journal is lost
+	feed   *Feed
+	stats  *Stats
+
+	mu      sync.Mutex
+	open    *batch
+	closed  []*batch
+	work    chan struct{} // holds a token while there may be work
+	backlog atomic.Int64  // closed batches waiting
+	head    persistence.Manifest
+	bytes   int64 // appended since the last checkpoint
+	lost    bool
+}
+
+// batch is one append in the making.
+type batch struct {
+	number  uint64
+	payload []byte
+	entries int
+	notify  []*actor.PID
+}
+
+// durable tells an entity that every batch up to number is in the journal.
+type durable struct{ number uint64 }
+
+// journalLost tells the partition that it may not go on.
+type journalLost struct {
+	from *committer
+	err  error
+}
+
+func newCommitter(log *persistence.Log, limits *Limits, system *actor.ActorSystem, owner *actor.PID, feed *Feed, stats *Stats) *committer {
+	return &committer{
+		log: log, limits: limits, system: system, owner: owner, feed: feed, stats: stats,
+		open: &batch{number: 1}, work: make(chan struct{}, 1), head: log.Manifest(),
+	}
+}
+
+// add puts an entry into the open batch and gives the batch's number; who is told when it is durable. last is the batch who got
+// before, so that nobody is told twice.
+func (c *committer) add(entry []byte, who *actor.PID, last uint64) uint64 {
+	c.mu.Lock()
+	b := c.open
+	b.payload = append(b.payload, entry...)
+	b.entries++
+	if last != b.number {
+		b.notify = append(b.notify, who)
+	}
+	if len(b.payload) >= c.limits.CommitBytesMax {
+		c.closed = append(c.closed, b)
+		c.backlog.Add(1)
+		c.open = &batch{number: b.number + 1}
+	}
+	c.mu.Unlock()
+	select {
+	case c.work <- struct{}{}:
+	default:
+	}
+	return b.number
+}
+
+// busy says that clients should be shed: too many full batches wait for the journal.
+func (c *committer) busy() bool { return c.backlog.Load() >= int64(c.limits.BatchesMax) }
+
+// take gives the next batch to append; nil when there is nothing.
+func (c *committer) take() *batch {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.closed) > 0 {
+		b := c.closed[0]
+		c.closed = c.closed[1:]
+		c.backlog.Add(-1)
+		return b
+	}
+	if c.open.entries == 0 {
+		return nil
+	}
+	b := c.open
+	c.open = &batch{number: b.number + 1, payload: make([]byte, 0, min(len(b.payload)*5/4, c.limits.CommitBytesMax))}
+	return b
+}
+
+// run appends until ctx ends or the journal refuses. A refusal is final: the outcome of later entries must not be guessed.
+func (c *committer) run(ctx context.Context) {
+	for {
+		b := c.take()
+		if b == nil {
+			select {
+			case <-c.work:
+				continue
+			case <-ctx.Done():
+				return
+			}
+		}
+		began := time.Now()
+		position, err := c.log.Append(ctx, b.payload)
+		if err != nil {
+			if ctx.Err() == nil {
+				slog.Warn("journal append failed", "entries", b.entries, "error", err)
+			}
+			c.mu.Lock()
+			c.lost = true
+			c.mu.Unlock()
+			c.system.Root.Send(c.owner, &journalLost{from: c, err: err})
+			return
+		}
+		c.stats.commit(b.entries, len(b.payload), time.Since(began))
+		c.mu.Lock()
+		c.head = c.log.Manifest()
+		c.bytes += int64(len(b.payload))
+		c.mu.Unlock()
+		c.feed.push(position, b.payload)
+		told := &durable{number: b.number}
+		for _, pid := range b.notify {
+			c.system.Root.Send(pid, told)
+		}
+	}
+}
+
+// checkpointBase gives the journal's durable head as the position a checkpoint may start from, and how many bytes came since the last.
+func (c *committer) checkpointBase() (persistence.Manifest, int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.head, c.bytes
+}
+
+func (c *committer) checkpointed(bytes int64) {
+	c.mu.Lock()
+	c.bytes -= bytes
+	c.mu.Unlock()
+}

@@ -1,0 +1,133 @@
+package entity
+
+import (
+	"testing"
+
+	"orderyard/messages"
+)
+
+func newToy(t *testing.T, id string) *Core {
+	t.Helper()
+	limits := DefaultLimits()
+	return NewCore(toyRef(id), toyKinds()[messages.KindBucket], nil, &limits)
+}
+
+func add(id string, delta int64) *messages.Request {
+	return &messages.Request{CommandID: id, Command: &messages.AdjustStock{Delta: delta}}
+}
+
+// A command id is decided once: the second time it gets the first answer, marked as replayed, and nothing is written.
+func TestRepeatGetsFirstAnswer(t *testing.T) {
+	c := newToy(t, "a")
+	first := c.Step(add("c1", 5), 1)
+	c.Step(add("c2", 5), 2)
+	second := c.Step(add("c1", 5), 3)
+	if second.Entry != nil || !second.Reply.Replayed || second.Reply.GetStock().Atp != first.Reply.GetStock().Atp {
+		t.Fatalf("first %v, second %v with entry %d bytes", first.Reply, second.Reply, len(second.Entry))
+	}
+	if other := c.Step(add("c1", 6), 4); other.Reply.GetFailure().GetCode() != messages.CodeConflict {
+		t.Fatalf("other content under the same id: %v", other.Reply)
+	}
+}
+
+// A refusal writes nothing and is decided anew when asked again.
+func TestRefusalIsNotRemembered(t *testing.T) {
+	c := newToy(t, "a")
+	if out := c.Step(add("c1", -1), 1); out.Entry != nil || out.Reply.GetFailure().GetCode() != messages.CodeDeclined {
+		t.Fatalf("%+v", out)
+	}
+	c.Step(add("c2", 3), 2)
+	if out := c.Step(add("c1", -1), 3); out.Reply.Failure != nil || out.Reply.GetStock().Atp != 2 {
+		t.Fatalf("%v", out.Reply)
+	}
+}
+
+// Replaying the entries rebuilds the same state, bytes and answers; entries that are already in it are passed over, gaps refused.
+func TestReplayGivesTheLiveState(t *testing.T) {
+	live := newToy(t, "a")
+	var entries []*messages.Entry
+	for i, req := range []*messages.Request{add("c1", 5), {Command: &messages.ReserveStock{ReservationId: "b"}}, add("c2", 1), {Command: &messages.SetStock{OnHand: 100}}} {
+		out := live.Step(req, int64(i+1))
+		c, err := DecodeCommit(out.Entry)
+		if err != nil {
+			t.Fatal(err)
+		}
+		entries = append(entries, c.Entries...)
+	}
+	back := newToy(t, "a")
+	for _, e := range append(entries[:2:2], entries...) {
+		if err := back.Apply(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// What is under way is not part of the state: both owe the same when asked afresh.
+	a, b := live.Snapshot(1000), back.Snapshot(1000)
+	a.WakeAtMs, b.WakeAtMs = 0, 0
+	if x, y := a.String(), b.String(); x != y {
+		t.Fatalf("live\n%s\nreplayed\n%s", x, y)
+	}
+	if out := back.Step(add("c1", 5), 9); !out.Reply.Replayed {
+		t.Fatalf("the replayed entity forgot an answer: %v", out.Reply)
+	}
+	if err := newToy(t, "a").Apply(entries[1]); err == nil {
+		t.Fatal("a gap went unnoticed")
+	}
+}
+
+// A task is sent once, again only after the time-out, and no more once its answer has settled it; a retryable refusal is not shown to
+// the machine.
+func TestTaskIsSentUntilAnswered(t *testing.T) {
+	c := newToy(t, "a")
+	out := c.Step(&messages.Request{Command: &messages.ReserveStock{ReservationId: "b"}}, 1000)
+	if len(out.Tasks) != 1 || out.Tasks[0].ID != "tell/b" || out.Wake <= 1000 {
+		t.Fatalf("%+v", out)
+	}
+	if again := c.Tick(1001); len(again.Tasks) != 0 {
+		t.Fatalf("sent twice: %+v", again.Tasks)
+	}
+	if late := c.Tick(out.Wake); len(late.Tasks) != 1 {
+		t.Fatalf("not sent again after the time-out: %+v", late)
+	}
+	limit := &messages.TaskResult{TaskId: "tell/b", Reply: messages.Refuse(messages.Retry(messages.CodeLimit, 700, "busy"))}
+	refused := c.Step(&messages.Request{Command: limit}, 20_000)
+	if len(refused.Tasks) != 0 || refused.Entry != nil || refused.Wake < 20_700 {
+		t.Fatalf("%+v", refused)
+	}
+	done := c.Step(&messages.Request{Command: &messages.TaskResult{TaskId: "tell/b", Reply: &messages.Reply{}}}, 30_000)
+	if done.Entry == nil || len(done.Tasks) != 0 || len(c.flights) != 0 {
+		t.Fatalf("%+v, %d flights", done, len(c.flights))
+	}
+}
+
+// A timer is no message: at its time the core gives the command to the machine itself, once.
+func TestTimerRunsInTheCore(t *testing.T) {
+	c := newToy(t, "a")
+	out := c.Step(&messages.Request{Command: &messages.SetStock{OnHand: 50}}, 1000)
+	if out.Wake != 1050 {
+		t.Fatalf("wake at %d", out.Wake)
+	}
+	if early := c.Tick(1049); early.Entry != nil || early.Wake != 1050 {
+		t.Fatalf("%+v", early)
+	}
+	if rang := c.Tick(1050); rang.Entry == nil || rang.Wake != 0 {
+		t.Fatalf("%+v", rang)
+	}
+	if c.Machine().(*toy).rang != 1 {
+		t.Fatal("rang more than once")
+	}
+}
+
+// The memory of answers is bounded by count and age, and what is forgotten depends on the journal alone.
+func TestDedupIsBounded(t *testing.T) {
+	var d dedup
+	for i := range 1000 {
+		d.add(&messages.DedupEntry{CommandId: string(rune('a'+i%26)) + string(rune('0'+i/26)), AtMs: int64(i)}, 100, 50)
+	}
+	if n := len(d.list()); n != 50 || len(d.answers) != 50 {
+		t.Fatalf("%d in the list, %d in the map", n, len(d.answers))
+	}
+	d.add(&messages.DedupEntry{CommandId: "late", AtMs: 5000}, 100, 50)
+	if n := len(d.list()); n != 1 {
+		t.Fatalf("%d kept, all but the newest are too old", n)
+	}
+}

@@ -1,0 +1,143 @@
+package entity
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"orderyard/messages"
+	"orderyard/persistence"
+)
+
+// Feed lets followers (the egress, the read model) tail one partition: recent commits from memory, older ones from the journal.
+// Many followers may read at once; a slow one never holds up the committer, it just reads the journal.
+type Feed struct {
+	journal   persistence.Journal
+	partition int
+	bytesMax  int
+
+	mu      sync.Mutex
+	recent  []feedCommit // ascending positions
+	bytes   int
+	last    uint64        // position of the newest record this node knows of
+	changed chan struct{} // closed and replaced when last moves
+}
+
+// feedCommit is one commit; before is the position of the record in front of it, so that a follower sees whether it missed any.
+type feedCommit struct {
+	before, position uint64
+	payload          []byte
+}
+
+// NewFeed makes the feed of one partition, keeping at most bytesMax of recent commits.
+func NewFeed(journal persistence.Journal, partition, bytesMax int) *Feed {
+	return &Feed{journal: journal, partition: partition, bytesMax: bytesMax, changed: make(chan struct{})}
+}
+
+// push adds a durable commit. The payload must not change afterwards.
+func (f *Feed) push(position uint64, payload []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.recent = append(f.recent, feedCommit{before: f.last, position: position, payload: payload})
+	f.bytes += len(payload)
+	drop := 0
+	for f.bytes > f.bytesMax && drop < len(f.recent)-1 {
+		f.bytes -= len(f.recent[drop].payload)
+		f.recent[drop].payload = nil
+		drop++
+	}
+	f.recent = f.recent[drop:]
+	f.moved(position)
+}
+
+// opened notes where the journal ends as this node takes the partition over; all up to there is read from the journal.
+func (f *Feed) opened(head uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.recent, f.bytes = nil, 0
+	f.moved(head)
+}
+
+func (f *Feed) moved(last uint64) {
+	f.last = last
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+// behind gives the recent commits behind a position. missed says that older records must be read from the journal first.
+func (f *Feed) behind(after uint64) (commits []feedCommit, missed bool, changed <-chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	i, _ := slices.BinarySearchFunc(f.recent, after, func(c feedCommit, after uint64) int {
+		if c.position <= after {
+			return -1
+		}
+		return 1
+	})
+	if i == len(f.recent) {
+		return nil, after < f.last, f.changed
+	}
+	if f.recent[i].before > after {
+		return nil, true, f.changed
+	}
+	return slices.Clone(f.recent[i:]), false, f.changed
+}
+
+// Follow calls fn for every commit behind a position, in order, and goes on with what comes, until ctx ends or fn fails. After a
+// failure a commit may be seen again; none is skipped.
+func (f *Feed) Follow(ctx context.Context, after uint64, fn func(position uint64, c *messages.Commit) error) error {
+	for ctx.Err() == nil {
+		commits, missed, changed := f.behind(after)
+		if missed {
+			next, err := f.fromJournal(ctx, after, fn)
+			if err != nil {
+				return err
+			}
+			if next == after {
+				return fmt.Errorf("partition %d: the journal ends at %d, below what was committed: %w", f.partition, after, persistence.ErrCorrupt)
+			}
+			after = next
+			continue
+		}
+		for _, c := range commits {
+			decoded, err := DecodeCommit(c.payload)
+			if err != nil {
+				return fmt.Errorf("partition %d position %d: %w", f.partition, c.position, err)
+			}
+			if err := fn(c.position, decoded); err != nil {
+				return err
+			}
+			after = c.position
+		}
+		if len(commits) == 0 {
+			select {
+			case <-changed:
+			case <-ctx.Done():
+			}
+		}
+	}
+	return ctx.Err()
+}
+
+// fromJournal reads to the journal's present end and gives the position reached; records that are no commits count as read.
+func (f *Feed) fromJournal(ctx context.Context, after uint64, fn func(position uint64, c *messages.Commit) error) (uint64, error) {
+	err := f.journal.Read(ctx, f.partition, after, func(position uint64, record []byte) error {
+		header, payload, err := persistence.DecodeRecord(record)
+		if err != nil {
+			return fmt.Errorf("partition %d position %d: %w", f.partition, position, err)
+		}
+		if header.Kind == persistence.RecordCommit {
+			c, err := DecodeCommit(payload)
+			if err != nil {
+				return fmt.Errorf("partition %d position %d: %w", f.partition, position, err)
+			}
+			if err := fn(position, c); err != nil {
+				return err
+			}
+		}
+		after = position
+		return nil
+	})
+	return after, err
+}

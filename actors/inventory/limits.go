@@ -1,0 +1,40 @@
+package inventory
+
+// Limits of one bucket. They are part of its meaning (replay depends on some of them), so they are constants and no dials.
+const (
+	// QuantityMax bounds one reservation, CountMax everything that is counted: sums of many stay far from overflow.
+	QuantityMax = 1_000_000_000
+	CountMax    = 1_000_000_000_000
+
+	// A hold without a wish lasts HoldDefaultMs; shorter than HoldMinMs it could not be confirmed over a slow line, and longer than
+	// HoldMaxMs it would be an allocation in disguise.
+	HoldDefaultMs = 10 * 60 * 1000
+	HoldMinMs     = 1000
+	HoldMaxMs     = 24 * 60 * 60 * 1000
+
+	// Ended reservations are remembered so that late and repeated commands get a true answer.
+	EndedKeepMs = 24 * 60 * 60 * 1000
+	EndedMax    = 200_000
+
+	// ReservationsMax bounds live and ended reservations together; above it the bucket sheds.
+	ReservationsMax = 4_000_000
+
+	// MovementsMax bounds the log against which a count taken in the past is reconciled.
+	MovementsMax = 256
+
+	// StepMax bounds the reservations that one decision expires or contests, and so the size of its journal entry.
+	StepMax = 1000
+
+	// NoticesMax bounds the over-commitment notices that are under way at one time.
+	NoticesMax = 256
+
+	// idMax bounds reservation and order ids, textMax reasons and references, in bytes.
+	idMax   = 256
+	textMax = 256
+
+	// pruneMax bounds the ended reservations forgotten per event; more than one per event, so that the backlog shrinks.
+	pruneMax = 16
+
+	// retryAfterMs is what a shed caller is told.
+	retryAfterMs = 10
+)

@@ -1,0 +1,248 @@
+package inventory
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"orderyard/messages"
+)
+
+// must runs a command that has to succeed.
+func (d *driver) must(t testing.TB, cmd messages.Command) []messages.Event {
+	t.Helper()
+	events, reply, err := d.step(cmd)
+	if err != nil || reply.GetFailure() != nil {
+		t.Fatalf("%T: %s", cmd, describeReply(reply, err))
+	}
+	return events
+}
+
+// fill makes n reservations of one unit.
+func (d *driver) fill(t testing.TB, n int, order string, hold int64) {
+	t.Helper()
+	for i := range n {
+		d.must(t, &messages.ReserveStock{ReservationId: fmt.Sprintf("r%d", i), Quantity: 1, OrderId: order, HoldForMs: hold})
+	}
+}
+
+func stocked(t testing.TB, onHand int64) *driver {
+	t.Helper()
+	d := newDriver()
+	d.must(t, &messages.SetStock{OnHand: onHand})
+	return d
+}
+
+// TestSweepIsBounded proves that no journal entry expires more than StepMax holds, that the steps follow a millisecond apart, and that a
+// reservation which cannot be judged meanwhile is asked to come again instead of being declined.
+func TestSweepIsBounded(t *testing.T) {
+	const holds = 2*StepMax + 500
+	d := stocked(t, holds)
+	d.fill(t, holds, "", HoldMinMs)
+	d.now += HoldMinMs
+
+	events, reply, err := d.step(&messages.ReserveStock{ReservationId: "big", Quantity: holds, HoldForMs: HoldMaxMs})
+	if len(events) != 0 || err != nil || !reply.GetFailure().GetRetryable() {
+		t.Fatalf("a reservation of all that is about to expire: %d events, %s", len(events), describeReply(reply, err))
+	}
+	for _, want := range []int{StepMax, StepMax, 500} {
+		if got := len(d.timers()); got != want {
+			t.Fatalf("a step expired %d holds, want %d", got, want)
+		}
+		if next := d.s.nextStep(); want == StepMax && next != d.now+1 {
+			t.Fatalf("the next step is due at %d, it is %d", next, d.now)
+		}
+		d.now++
+	}
+	d.must(t, &messages.ReserveStock{ReservationId: "big", Quantity: holds})
+}
+
+// TestReserveTakesWhatIsDue proves that a newcomer frees as many holds as it needs and no more, oldest first.
+func TestReserveTakesWhatIsDue(t *testing.T) {
+	d := stocked(t, 20)
+	d.fill(t, 20, "", HoldMinMs)
+	d.now += HoldMinMs
+	events := d.must(t, &messages.ReserveStock{ReservationId: "new", Quantity: 3})
+	var got []string
+	for _, e := range events {
+		got = append(got, strings.Fields(describe(e))[1])
+	}
+	if fmt.Sprint(got) != "[r0 r1 r2 new]" {
+		t.Fatalf("events about %v", got)
+	}
+}
+
+// TestContestIsBounded proves that a loss of thousands of claims is named in steps, that nothing can be sold between them, that notices leave
+// through a window, and that a restart in the middle goes on.
+func TestContestIsBounded(t *testing.T) {
+	const claims = 2*StepMax + 500
+	d := stocked(t, claims)
+	d.fill(t, claims, "o", HoldMaxMs)
+	d.must(t, &messages.SetStock{OnHand: 0})
+	for left := claims - StepMax; left > 0; left -= StepMax {
+		if got := d.s.uncovered(); got != int64(left) {
+			t.Fatalf("%d claims are not named yet, want %d", got, left)
+		}
+		if _, reply, _ := d.step(&messages.ReserveStock{ReservationId: "new", Quantity: 1}); reply.GetFailure().GetCode() != messages.CodeDeclined {
+			t.Fatalf("reserved in the middle of an over-commitment: %v", reply)
+		}
+		restored, err := UnmarshalState(d.s.MarshalState())
+		if err != nil {
+			t.Fatal(err)
+		}
+		restored.Version = restored.sequence
+		d.s = restored
+		if n := len(d.notices()); n != NoticesMax {
+			t.Fatalf("%d notices are under way, want %d", n, NoticesMax)
+		}
+		d.now++
+		d.timers()
+	}
+	if d.s.uncovered() != 0 || d.s.contested != claims {
+		t.Fatalf("%d claims are named, %d not", d.s.contested, d.s.uncovered())
+	}
+	told := 0
+	for owed := d.notices(); len(owed) > 0; owed = d.notices() {
+		for _, task := range owed {
+			d.must(t, &messages.TaskResult{TaskId: task.ID, Reply: new(messages.Reply)})
+			told++
+		}
+	}
+	if told != claims || len(d.s.notices) != 0 {
+		t.Fatalf("%d of %d orders were told, %d notices are left", told, claims, len(d.s.notices))
+	}
+}
+
+// TestNoticesOutOfOrder proves that answers in any order empty the list, and that it does not grow behind one order that never answers.
+func TestNoticesOutOfOrder(t *testing.T) {
+	d := stocked(t, 200)
+	d.fill(t, 200, "o", HoldMaxMs)
+	d.must(t, &messages.SetStock{OnHand: 0})
+	owed := d.notices()
+	for _, task := range owed[1:] {
+		d.must(t, &messages.TaskResult{TaskId: task.ID, Reply: new(messages.Reply)})
+	}
+	if left := d.notices(); len(left) != 1 || left[0].ID != owed[0].ID || len(d.s.notices) > 20 {
+		t.Fatalf("%d notices are owed, %d are kept", len(left), len(d.s.notices))
+	}
+}
+
+// TestEndedAreForgotten proves that ended reservations are remembered for a day and at most EndedMax of them, and that what is live stays.
+func TestEndedAreForgotten(t *testing.T) {
+	d := stocked(t, 10)
+	d.must(t, &messages.ReserveStock{ReservationId: "live", Quantity: 1})
+	d.must(t, &messages.ConfirmReservation{ReservationId: "live"})
+	s := d.s
+	for i := range EndedMax + 100 {
+		Evolve(s, &messages.ReservationReleased{ReservationId: fmt.Sprintf("gone-%d", i)}, d.now)
+	}
+	if s.ended.length != EndedMax || len(s.reservations) != EndedMax+1 || s.reservations["gone-99"] != nil || s.reservations["gone-100"] == nil {
+		t.Fatalf("%d ended reservations are remembered", s.ended.length)
+	}
+	for range EndedMax/(pruneMax-1) + 1 {
+		Evolve(s, &messages.StockReceived{Quantity: 1}, d.now+EndedKeepMs)
+	}
+	if s.ended.length != 0 || len(s.reservations) != 1 {
+		t.Fatalf("%d ended reservations are remembered after a day", s.ended.length)
+	}
+}
+
+// TestExpiriesAreCompacted proves that holds which leave early do not fill the heap.
+func TestExpiriesAreCompacted(t *testing.T) {
+	d := stocked(t, 1_000_000)
+	d.must(t, &messages.ReserveStock{ReservationId: "first", Quantity: 1, HoldForMs: HoldMinMs}) // stays on top
+	for i := range 10_000 {
+		id := fmt.Sprintf("r%d", i)
+		d.must(t, &messages.ReserveStock{ReservationId: id, Quantity: 1})
+		d.must(t, &messages.ConfirmReservation{ReservationId: id})
+		if len(d.s.expiries.items) > 2*1024+8 {
+			t.Fatalf("%d entries for one hold", len(d.s.expiries.items))
+		}
+	}
+	if d.wait(HoldMinMs); d.s.reservations["first"].status != expired || len(d.s.expiries.items) != 0 {
+		t.Fatalf("%d entries are left", len(d.s.expiries.items))
+	}
+}
+
+// TestMovementLogIsBounded proves that a count from before the log is ignored, and one that the log reaches is reconciled.
+func TestMovementLogIsBounded(t *testing.T) {
+	d := stocked(t, 0)
+	for range 2 * MovementsMax {
+		d.now++
+		d.must(t, &messages.ReceiveStock{Quantity: 1})
+		d.must(t, &messages.ReceiveStock{Quantity: 1})
+	}
+	if len(d.s.movements) != MovementsMax {
+		t.Fatalf("%d movements are kept", len(d.s.movements))
+	}
+	_, reply, _ := d.step(&messages.SetStock{OnHand: 7, AsOfMs: d.now - MovementsMax - 1})
+	if !reply.GetStock().GetIgnored() {
+		t.Fatalf("a count from before the log was taken: %v", reply)
+	}
+	_, reply, _ = d.step(&messages.SetStock{OnHand: 7, AsOfMs: d.now - MovementsMax})
+	if got := reply.GetStock().GetBucket().GetOnHand(); got != 7+2*MovementsMax {
+		t.Fatalf("on hand %d", got)
+	}
+}
+
+// TestBrokenInvariantsPanic proves that Evolve notices what must never be in a journal, and names the invariant and the bucket.
+func TestBrokenInvariantsPanic(t *testing.T) {
+	for name, event := range map[string]messages.Event{
+		"I1 oversold":         &messages.StockReserved{ReservationId: "x", Quantity: 5, ExpiresAtMs: 1 << 50},
+		"I1 negative":         &messages.StockAdjusted{Delta: -11},
+		"I1 silent loss":      &messages.StockCounted{OnHand: 1},
+		"I1 shipped too much": &messages.StockShipped{ReservationId: "held", Quantity: 7},
+		"I7 expired twice":    &messages.ReservationExpired{ReservationId: "gone"},
+		"I7 released twice":   &messages.ReservationReleased{ReservationId: "gone"},
+		"I7 confirmed twice":  &messages.ReservationConfirmed{ReservationId: "gone"},
+		"I7 expired early":    &messages.ReservationExpired{ReservationId: "held"},
+		"I7 unknown":          &messages.ReservationConfirmed{ReservationId: "nobody"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := stocked(t, 10)
+			d.must(t, &messages.ReserveStock{ReservationId: "held", Quantity: 6})
+			d.must(t, &messages.ReserveStock{ReservationId: "gone", Quantity: 1})
+			d.must(t, &messages.CancelReservation{ReservationId: "gone"})
+			defer func() {
+				text := fmt.Sprint(recover())
+				if !strings.Contains(text, name[:2]+" broken at bucket/TEE@S1") {
+					t.Fatalf("recovered %s", text)
+				}
+			}()
+			Evolve(d.s, event, d.now)
+		})
+	}
+	t.Run("I9 lost event", func(t *testing.T) {
+		d := stocked(t, 1)
+		d.s.Version++
+		defer func() {
+			if text := fmt.Sprint(recover()); !strings.Contains(text, "I9 broken") {
+				t.Fatalf("recovered %s", text)
+			}
+		}()
+		_, _, _ = Decide(d.s, new(messages.GetStock), d.now)
+	})
+}
+
+// TestDecideReadsOnly proves that asking twice without evolving gives the same answer and leaves the state's bytes alone.
+func TestDecideReadsOnly(t *testing.T) {
+	d := stocked(t, 10)
+	d.fill(t, 9, "o", HoldMinMs)
+	d.now += 2 * HoldMinMs
+	before := d.s.MarshalState()
+	for _, cmd := range []messages.Command{
+		&messages.ReserveStock{ReservationId: "n", Quantity: 5}, &messages.ConfirmReservation{ReservationId: "r1"}, &messages.SetStock{OnHand: 2},
+		&messages.CancelReservation{ReservationId: "r2", RejectReason: reasonNotInStock}, &messages.ShipStock{ReservationId: "r3"},
+		new(messages.ExpireReservations), new(messages.GetStock),
+	} {
+		e1, r1, err1 := Decide(d.s, cmd, d.now)
+		e2, r2, err2 := Decide(d.s, cmd, d.now)
+		if fmt.Sprint(e1, r1, err1) != fmt.Sprint(e2, r2, err2) {
+			t.Errorf("%T answers differently the second time", cmd)
+		}
+	}
+	if !bytes.Equal(before, d.s.MarshalState()) {
+		t.Error("Decide changed the state")
+	}
+}

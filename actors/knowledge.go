@@ -1,0 +1,128 @@
+package actors
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+
+	"orderyard/messages"
+	"orderyard/routing"
+	"orderyard/routing/geo"
+)
+
+// Knowledge is what a node knows without asking an entity: availability, sites, a row per order, who waits for what. It is derived
+// from what became durable. All methods may be called concurrently.
+type Knowledge struct {
+	view    *View
+	orders  *orders
+	waiters *waiters
+	rules   *routing.Rules
+	clock   func() int64
+	// Stopwatch gives nanoseconds for the duration in a decision record; the simulator stops it.
+	Stopwatch func() int64
+}
+
+// NewKnowledge knows nothing yet. send carries the wake-ups of orders whose stock arrived.
+func NewKnowledge(rules *routing.Rules, clock func() int64, send func(messages.Request)) *Knowledge {
+	if rules == nil {
+		rules = routing.DefaultRules()
+	}
+	start := time.Now()
+	k := &Knowledge{
+		view: NewView(), orders: newOrders(), rules: rules, clock: clock,
+		Stopwatch: func() int64 { return int64(time.Since(start)) },
+	}
+	k.waiters = newWaiters(clock, func(order, sku, site string) {
+		send(messages.Request{To: messages.OrderRef(order), Command: &messages.StockArrived{Sku: sku, Site: site}})
+	})
+	return k
+}
+
+// View gives the picture of stock and sites.
+func (k *Knowledge) View() *View { return k.view }
+
+// Observe takes what became durable of an entity. It implements entity.Observer.
+func (k *Knowledge) Observe(_ messages.Ref, summary messages.Message, waits []string) {
+	switch s := summary.(type) {
+	case *messages.BucketView:
+		if s == nil || s.Version == 0 {
+			return
+		}
+		if k.view.setStock(s.Sku, s.Site, s.Atp) {
+			k.waiters.grown(s.Sku)
+			k.waiters.offer(s.Sku, s.Site, s.Atp)
+		}
+	case *messages.SiteView:
+		k.view.setSite(s)
+	case *messages.OrderSummary:
+		k.orders.set(s)
+		k.waiters.set(s, waits)
+	}
+}
+
+// OfferStock compares present stock with those who still wait: the net under a wake-up that was lost.
+func (k *Knowledge) OfferStock() {
+	for _, sku := range k.waiters.waiting() {
+		for _, s := range k.view.Stock(sku) {
+			k.waiters.offer(sku, s.Site, s.ATP)
+		}
+	}
+}
+
+// Prepare completes a placement with what only the node knows: which SKUs exist, where the address lies, and the content's fingerprint.
+// The fingerprint is taken first, so the same order sent twice has the same one whatever the node has learned in between.
+func (k *Knowledge) Prepare(place *messages.PlaceOrder) error {
+	b, err := place.Order.MarshalVT()
+	if err != nil {
+		return fmt.Errorf("fingerprint of the order: %w", err)
+	}
+	place.Fingerprint = xxhash.Sum64(b)
+	for i, line := range place.Order.Lines {
+		if !k.view.Known(line.Sku) {
+			place.UnknownSkuLines = append(place.UnknownSkuLines, uint32(i))
+		}
+	}
+	if to := place.Order.ShipTo; to != nil && !to.HasPosition {
+		if lat, lon, ok := geo.Locate(to.Country, to.PostalCode); ok {
+			to.Lat, to.Lon, to.HasPosition = lat, lon, true
+		} else {
+			place.UnknownPostalCode = true
+		}
+	}
+	return nil
+}
+
+// Answer computes an order's routing question from the view. It implements entity.Planner.
+func (k *Knowledge) Answer(req *messages.PlanRequest, now int64) *messages.AdoptPlan {
+	began := k.Stopwatch()
+	plan := routing.Route(req, k.view, k.rules, now)
+	if plan.Decision != nil {
+		plan.Decision.DurationUs = (k.Stopwatch() - began) / 1000
+	}
+	return &messages.AdoptPlan{Plan: plan}
+}
+
+// Plan is the dry run: how an order would be routed now, without any effect.
+func (k *Knowledge) Plan(o *messages.Order) *messages.Plan {
+	splits := o.SplitsMax
+	if splits == 0 {
+		splits = k.rules.SplitsMax
+	}
+	req := &messages.PlanRequest{
+		OrderId: messages.OrderID(o.Channel, o.ExternalId), PlanNo: 1, Cause: "dry_run", ShipTo: o.ShipTo, Service: o.ShippingService, Channel: o.Channel,
+		Partial: o.Partial, SplitsLeft: splits, PlacedAtMs: o.PlacedAtMs, Labels: o.Labels, Priority: o.Priority, DeliverBy: o.DeliverBy,
+	}
+	for i, line := range o.Lines {
+		req.Needs = append(req.Needs, &messages.LineNeed{Line: uint32(i), Sku: line.Sku, Quantity: line.Quantity, Labels: line.Labels, Group: line.Group})
+	}
+	return k.Answer(req, k.clock()).Plan
+}
+
+// ListOrders gives rows, newest first, and the cursor of the next page.
+func (k *Knowledge) ListOrders(f OrderFilter, cursor string, limit int) ([]*messages.OrderSummary, string) {
+	return k.orders.list(f, cursor, limit)
+}
+
+// OrdersByStatus counts the node's orders.
+func (k *Knowledge) OrdersByStatus() map[string]int64 { return k.orders.byStatus() }

@@ -1,0 +1,109 @@
+package actors
+
+import (
+	"context"
+	"time"
+
+	"orderyard/actors/entity"
+	"orderyard/messages"
+	"orderyard/persistence"
+	"orderyard/routing"
+)
+
+// Options configures a node; Store and Partitions are required.
+type Options struct {
+	Name        string
+	Incarnation string
+	Partitions  int
+	Store       persistence.Store
+	Limits      entity.Limits
+	Rules       *routing.Rules // nil = routing.DefaultRules()
+	Clock       func() int64   // Unix ms; nil = the machine's clock
+	Floor       func(partition int) uint64
+	HighWater   func(ctx context.Context, partition int) (uint64, error)
+}
+
+// Node runs entities and knows what they made public. All methods may be called concurrently.
+type Node struct {
+	*Knowledge
+	runtime *entity.Runtime
+	done    chan struct{}
+}
+
+// offerEvery is how often stock is compared with those who wait for it.
+const offerEvery = 500 * time.Millisecond
+
+// Start starts a node. Its partitions recover in the background; WaitReady tells when they serve.
+func Start(o Options) (*Node, error) {
+	if o.Clock == nil {
+		o.Clock = func() int64 { return time.Now().UnixMilli() }
+	}
+	n := &Node{done: make(chan struct{})}
+	started := make(chan struct{})
+	n.Knowledge = NewKnowledge(o.Rules, o.Clock, func(req messages.Request) {
+		<-started // partitions may recover before entity.Start has returned
+		n.runtime.Send(req)
+	})
+	runtime, err := entity.Start(entity.RuntimeOptions{
+		Node: o.Name, Incarnation: o.Incarnation, Partitions: o.Partitions, Kinds: Kinds(o.Clock), Limits: o.Limits, Store: o.Store,
+		Planner: n.Answer, Observer: n, Clock: o.Clock, Floor: o.Floor, HighWater: o.HighWater,
+	})
+	if err != nil {
+		return nil, err
+	}
+	n.runtime = runtime
+	close(started)
+	go n.offer()
+	return n, nil
+}
+
+// Runtime gives the runtime, for its feeds and counters.
+func (n *Node) Runtime() *entity.Runtime { return n.runtime }
+
+// WaitReady returns when every partition serves.
+func (n *Node) WaitReady(ctx context.Context) error { return n.runtime.WaitReady(ctx) }
+
+// Ready says whether the node answers.
+func (n *Node) Ready() bool { return n.runtime.Ready() }
+
+// Stop drains the node; see entity.Runtime.Stop.
+func (n *Node) Stop(ctx context.Context) error {
+	close(n.done)
+	return n.runtime.Stop(ctx)
+}
+
+// Kill ends the node without a word, for tests.
+func (n *Node) Kill() {
+	close(n.done)
+	n.runtime.Kill()
+}
+
+// Send passes a client's request on; Done gets the answer exactly once.
+func (n *Node) Send(req messages.Request) {
+	if err := checkRef(req.To); err != nil {
+		req.Done(messages.Refuse(messages.Invalid("", "%v", err)))
+		return
+	}
+	n.runtime.Send(req)
+}
+
+// Ask sends a request and waits.
+func (n *Node) Ask(ctx context.Context, req messages.Request) (*messages.Reply, error) {
+	if err := checkRef(req.To); err != nil {
+		return messages.Refuse(messages.Invalid("", "%v", err)), nil
+	}
+	return n.runtime.Ask(ctx, req)
+}
+
+func (n *Node) offer() {
+	ticker := time.NewTicker(offerEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-n.done:
+			return
+		case <-ticker.C:
+			n.OfferStock()
+		}
+	}
+}

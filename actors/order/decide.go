@@ -1,0 +1,227 @@
+package order
+
+import (
+	"slices"
+
+	"orderyard/messages"
+)
+
+// decision is one Decide at work: the fork shows the state as the events so far leave it.
+type decision struct {
+	s      *State
+	now    int64
+	events []messages.Event
+}
+
+// emit decides that something happens.
+func (d *decision) emit(e messages.Event) {
+	d.events = append(d.events, e)
+	Evolve(d.s, e, d.now)
+	d.s.Version++
+}
+
+// Decide answers one command. It reads s and changes nothing but scratch memory. Refusals are replies; an error is a
+// *messages.Failure and means that the command itself is wrong. Answers and timers that come late give nothing at all.
+func Decide(s *State, cmd messages.Command, now int64) ([]messages.Event, *messages.Reply, error) {
+	if place, ok := cmd.(*messages.PlaceOrder); ok {
+		return decidePlace(s, place, now)
+	}
+	if s.order == nil {
+		return nil, unknown(s, cmd), nil
+	}
+	if get, ok := cmd.(*messages.GetOrder); ok {
+		reply := orderReply(s)
+		reply.GetOrder().View = View(s, get)
+		return nil, reply, nil
+	}
+	d := decision{s: s.fork(), now: now}
+	reply, failure := d.command(cmd)
+	if failure != nil {
+		return nil, nil, failure
+	}
+	_, timer := cmd.(*messages.OrderTimer)
+	if len(d.events) > 0 || timer {
+		d.settle()
+	}
+	if body := reply.GetOrder(); body != nil {
+		body.Status, body.Version = Status(d.s), d.s.Version
+	}
+	return d.events, reply, nil
+}
+
+// command runs the command's own part; settle does what follows from it.
+func (d *decision) command(cmd messages.Command) (*messages.Reply, *messages.Failure) {
+	switch c := cmd.(type) {
+	case *messages.AdoptPlan:
+		d.adopt(c)
+		return nil, nil
+	case *messages.TaskResult:
+		d.result(c)
+		return nil, nil
+	case *messages.OrderTimer:
+		d.timer()
+		return nil, nil
+	case *messages.FulfillmentChanged:
+		d.changed(c)
+	case *messages.ClaimLost:
+		d.claimLost(c)
+	case *messages.StockArrived:
+		d.arrived(c)
+	case *messages.CancelOrder:
+		return d.cancel(c)
+	case *messages.HoldOrder:
+		return d.hold(c)
+	case *messages.ReleaseOrder:
+		return d.release(c)
+	default:
+		return nil, messages.Invalid("", "an order does not understand %T", cmd)
+	}
+	return orderReply(d.s), nil
+}
+
+func orderReply(s *State) *messages.Reply {
+	return &messages.Reply{Body: &messages.Reply_Order{Order: &messages.OrderReply{OrderId: s.id, Status: Status(s), Version: s.Version}}}
+}
+
+// unknown answers for an order that was never placed; nobody waits for what is said to timers and answers.
+func unknown(s *State, cmd messages.Command) *messages.Reply {
+	switch cmd.(type) {
+	case *messages.TaskResult, *messages.OrderTimer, *messages.AdoptPlan:
+		return nil
+	}
+	return messages.Refuse(messages.Fail(messages.CodeNotFound, "order_id", "order %s is not known", s.id))
+}
+
+// settle decides what follows from the state alone, once the command's own events are in: one pass in this order is enough,
+// since no rule makes an earlier one true.
+func (d *decision) settle() {
+	s := d.s
+	if s.life != lifeOpen {
+		return
+	}
+	t := s.count()
+	if s.cancelReason != "" && t.open+t.backordered > 0 {
+		d.cancelUnits()
+		t = s.count()
+	}
+	if t.declined > 0 && t.asked == 0 && !t.committed && s.partial() == partialComplete {
+		d.dropKept(dropIncomplete)
+		t = s.count()
+	}
+	d.brakes(&t)
+	d.causesGone(&t)
+	d.askSites(&t)
+	if live := s.live(&t); s.allocatedAt == 0 && live > 0 && t.firm == live {
+		d.emit(&messages.OrderAllocated{})
+	}
+	d.finish(&t)
+}
+
+// brakes stops the order when one of GLOSSARY §4 is at its limit.
+func (d *decision) brakes(t *tally) {
+	if d.s.exception(exceptionUnroutable) >= 0 {
+		return
+	}
+	if detail := d.s.brake(t, d.now); detail != "" {
+		d.emit(&messages.ExceptionOpened{Kind: exceptionUnroutable, Detail: detail, Owner: ownerRouting})
+	}
+}
+
+// causesGone closes what the order itself opened and whose cause is gone.
+func (d *decision) causesGone(t *tally) {
+	if t.unaccepted == 0 && d.s.exception(exceptionUnroutable) >= 0 {
+		d.emit(&messages.ExceptionResolved{Kind: exceptionUnroutable, By: byCauseGone})
+	}
+	if i := d.s.heldBy(holdOutOfStock); i >= 0 && d.s.holds[i].Actor == bySystem && t.backordered == 0 && t.open == 0 {
+		d.emit(&messages.HoldReleased{Reason: holdOutOfStock, By: byStock})
+	}
+}
+
+// askSites asks each site whose claims are all reserved. Under split and complete_only no site is asked before the whole order is
+// covered; once one has been asked, that is past. A manual site is asked when its people may begin at once.
+func (d *decision) askSites(t *tally) {
+	s := d.s
+	if t.kept == 0 {
+		return
+	}
+	covered := t.open == 0 && t.backordered == 0 && t.asked == 0 && t.returning == 0 && t.recalled == 0
+	if !covered && !t.committed && s.partial() != partialShip {
+		return
+	}
+	for i := range s.fulfillments {
+		f := &s.fulfillments[i]
+		if f.asked || f.dropped || f.over() || !f.gathered() || f.manual && !s.releasable() {
+			continue
+		}
+		d.emit(&messages.OrderFulfillmentAsked{Fulfillment: f.number, Released: f.manual})
+	}
+}
+
+// gathered says that every claim is answered and at least one is there.
+func (f *fulfillment) gathered() bool {
+	some := false
+	for i := range f.claims {
+		switch f.claims[i].stage {
+		case claimReserved:
+			some = true
+		case claimDeclined, claimFreed:
+		default:
+			return false
+		}
+	}
+	return some
+}
+
+// releasable says that nothing stands between allocated units and the work on them.
+func (s *State) releasable() bool {
+	return s.life == lifeOpen && len(s.holds) == 0 && len(s.exceptions) == 0
+}
+
+// finish ends the order's life when every unit has ended and nothing is owed.
+func (d *decision) finish(t *tally) {
+	s := d.s
+	live := s.live(t)
+	switch {
+	case t.unbooked > 0 || t.recalled > 0:
+	case live == 0:
+		for _, e := range slices.Clone(s.exceptions) {
+			d.emit(&messages.ExceptionResolved{Kind: e.Kind, By: byCancel})
+		}
+		for _, h := range slices.Clone(s.holds) {
+			d.emit(&messages.HoldReleased{Reason: h.Reason, By: byCancel})
+		}
+		d.emit(&messages.OrderCancelled{Reason: or(s.cancelReason, reasonInventory)})
+	case t.delivered == live && len(s.holds) == 0 && len(s.exceptions) == 0:
+		d.emit(&messages.OrderCompleted{})
+	}
+}
+
+// timer looks at the clock: whatever is due is done, whichever timer rang. The elapsed brake is one of settle's rules.
+func (d *decision) timer() {
+	s := d.s
+	if s.life != lifeOpen {
+		return
+	}
+	for _, h := range slices.Clone(s.holds) {
+		if h.UntilMs > 0 && h.UntilMs <= d.now {
+			d.releaseHold(h.Reason, byTimer)
+		}
+	}
+	if t := s.count(); t.backordered > 0 && s.backorderedAt+replanAfterMs <= d.now && s.cancelReason == "" {
+		d.emit(&messages.UnitsReopened{Cause: causeTimer})
+	}
+}
+
+// arrived wakes the order when it waits for the SKU. All its back-ordered units are planned again: a policy may need them together.
+func (d *decision) arrived(c *messages.StockArrived) {
+	s := d.s
+	if s.life != lifeOpen || s.cancelReason != "" {
+		return
+	}
+	for i := range s.lines {
+		if s.lines[i].backordered > 0 && s.order.Lines[i].GetSku() == c.GetSku() {
+			d.emit(&messages.UnitsReopened{Cause: causeArrived})
+			return
+		}
+	}
+}

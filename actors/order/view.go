@@ -1,0 +1,105 @@
+package order
+
+import (
+	"strconv"
+
+	"orderyard/messages"
+)
+
+// View shows the whole order. Timeline and decisions come when they are asked for, decisions latest first.
+func View(s *State, flags *messages.GetOrder) *messages.OrderView {
+	v := &messages.OrderView{
+		OrderId: s.id, Order: s.order, Status: Status(s), Life: s.life, Units: s.unitCounts(), Holds: s.holds, Exceptions: s.exceptions,
+		Version: s.Version, AcceptedAtMs: s.acceptedAt, Rejections: s.rejections, Attempts: s.attempts, CancelReason: s.cancelReason,
+		Exclusions: s.exclusions,
+	}
+	for i := range s.fulfillments {
+		v.Fulfillments = append(v.Fulfillments, s.fulfillmentOrder(&s.fulfillments[i]))
+	}
+	if flags.GetTimeline() {
+		v.Timeline = s.timeline
+	}
+	if flags.GetDecisions() {
+		v.Decisions = s.decisions
+	}
+	return v
+}
+
+// unitCounts gives the units of every line by state. Units coming back from a bucket or a site are open; open units of an order that
+// waits for a person are in that exception.
+func (s *State) unitCounts() []*messages.UnitCounts {
+	counts := make([]*messages.UnitCounts, len(s.lines))
+	for i, open := range s.openUnits() {
+		counts[i] = &messages.UnitCounts{Open: open, Backordered: s.lines[i].backordered, Cancelled: s.lines[i].cancelled}
+	}
+	for i := range s.fulfillments {
+		f := &s.fulfillments[i]
+		for j := range f.claims {
+			c, u := &f.claims[j], counts[f.claims[j].line]
+			if c.stage == claimFreeing {
+				u.Open += c.away()
+				continue
+			}
+			var t tally
+			if live := c.live(); live > 0 {
+				*t.place(f, c) = live
+			}
+			u.Open += t.lost
+			u.Planned += t.planned
+			u.Reserved += t.reserved
+			u.Allocated += t.allocated
+			u.Released += t.released
+			u.Picked += t.picked
+			u.Packed += t.packed
+			u.Shipped += t.shipped
+			u.Delivered += t.delivered
+		}
+	}
+	if s.exception(exceptionUnroutable) >= 0 {
+		for _, u := range counts {
+			u.Exception, u.Open = u.Open, 0
+		}
+	}
+	return counts
+}
+
+// fulfillmentOrder shows one FO as the order knows it: its live lines, or all of them once it has ended.
+func (s *State) fulfillmentOrder(f *fulfillment) *messages.FulfillmentOrder {
+	o := s.order
+	fo := &messages.FulfillmentOrder{
+		Id: f.id, OrderId: s.id, Site: f.site, Channel: o.Channel, Service: or(o.ShippingService, serviceDefault), Priority: o.Priority,
+		ShipTo: o.ShipTo, Status: f.status, RequestStatus: f.handshake(), Reason: or(f.reason, f.why), Note: f.note, CreatedAtMs: f.created,
+		WorkDate: f.workDate, Shipments: f.shipped, DeliverBy: o.DeliverBy,
+	}
+	over := f.over()
+	fo.Lines = make([]*messages.FulfillmentLine, 0, len(f.claims))
+	for i := range f.claims {
+		c := &f.claims[i]
+		quantity := c.live()
+		if over {
+			quantity = c.quantity
+		}
+		if quantity > 0 {
+			line := o.Lines[c.line]
+			fo.Lines = append(fo.Lines, &messages.FulfillmentLine{
+				Line: c.line, LineId: line.GetId(), Sku: line.GetSku(), Quantity: quantity, ReservationId: f.id + "/" + strconv.FormatUint(uint64(c.line), 10),
+			})
+		}
+	}
+	return fo
+}
+
+// handshake is the request status with what became of a cancellation.
+func (f *fulfillment) handshake() messages.RequestStatus {
+	switch {
+	case f.request == requestRejected || f.request == requestTimedOut:
+		return f.request
+	case f.refused:
+		return requestRefused
+	case f.recalled():
+		return requestRecalled
+	case f.dropped && f.status == statusCancelled && f.asked:
+		return requestGivenBack
+	}
+	return f.request
+}

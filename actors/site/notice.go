@@ -1,0 +1,117 @@
+package site
+
+import (
+	"strconv"
+	"strings"
+
+	"orderyard/messages"
+)
+
+// notice is one change owed to an order. It is owed until the order has answered it, whatever happens to the work meanwhile.
+type notice struct {
+	task   string // "<fulfillment id>/n<sequence>"
+	order  messages.Ref
+	change *messages.FulfillmentChanged
+}
+
+func newNotice(orderID string, change *messages.FulfillmentChanged) *notice {
+	task := change.FulfillmentId + "/n" + strconv.FormatUint(change.Sequence, 10)
+	return &notice{task: task, order: messages.OrderRef(orderID), change: change}
+}
+
+// tell owes the order a notice about j. It waits behind older ones of the same fulfillment order.
+func (s *State) tell(j *job, change *messages.FulfillmentChanged) {
+	s.sequence++
+	change.FulfillmentId, change.Sequence = j.id(), s.sequence
+	s.owe(newNotice(j.asked.OrderId, change))
+}
+
+func (s *State) owe(n *notice) {
+	id := n.change.FulfillmentId
+	queue := s.pending[id]
+	if len(queue) == 0 {
+		s.owed.put(n.change.Sequence, n)
+	}
+	s.pending[id] = append(queue, n)
+}
+
+// onTold removes the oldest notice of a fulfillment order, if it is the one named, and lets the next one out.
+func (s *State) onTold(id string, sequence uint64) {
+	queue := s.pending[id]
+	if len(queue) == 0 || queue[0].change.Sequence != sequence {
+		return
+	}
+	s.owed.drop(sequence)
+	if queue = queue[1:]; len(queue) == 0 {
+		delete(s.pending, id)
+		return
+	}
+	s.pending[id] = queue
+	s.owed.put(queue[0].change.Sequence, queue[0])
+}
+
+// Tasks appends what the site owes the world: the oldest notice of each fulfillment order, in the order the changes happened,
+// and its own timers. It looks at nothing else, so it costs what is owed.
+func Tasks(s *State, _ int64, dst []messages.Task) []messages.Task {
+	s.owed.each(func(_ uint64, n *notice) bool {
+		dst = append(dst, messages.Task{ID: n.task, To: n.order, Command: n.change})
+		return true
+	})
+	// A timer that had more to do than one step may hold has a new id afterwards, so that it is not taken for the one just run.
+	if due, _, waiting := s.deadlines.first(); waiting {
+		dst = append(dst, messages.Task{
+			ID: "answer/" + due.id + "/" + strconv.FormatInt(due.at, 10), To: messages.SiteRef(s.id), Due: due.at, Command: &messages.AnswerDeadline{},
+		})
+	}
+	if s.unstarted > 0 && s.doc.GetStatus() == statusOffline {
+		dst = append(dst, messages.Task{
+			ID: "offline/" + strconv.FormatInt(s.unstarted, 10), To: messages.SiteRef(s.id), Command: &messages.AnswerDeadline{},
+		})
+	}
+	return dst
+}
+
+// decideTaskResult: the order has answered a notice. Whatever it said it has heard it; a refusal to take it (an order that does
+// not exist) would be the same the next time. Only a failure that is worth retrying leaves the notice owed.
+func decideTaskResult(s *State, c *messages.TaskResult) []messages.Event {
+	slash := strings.LastIndex(c.TaskId, "/n")
+	if slash < 0 || c.Reply.GetFailure().GetRetryable() {
+		return nil
+	}
+	id := c.TaskId[:slash]
+	queue := s.pending[id]
+	if len(queue) == 0 || queue[0].task != c.TaskId {
+		return nil
+	}
+	return []messages.Event{&messages.OrderTold{FulfillmentId: id, Sequence: queue[0].change.Sequence}}
+}
+
+// decideTimer is the site's own wake-up: answers that are overdue, and work that an offline site gives back. At most sliceMax
+// events come of one step; Tasks asks for the next step at once.
+func decideTimer(s *State, now int64) []messages.Event {
+	var events []messages.Event
+	taken := map[string]bool{} // looked up only
+	s.deadlines.each(func(due deadline, j *job) bool {
+		if due.at > now || len(events) >= sliceMax {
+			return false
+		}
+		taken[due.id] = true
+		events = append(events, &messages.FulfillmentTimedOut{FulfillmentId: due.id})
+		return true
+	})
+	if s.unstarted == 0 || s.doc.GetStatus() != statusOffline {
+		return events
+	}
+	s.byID.each(func(id string, j *job) bool {
+		if notBegun(j.status) && !taken[id] {
+			if len(events) >= sliceMax {
+				return false
+			}
+			events = append(events, &messages.FulfillmentRejected{
+				FulfillmentId: id, OrderId: j.asked.OrderId, Reason: reasonClosed, Note: "the site is offline", Notify: true, Remember: true,
+			})
+		}
+		return true
+	})
+	return events
+}

@@ -1,0 +1,107 @@
+package site
+
+import (
+	"cmp"
+	"strings"
+
+	"orderyard/messages"
+)
+
+// State is one site. The zero value is not usable: New or UnmarshalState makes one. Not safe for concurrent use.
+type State struct {
+	// Version is the entity's, set by its runtime before Decide; it only appears in views and is not part of the marshaled state.
+	Version uint64
+
+	id       string
+	doc      *messages.SiteDoc // nil = never applied. Shared with the event that brought it: replaced, never written
+	calendar *calendar         // of doc
+	paused   pause
+	sequence uint64 // of the last notice
+
+	work      map[string]*job
+	byID      shelf[string, *job]
+	deadlines shelf[deadline, *job] // submitted work whose answer is awaited
+	atHand    int64                 // work not yet shipped: what open_max limits
+	unstarted int64                 // work nobody has begun: what an offline site gives back
+
+	hours, days windows
+	ended       ended
+
+	pending map[string][]*notice   // by fulfillment order, oldest first
+	owed    shelf[uint64, *notice] // the oldest of each, by sequence: what Tasks tells
+}
+
+// pause says until when the site takes no new work, and why. A pause that has passed is as good as none.
+type pause struct {
+	until  int64
+	reason string
+}
+
+// job is a fulfillment order the site works on.
+type job struct {
+	asked     *messages.FulfillmentOrder // as the order asked; shared with the event, never written
+	status    messages.FulfillmentStatus
+	request   messages.RequestStatus
+	hour      string // the window it is counted in; asked for and given back there
+	workDate  string
+	createdAt int64
+	changedAt int64
+	deadline  int64 // of the site's answer; 0 = none is awaited
+	shipments []*messages.Shipment
+}
+
+func (j *job) id() string { return j.asked.Id }
+
+// deadline orders awaited answers by time, ties by id.
+type deadline struct {
+	at int64
+	id string
+}
+
+func compareDeadlines(a, b deadline) int {
+	if c := cmp.Compare(a.at, b.at); c != 0 {
+		return c
+	}
+	return strings.Compare(a.id, b.id)
+}
+
+// New is a site that has not been applied yet.
+func New(id string) *State {
+	return &State{
+		id:        id,
+		calendar:  aroundTheClock,
+		work:      map[string]*job{},
+		byID:      shelf[string, *job]{compare: strings.Compare},
+		deadlines: shelf[deadline, *job]{compare: compareDeadlines},
+		hours:     windows{kept: hoursKept},
+		days:      windows{kept: daysKept},
+		pending:   map[string][]*notice{},
+		owed:      shelf[uint64, *notice]{compare: cmp.Compare[uint64]},
+	}
+}
+
+// View is the site as the public sees it at a moment. accepted_today counts the working date that new work would get now: it is
+// the number that per_day is compared with. The document is nil for a site that was never applied.
+func View(s *State, now int64) *messages.SiteView {
+	view := &messages.SiteView{
+		Doc: s.doc, Open: s.atHand, AcceptedThisHour: s.hours.count(s.calendar.hour(now)), Version: s.Version,
+	}
+	if date, _, ok := s.calendar.workDay(now); ok {
+		view.AcceptedToday = s.days.count(date)
+	}
+	if s.paused.until > now {
+		view.PausedUntilMs = s.paused.until
+	}
+	return view
+}
+
+// fulfillment is the whole fulfillment order as it stands: what was asked, and what the site made of it.
+func (s *State) fulfillment(j *job) *messages.FulfillmentOrder {
+	a := j.asked
+	return &messages.FulfillmentOrder{
+		Id: a.Id, OrderId: a.OrderId, Site: s.id, Channel: a.Channel, Service: a.Service, Priority: a.Priority, ShipTo: a.ShipTo,
+		Lines: a.Lines, DeliverBy: a.DeliverBy, Reason: a.Reason, Note: a.Note,
+		Status: j.status, RequestStatus: j.request, CreatedAtMs: j.createdAt, DeadlineMs: j.deadline, WorkDate: j.workDate,
+		Shipments: j.shipments, ChangedAtMs: j.changedAt,
+	}
+}

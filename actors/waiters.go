@@ -1,0 +1,141 @@
+package actors
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"sync"
+
+	"orderyard/messages"
+)
+
+// waiters knows which orders of this node wait for which SKU. When stock arrives it wakes them in the order they are owed it:
+// priority, promise, time of placement, id. It wakes no more than the stock can serve. An order that tried what is there and went
+// back to waiting is passed over until more arrives, so that one order nobody can serve neither blocks the queue behind it nor plans
+// for ever; its own timer is behind it all.
+type waiters struct {
+	wake func(order, sku, site string)
+	now  func() int64
+
+	mu    sync.Mutex
+	bySKU map[string]map[string]*waiter
+	skus  map[string][]string // order → SKUs it waits for
+	seen  map[string]uint64   // SKU → how often its stock has grown
+}
+
+type waiter struct {
+	order    string
+	priority int32
+	promise  string
+	placed   int64
+	units    int64
+	wokenAt  int64
+	tried    uint64 // the SKU's growth count when it was woken last, plus 1
+}
+
+// wokenForMs is how long a woken order is taken to be planning: the stock it waits for is spoken for.
+const wokenForMs = 250
+
+func newWaiters(now func() int64, wake func(order, sku, site string)) *waiters {
+	return &waiters{wake: wake, now: now, bySKU: make(map[string]map[string]*waiter), skus: make(map[string][]string), seen: make(map[string]uint64)}
+}
+
+// set replaces what an order waits for.
+func (w *waiters) set(s *messages.OrderSummary, skus []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	old := w.skus[s.OrderId]
+	if len(old) == 0 && len(skus) == 0 {
+		return
+	}
+	for _, sku := range old {
+		if slices.Contains(skus, sku) {
+			continue
+		}
+		delete(w.bySKU[sku], s.OrderId)
+		if len(w.bySKU[sku]) == 0 {
+			delete(w.bySKU, sku)
+			delete(w.seen, sku)
+		}
+	}
+	if len(skus) == 0 {
+		delete(w.skus, s.OrderId)
+		return
+	}
+	w.skus[s.OrderId] = skus
+	for _, sku := range skus {
+		if w.bySKU[sku] == nil {
+			w.bySKU[sku] = make(map[string]*waiter)
+		}
+		if have := w.bySKU[sku][s.OrderId]; have != nil {
+			have.units = s.Backordered
+			continue
+		}
+		w.bySKU[sku][s.OrderId] = &waiter{order: s.OrderId, priority: s.Priority, promise: s.DeliverBy, placed: s.PlacedAtMs, units: s.Backordered}
+	}
+}
+
+// grown notes that a bucket of the SKU has more than before: everybody may try again.
+func (w *waiters) grown(sku string) {
+	w.mu.Lock()
+	if len(w.bySKU[sku]) > 0 {
+		w.seen[sku]++
+	}
+	w.mu.Unlock()
+}
+
+// offer wakes those whom the stock of a bucket can serve.
+func (w *waiters) offer(sku, site string, atp int64) {
+	if atp <= 0 {
+		return
+	}
+	w.mu.Lock()
+	waiting := w.bySKU[sku]
+	if len(waiting) == 0 {
+		w.mu.Unlock()
+		return
+	}
+	queue := make([]*waiter, 0, len(waiting))
+	for _, one := range waiting {
+		queue = append(queue, one)
+	}
+	slices.SortFunc(queue, compareWaiters)
+	now, growth := w.now(), w.seen[sku]+1
+	var woken []string
+	for _, one := range queue {
+		if atp <= 0 {
+			break
+		}
+		if one.tried == growth {
+			if now-one.wokenAt < wokenForMs {
+				atp -= max(one.units, 1)
+			}
+			continue
+		}
+		atp -= max(one.units, 1)
+		one.wokenAt, one.tried = now, growth
+		woken = append(woken, one.order)
+	}
+	w.mu.Unlock()
+	for _, order := range woken {
+		w.wake(order, sku, site)
+	}
+}
+
+// waiting lists the SKUs somebody waits for, sorted.
+func (w *waiters) waiting() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Sorted(maps.Keys(w.bySKU))
+}
+
+func compareWaiters(a, b *waiter) int {
+	if (a.promise == "") != (b.promise == "") && a.priority == b.priority {
+		// A promised order goes before one without a date.
+		if a.promise != "" {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Or(cmp.Compare(b.priority, a.priority), cmp.Compare(a.promise, b.promise), cmp.Compare(a.placed, b.placed), cmp.Compare(a.order, b.order))
+}

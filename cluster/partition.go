@@ -1,0 +1,54 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/cespare/xxhash/v2"
+
+	"orderyard/messages"
+	"orderyard/persistence"
+)
+
+// PartitionsMax bounds the number of partitions of a store.
+const PartitionsMax = 1024
+
+const partitionsKey = "partitions"
+
+// PartitionOf says in which partition an entity lives. The finalizer (splitmix64, Steele, Lea and Flood 2014) spreads what xxhash
+// leaves close together when ids differ in their last characters only.
+func PartitionOf(ref messages.Ref, partitions int) int {
+	x := xxhash.Sum64String(ref.ID) + uint64(ref.Kind)*0x9e3779b97f4a7c15
+	x ^= x >> 30
+	x *= 0xbf58476d1ce4e5b9
+	x ^= x >> 27
+	x *= 0x94d049bb133111eb
+	x ^= x >> 31
+	return int(x % uint64(partitions))
+}
+
+// Partitions gives the number of partitions the store was created with; the first caller fixes it. Asking later for another number
+// is no error: the store's own number is returned, and the caller tells the operator.
+func Partitions(ctx context.Context, values persistence.Values, want int) (int, error) {
+	if want < 1 || want > PartitionsMax {
+		return 0, fmt.Errorf("partitions must be 1 to %d, not %d", PartitionsMax, want)
+	}
+	err := values.Create(ctx, partitionsKey, []byte(strconv.Itoa(want)))
+	if err == nil {
+		return want, nil
+	}
+	if !errors.Is(err, persistence.ErrExists) {
+		return 0, fmt.Errorf("fix the number of partitions: %w", err)
+	}
+	value, _, err := values.Get(ctx, partitionsKey)
+	if err != nil {
+		return 0, fmt.Errorf("read the number of partitions: %w", err)
+	}
+	n, err := strconv.Atoi(string(value))
+	if err != nil || n < 1 || n > PartitionsMax {
+		return 0, fmt.Errorf("the store says %q partitions, which cannot be", value)
+	}
+	return n, nil
+}
