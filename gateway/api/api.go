@@ -1,0 +1,110 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// DefaultAddr is where the door listens unless told otherwise.
+const DefaultAddr = "127.0.0.1:8080"
+
+// Limits of a connection. None of the answers takes long, so neither may a caller.
+const (
+	headerWithin = 2 * time.Second
+	readWithin   = 5 * time.Second
+	writeWithin  = 30 * time.Second // a scrape of a busy node
+	idleFor      = time.Minute
+	headerMax    = 16 << 10
+	scrapesMax   = 4 // at once
+)
+
+// Options are what the door needs.
+type Options struct {
+	// Addr is host:port; default DefaultAddr, port 0 = any free one.
+	Addr string
+	// Ready says why the node does not serve; nil = it does. It is called for every probe and must not wait.
+	Ready func() error
+	// Gatherer holds the metrics; nil = none are served.
+	Gatherer prometheus.Gatherer
+	Log      *slog.Logger
+}
+
+// Server is the running door.
+type Server struct {
+	http     *http.Server
+	listener net.Listener
+	log      *slog.Logger
+	ended    chan struct{}
+}
+
+// Start listens and serves.
+func Start(o Options) (*Server, error) {
+	if o.Addr == "" {
+		o.Addr = DefaultAddr
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	listener, err := net.Listen("tcp", o.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("http door: %w", err)
+	}
+	s := &Server{listener: listener, log: o.Log, ended: make(chan struct{})}
+	s.http = &http.Server{
+		Handler: routes(o), ReadHeaderTimeout: headerWithin, ReadTimeout: readWithin, WriteTimeout: writeWithin,
+		IdleTimeout: idleFor, MaxHeaderBytes: headerMax, ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+	}
+	go func() {
+		defer close(s.ended)
+		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			s.log.Error("http door ended", "error", err)
+		}
+	}()
+	return s, nil
+}
+
+// Addr is where the door listens, with the real port.
+func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// Stop lets open requests finish until ctx ends, then closes them.
+func (s *Server) Stop(ctx context.Context) error {
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("stop http door: %w", err), s.http.Close())
+	}
+	<-s.ended
+	return err
+}
+
+func routes(o Options) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if o.Ready != nil {
+			if err := o.Ready(); err != nil {
+				say(w, http.StatusServiceUnavailable, err.Error())
+				return
+			}
+		}
+		say(w, http.StatusOK, "ok")
+	})
+	if o.Gatherer != nil {
+		mux.Handle("GET /metrics", promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{MaxRequestsInFlight: scrapesMax}))
+	}
+	return mux
+}
+
+func say(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text + "\n")) // the caller may be gone
+}

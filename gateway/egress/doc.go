@@ -1,0 +1,16 @@
+// Package egress tells the world what happened: it tails the journal and publishes CloudEvents to the stream OY_EVENTS.
+//
+// It promises: every public event is published at least once; the events of one entity appear in the order of its versions;
+// an event that is published again carries the same ce-id, made from the entity and its version. It asks nothing of the actors
+// and holds nothing that cannot be made again from the journal, so it may stop, lag or restart at any time.
+//
+// How order is kept while publishing without waiting: a session is one connection that never reconnects. What is lost on a
+// connection is then always the end of what was sent, never its middle. When the connection ends, a new session begins behind
+// the last position whose events were all acknowledged; the server drops what it already has by Nats-Msg-Id. When the *server*
+// refuses a message (a leader election, a full disk), later ones may already be stored in front of it. Those are then published
+// again under a fresh Nats-Msg-Id, so that a reader sees the right order after the wrong one, and knows the repeats by ce-id.
+// (Tried first: one reconnecting connection with the client's own retries. A retry overtakes nothing, but is overtaken.)
+//
+// The translation from journal to public events is a function of one commit, with no memory. So it gives the same events and
+// ids whenever it runs, on whatever node.
+package egress

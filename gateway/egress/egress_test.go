@@ -1,0 +1,475 @@
+package egress
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"orderyard/gateway/ingress"
+	"orderyard/messages"
+	"orderyard/persistence/jetstream/embedded"
+)
+
+// fakeSource is a journal in memory that can be added to while it is followed.
+type fakeSource struct {
+	mu      sync.Mutex
+	commits map[int][]*messages.Commit // position i+1
+	changed chan struct{}
+}
+
+func newFakeSource(partitions int) *fakeSource {
+	s := &fakeSource{commits: make(map[int][]*messages.Commit), changed: make(chan struct{})}
+	for p := range partitions {
+		s.commits[p] = nil
+	}
+	return s
+}
+
+func (s *fakeSource) add(partition int, entries ...*messages.Entry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.commits[partition] = append(s.commits[partition], &messages.Commit{Entries: entries})
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+func (s *fakeSource) Partitions() []int {
+	var list []int
+	for p := range s.commits {
+		list = append(list, p)
+	}
+	slices.Sort(list)
+	return list
+}
+
+func (s *fakeSource) Follow(ctx context.Context, partition int, after uint64, fn func(uint64, *messages.Commit) error) error {
+	for {
+		s.mu.Lock()
+		commits, changed := s.commits[partition], s.changed
+		s.mu.Unlock()
+		for ; after < uint64(len(commits)); after++ {
+			if err := fn(after+1, commits[after]); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// fakeCursors is a cursor store in memory that can refuse.
+type fakeCursors struct {
+	mu      sync.Mutex
+	saved   map[string]uint64
+	refuses bool
+}
+
+func (c *fakeCursors) Load(_ context.Context, name string) (uint64, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.saved[name], nil
+}
+
+func (c *fakeCursors) Save(_ context.Context, name string, position uint64) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.refuses {
+		return errors.New("refused")
+	}
+	c.saved[name] = position
+	return nil
+}
+
+func (c *fakeCursors) get(name string) uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.saved[name]
+}
+
+// yard is a NATS server with the event stream, a journal and cursors.
+type yard struct {
+	t       testing.TB
+	srv     *embedded.Server
+	js      jetstream.JetStream
+	source  *fakeSource
+	cursors *fakeCursors
+	conns   []*nats.Conn
+	mu      sync.Mutex
+}
+
+func newYard(t testing.TB, partitions int) *yard {
+	t.Helper()
+	srv, err := embedded.Start(embedded.Options{Dir: t.TempDir(), Port: embedded.InProcessOnly})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(srv.Shutdown)
+	nc, err := srv.Connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	y := &yard{t: t, srv: srv, source: newFakeSource(partitions), cursors: &fakeCursors{saved: make(map[string]uint64)}}
+	if y.js, err = jetstream.New(nc); err != nil {
+		t.Fatal(err)
+	}
+	y.setup()
+	return y
+}
+
+func (y *yard) setup() {
+	y.t.Helper()
+	small := ingress.StreamOptions{IntakeBytes: 16 << 20, EventsBytes: 256 << 20, DeadBytes: 16 << 20}
+	if err := ingress.Setup(context.Background(), y.js, small); err != nil {
+		y.t.Fatal(err)
+	}
+}
+
+func (y *yard) connect(options ...nats.Option) (*nats.Conn, error) {
+	nc, err := y.srv.Connect(options...)
+	y.mu.Lock()
+	y.conns = append(y.conns, nc)
+	y.mu.Unlock()
+	return nc, err
+}
+
+// cut ends every connection of the egress.
+func (y *yard) cut() {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	for _, nc := range y.conns {
+		nc.Close()
+	}
+	y.conns = nil
+}
+
+// run starts an egress; stop ends it and waits.
+func (y *yard) run(o Options) (e *Egress, stop func()) {
+	y.t.Helper()
+	o.Source, o.Cursors, o.Connect = y.source, y.cursors, y.connect
+	if o.SaveEvery == 0 {
+		o.SaveEvery = 10 * time.Millisecond
+	}
+	e, err := New(o)
+	if err != nil {
+		y.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = e.Run(ctx) }()
+	return e, sync.OnceFunc(func() { cancel(); <-done })
+}
+
+type published struct {
+	subject, id string
+	header      nats.Header
+	data        []byte
+}
+
+// events reads everything in the stream.
+func (y *yard) events() []published {
+	y.t.Helper()
+	s, err := y.js.Stream(context.Background(), messages.StreamEvents)
+	if err != nil {
+		y.t.Fatal(err)
+	}
+	var list []published
+	for seq := uint64(1); seq <= s.CachedInfo().State.LastSeq; seq++ {
+		m, err := s.GetMsg(context.Background(), seq)
+		if err != nil {
+			y.t.Fatal(err)
+		}
+		list = append(list, published{m.Subject, m.Header["ce-id"][0], m.Header, m.Data})
+	}
+	return list
+}
+
+func (y *yard) count() uint64 {
+	s, err := y.js.Stream(context.Background(), messages.StreamEvents)
+	if err != nil {
+		return 0
+	}
+	return s.CachedInfo().State.Msgs
+}
+
+func eventually(t testing.TB, what string, cond func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(15 * time.Second); !cond(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not in time: %s", what)
+		}
+	}
+}
+
+// entry makes an entry of the given events.
+func entry(ref messages.Ref, version uint64, events ...messages.Event) *messages.Entry {
+	e := &messages.Entry{Kind: uint32(ref.Kind), Id: ref.ID, Version: version, AtMs: 1_795_338_000_000}
+	if ref.Kind == messages.KindOrder {
+		e.Topic = "web"
+	}
+	for _, event := range events {
+		b, err := event.MarshalVT()
+		if err != nil {
+			panic(err)
+		}
+		e.Events = append(e.Events, &messages.EventRecord{Type: messages.EventType(event), Data: b})
+	}
+	return e
+}
+
+func held(order string, version uint64) *messages.Entry {
+	return entry(messages.OrderRef(order), version, &messages.HoldPlaced{Reason: "other"})
+}
+
+// TestPublishes proves that what the journal tells appears in the stream in its order, as a CloudEvent whose id is made of the
+// entity and its version, and that the cursor follows.
+func TestPublishes(t *testing.T) {
+	y := newYard(t, 1)
+	e, stop := y.run(Options{})
+	defer stop()
+	y.source.add(0, entry(messages.OrderRef("web-1"), 0, &messages.OrderPlaced{Order: &messages.Order{ExternalId: "1"}}, &messages.OrderOpened{}))
+	y.source.add(0, entry(messages.OrderRef("web-1"), 2, &messages.OrderAllocated{}))
+	y.source.add(0, entry(messages.OrderRef("web-1"), 3, &messages.LineReserved{})) // private
+	eventually(t, "cursor", func() bool { return y.cursors.get("egress/0") == 3 && e.Floor(0) == 3 && e.Published(0) == 3 })
+	got := y.events()
+	if len(got) != 2 || got[0].subject != "oy.v1.evt.order.placed.web" || got[1].subject != "oy.v1.evt.order.allocated.web" {
+		t.Fatalf("published %v", got)
+	}
+	for name, want := range map[string]string{
+		"ce-id": "order/web-1/1", "ce-type": "orderyard.order.placed.v1", "ce-source": "/orderyard", "ce-specversion": "1.0",
+		"ce-time": "2026-11-22T09:00:00Z", "ce-subject": "web-1", "content-type": "application/json", "Nats-Msg-Id": "order/web-1/1",
+	} {
+		if v := got[0].header[name]; len(v) != 1 || v[0] != want {
+			t.Errorf("header %s is %v, want %s", name, v, want)
+		}
+	}
+}
+
+// wantOrdered checks that each order's first sightings of versions ascend, that repeats carry equal payloads, and that none lacks.
+func wantOrdered(t *testing.T, got []published, orders, versions int) {
+	t.Helper()
+	first := make(map[string]string)
+	next := make(map[string]int)
+	for _, p := range got {
+		if before, repeated := first[p.id]; repeated {
+			if before != string(p.data) {
+				t.Errorf("%s has two payloads:\n%s\n%s", p.id, before, p.data)
+			}
+			continue
+		}
+		first[p.id] = string(p.data)
+		var order string
+		var version int
+		if _, err := fmt.Sscanf(strings.ReplaceAll(p.id, "/", " "), "order %s %d", &order, &version); err != nil {
+			t.Fatal(p.id, err)
+		}
+		if next[order]+1 != version {
+			t.Fatalf("%s: version %d behind %d", order, version, next[order])
+		}
+		next[order] = version
+	}
+	if len(first) != orders*versions {
+		t.Errorf("%d events, want %d", len(first), orders*versions)
+	}
+}
+
+// fill adds versions rounds of one event for each of the orders, one commit per round and partition.
+func (y *yard) fill(partition, orders, from, to int) {
+	for v := from; v < to; v++ {
+		var entries []*messages.Entry
+		for i := range orders {
+			entries = append(entries, held(fmt.Sprintf("web-%d-%d", partition, i), uint64(v)))
+		}
+		y.source.add(partition, entries...)
+	}
+}
+
+// TestResumesFromCursor proves that a new process begins behind the saved cursor, and that without one everything is told again
+// under the same ids, which the stream recognizes.
+func TestResumesFromCursor(t *testing.T) {
+	y := newYard(t, 2)
+	_, stop := y.run(Options{})
+	y.fill(0, 5, 0, 10)
+	y.fill(1, 5, 0, 10)
+	eventually(t, "cursors", func() bool { return y.cursors.get("egress/0") == 10 && y.cursors.get("egress/1") == 10 })
+	stop()
+	y.fill(0, 5, 10, 20)
+	y.fill(1, 5, 10, 20)
+	e, stop := y.run(Options{})
+	eventually(t, "the rest", func() bool { return e.Published(0) == 20 && e.Published(1) == 20 })
+	stop()
+	got := y.events()
+	wantOrdered(t, got, 10, 20)
+	if len(got) != 200 {
+		t.Errorf("%d events in the stream, want 200 without a repeat", len(got))
+	}
+	y.cursors = &fakeCursors{saved: make(map[string]uint64)}
+	e, stop = y.run(Options{})
+	eventually(t, "told again", func() bool { return e.Published(0) == 20 && e.Published(1) == 20 })
+	stop()
+	if n := y.count(); n != 200 {
+		t.Errorf("%d events in the stream after telling them again, want 200", n)
+	}
+}
+
+// TestConnectionsEnd proves that connections cut at random moments lose nothing and mix up nothing: every order's events stand in
+// order, and the server has dropped what it had.
+func TestConnectionsEnd(t *testing.T) {
+	y := newYard(t, 3)
+	e, stop := y.run(Options{Window: 64})
+	defer stop()
+	for round := range 8 {
+		for p := range 3 {
+			y.fill(p, 20, round*5, round*5+5)
+		}
+		time.Sleep(time.Duration(round*7) * time.Millisecond)
+		y.cut()
+	}
+	eventually(t, "all published", func() bool { return e.Published(0) == 40 && e.Published(1) == 40 && e.Published(2) == 40 })
+	got := y.events()
+	wantOrdered(t, got, 60, 40)
+	if len(got) != 60*40 {
+		t.Errorf("%d events in the stream, want %d", len(got), 60*40)
+	}
+}
+
+// TestRefusedEventsComeAgainInOrder proves the hard case: when the stream refuses an event in the middle while later ones are
+// stored, everything from there on is published again, past the server's own duplicate check, so that the stream ends with the
+// right order and every repeat carries its first id.
+func TestRefusedEventsComeAgainInOrder(t *testing.T) {
+	y := newYard(t, 1)
+	ctx := context.Background()
+	s, err := y.js.Stream(ctx, messages.StreamEvents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := s.CachedInfo().Config
+	cfg.MaxMsgSize = 600 // refuses the one large event
+	if _, err := y.js.UpdateStream(ctx, cfg); err != nil {
+		t.Fatal(err)
+	}
+	large := entry(messages.OrderRef("web-1"), 2, &messages.HoldPlaced{Reason: "other", Note: strings.Repeat("x", 1000)})
+	y.source.add(0, held("web-1", 0), held("web-1", 1), large, held("web-1", 3), held("web-1", 4))
+	e, stop := y.run(Options{})
+	defer stop()
+	eventually(t, "refused", func() bool { return y.count() >= 4 })
+	if e.Published(0) != 0 {
+		t.Fatal("the position moved past a refused event")
+	}
+	cfg.MaxMsgSize = -1
+	if _, err := y.js.UpdateStream(ctx, cfg); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "published", func() bool { return e.Published(0) == 1 })
+	var ids []string
+	for _, p := range y.events() {
+		ids = append(ids, p.id)
+	}
+	want := []string{"order/web-1/1", "order/web-1/2", "order/web-1/3", "order/web-1/4", "order/web-1/5"}
+	if len(ids) < 5 || !slices.Equal(ids[len(ids)-5:], want) {
+		t.Errorf("the stream ends with %v, want %v", ids, want)
+	}
+	y.source.add(0, held("web-1", 5))
+	eventually(t, "onwards", func() bool { return e.Published(0) == 2 })
+	if all := y.events(); all[len(all)-1].header[nats.MsgIdHdr][0] != "order/web-1/6" {
+		t.Errorf("later events keep a fresh message id: %v", all[len(all)-1].header)
+	}
+}
+
+// TestStreamMissing proves that the cursor stands still while nobody takes the events, and that all come when the stream does.
+func TestStreamMissing(t *testing.T) {
+	y := newYard(t, 1)
+	if err := y.js.DeleteStream(context.Background(), messages.StreamEvents); err != nil {
+		t.Fatal(err)
+	}
+	e, stop := y.run(Options{})
+	defer stop()
+	y.fill(0, 3, 0, 10)
+	time.Sleep(200 * time.Millisecond)
+	if e.Published(0) != 0 || y.cursors.get("egress/0") != 0 {
+		t.Fatalf("position %d, cursor %d without a stream", e.Published(0), y.cursors.get("egress/0"))
+	}
+	y.setup()
+	eventually(t, "published", func() bool { return e.Published(0) == 10 })
+	wantOrdered(t, y.events(), 3, 10)
+}
+
+// TestCursorStoreRefuses proves that a cursor store which refuses stops no event, and that the cursor is caught up later.
+func TestCursorStoreRefuses(t *testing.T) {
+	y := newYard(t, 1)
+	y.cursors.refuses = true
+	e, stop := y.run(Options{})
+	defer stop()
+	y.fill(0, 2, 0, 5)
+	eventually(t, "published", func() bool { return e.Published(0) == 5 })
+	if e.Floor(0) != 0 {
+		t.Error("the floor moved although the cursor was not saved")
+	}
+	y.cursors.mu.Lock()
+	y.cursors.refuses = false
+	y.cursors.mu.Unlock()
+	eventually(t, "saved", func() bool { return e.Floor(0) == 5 })
+}
+
+// TestPayloadsAreJSON proves that every payload of the hand-written appenders is valid JSON also for the oddest texts.
+func TestPayloadsAreJSON(t *testing.T) {
+	odd := "a\"b\\c\n\u2028<é>\xff"
+	tr := newTranslator(nil, nil)
+	for _, ref := range []messages.Ref{messages.OrderRef("web-1"), messages.BucketRef(odd, "den"), messages.SiteRef("den")} {
+		c := &messages.Commit{Entries: []*messages.Entry{entry(ref, 0, everyEvent(odd)...)}}
+		if err := tr.commit(c, func(ev *outgoing) error {
+			if !json.Valid(ev.data) {
+				t.Errorf("%s.%s: %s", ev.family, ev.event, ev.data)
+			}
+			if strings.ContainsFunc(ev.id+ev.about, func(r rune) bool { return r <= ' ' || r > '~' }) {
+				t.Errorf("id %q of %q does not fit a header", ev.id, ev.about)
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkPublish measures events from the journal to their acknowledgement: half orders' holds, half whole fulfillment orders.
+func BenchmarkPublish(b *testing.B) {
+	y := newYard(b, 1)
+	fo := &messages.FulfillmentOrder{Id: "web-1.1", Channel: "web", ShipTo: &messages.Address{Country: "US", PostalCode: "80202", City: "Denver"}}
+	for i := range 3 {
+		fo.Lines = append(fo.Lines, &messages.FulfillmentLine{LineId: fmt.Sprint(i), Sku: "TSHIRT-M", Quantity: 2})
+	}
+	var entries []*messages.Entry
+	for i := range 100 {
+		entries = append(entries, held(fmt.Sprintf("web-%d", i), 0),
+			entry(messages.SiteRef(fmt.Sprintf("s%d", i)), 0, &messages.FulfillmentOpened{FulfillmentId: "web-1.1", Fulfillment: fo}))
+	}
+	commits := b.N/200 + 1
+	for range commits {
+		fresh := make([]*messages.Entry, len(entries))
+		for i, e := range entries {
+			fresh[i] = &messages.Entry{Kind: e.Kind, Id: e.Id, Version: e.Version, AtMs: e.AtMs, Events: e.Events, Topic: e.Topic}
+			e.Version++
+		}
+		y.source.add(0, fresh...)
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	e, stop := y.run(Options{})
+	defer stop()
+	for e.Published(0) < uint64(commits) {
+		time.Sleep(time.Millisecond)
+	}
+	b.ReportMetric(float64(commits*200)/b.Elapsed().Seconds(), "events/s")
+}

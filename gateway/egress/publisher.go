@@ -1,0 +1,188 @@
+package egress
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"orderyard/gateway/wire"
+	"orderyard/messages"
+)
+
+// publisher publishes one partition in one session. run is called from one goroutine; acknowledge from another.
+type publisher struct {
+	s       *session
+	lane    *lane
+	index   string
+	message *message
+	tr      *translator
+	types   map[string]string // "order.placed" → "orderyard.order.placed.v1" and its kin, made once
+	refused atomic.Bool
+
+	mu   sync.Mutex
+	ring []slot
+	head uint64        // number of the oldest that waits
+	tail uint64        // number the next one gets
+	room chan struct{} // the window has room again
+	last uint64        // newest position of which anything was sent
+}
+
+// slot is a published event that waits for its acknowledgement. through is the position that is complete with it: that of its
+// commit when it is the commit's last event, 0 otherwise.
+type slot struct {
+	through uint64
+	acked   bool
+	sent    time.Time
+}
+
+func newPublisher(s *session, l *lane, index int) *publisher {
+	return &publisher{
+		s: s, lane: l, index: strconv.Itoa(index), message: newMessage(s.e.o.Origin), tr: newTranslator(s.e.o.Log, s.e.metrics),
+		types: make(map[string]string), ring: make([]slot, s.e.o.Window), room: make(chan struct{}, 1),
+	}
+}
+
+func (p *publisher) run(ctx context.Context) error {
+	err := p.s.e.o.Source.Follow(ctx, p.lane.partition, p.lane.acked.Load(), func(position uint64, c *messages.Commit) error {
+		if err := p.tr.commit(c, func(ev *outgoing) error { return p.publish(ctx, position, ev) }); err != nil {
+			return err
+		}
+		p.complete(position)
+		return ctx.Err()
+	})
+	if err == nil {
+		err = errors.New("the source ended")
+	}
+	return fmt.Errorf("partition %d: %w", p.lane.partition, err)
+}
+
+// publish sends one event, waiting for room in the window.
+func (p *publisher) publish(ctx context.Context, position uint64, ev *outgoing) error {
+	number, err := p.take(ctx, position)
+	if err != nil {
+		return err
+	}
+	m := p.message
+	m.Subject = messages.EventSubject(ev.family, ev.event, ev.key)
+	m.Reply = p.s.inbox + p.index + "." + strconv.FormatUint(number, 10)
+	m.Data = ev.data
+	m.id[0], m.about[0], m.kind[0] = ev.id, ev.about, p.typeOf(ev)
+	m.at[0] = string(wire.AppendTime(nil, ev.atMs))
+	m.msgID[0] = ev.id
+	if position <= p.lane.redo {
+		m.msgID[0] = ev.id + "~" + strconv.Itoa(p.lane.round)
+	}
+	switch err := p.s.nc.PublishMsg(&m.Msg); {
+	case errors.Is(err, nats.ErrMaxPayload):
+		// Publishing it again would fail for ever and hold up everything behind it. The journal has it.
+		p.s.e.o.Log.Error("event too large for the server, skipped", "id", ev.id, "bytes", len(ev.data))
+		p.s.e.metrics.skipped.Inc()
+		p.acknowledge(number)
+	case err != nil:
+		return fmt.Errorf("publish: %w", err)
+	default:
+		p.s.e.metrics.count(ev)
+	}
+	return nil
+}
+
+func (p *publisher) typeOf(ev *outgoing) string {
+	key := ev.family + ev.event
+	kind, ok := p.types[key]
+	if !ok {
+		kind = "orderyard." + ev.family + "." + ev.event + ".v1"
+		p.types[key] = kind
+	}
+	return kind
+}
+
+// take gives the next number once the window has room.
+func (p *publisher) take(ctx context.Context, position uint64) (uint64, error) {
+	for {
+		p.mu.Lock()
+		if p.tail-p.head < uint64(len(p.ring)) {
+			number := p.tail
+			p.tail++
+			p.last = position
+			p.ring[number%uint64(len(p.ring))] = slot{sent: time.Now()}
+			p.mu.Unlock()
+			return number, nil
+		}
+		p.mu.Unlock()
+		select {
+		case <-p.room:
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+}
+
+// complete notes that a commit's events are all sent: it is done when the newest of them is acknowledged, at once when none waits.
+func (p *publisher) complete(position uint64) {
+	p.mu.Lock()
+	if p.head == p.tail {
+		p.lane.acked.Store(position)
+	} else {
+		p.ring[(p.tail-1)%uint64(len(p.ring))].through = position
+	}
+	p.mu.Unlock()
+}
+
+// acknowledge takes the answer to one event. Positions become done in order, whatever the order of the answers.
+func (p *publisher) acknowledge(number uint64) {
+	p.mu.Lock()
+	if number < p.head || number >= p.tail {
+		p.mu.Unlock()
+		return
+	}
+	p.ring[number%uint64(len(p.ring))].acked = true
+	var through uint64
+	var n int64
+	for p.head < p.tail && p.ring[p.head%uint64(len(p.ring))].acked {
+		// The newest one may yet learn that its commit ends with it: complete sees an empty window then.
+		through = max(through, p.ring[p.head%uint64(len(p.ring))].through)
+		p.head++
+		n++
+	}
+	if through > 0 {
+		p.lane.acked.Store(through)
+	}
+	p.mu.Unlock()
+	if n == 0 {
+		return
+	}
+	select {
+	case p.room <- struct{}{}:
+	default:
+	}
+	if p.lane.unsaved.Add(n) >= int64(p.s.e.o.SaveEvents) {
+		select {
+		case p.s.e.nudge <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// overdue says whether the oldest event was sent before a moment and is not acknowledged.
+func (p *publisher) overdue(before time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.head < p.tail && p.ring[p.head%uint64(len(p.ring))].sent.Before(before)
+}
+
+// settle runs after the session. A refused message may lie behind later ones in the stream: everything up to the newest
+// position is then published again under a fresh message id.
+func (p *publisher) settle() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.refused.Load() {
+		p.lane.redo = max(p.lane.redo, p.last)
+		p.lane.round++
+	}
+}

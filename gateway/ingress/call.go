@@ -1,0 +1,150 @@
+package ingress
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"orderyard/messages"
+)
+
+// door bounds what is in flight on one family of subjects, and answers it.
+type door struct {
+	in      *Ingress
+	name    string
+	limits  Limits
+	metrics doorMetrics
+
+	requests atomic.Int64
+	bytes    atomic.Int64
+	closing  atomic.Bool
+	// answers is as long as RequestsMax, and every call in it holds at least one request: sending never waits.
+	answers chan *call
+}
+
+func (in *Ingress) newDoor(name string) *door {
+	d := &door{in: in, name: name, limits: in.o.Limits}
+	d.metrics = in.metrics.door(name, d.requests.Load)
+	d.answers = make(chan *call, d.limits.RequestsMax)
+	in.doors = append(in.doors, d)
+	for range d.limits.Responders {
+		in.workers.Add(1)
+		go func() {
+			defer in.workers.Done()
+			for c := range d.answers {
+				c.complete(c)
+				d.release(c.weight, c.size)
+			}
+		}()
+	}
+	return d
+}
+
+// admit takes room for n commands of size bytes together, or says why not. The room is taken before the look at closing, so that
+// whoever sets closing and then waits for empty rooms has seen the last call.
+func (d *door) admit(n int, size int) *messages.Failure {
+	requests, bytes := d.requests.Add(int64(n)), d.bytes.Add(int64(size))
+	switch {
+	case d.closing.Load():
+		d.release(n, size)
+		return stopping()
+	case requests > int64(d.limits.RequestsMax) || bytes > d.limits.BytesMax:
+		d.release(n, size)
+		return messages.Retry(messages.CodeLimit, shedRetryAfterMs, "too many requests are in flight, come back with the same command id")
+	}
+	return nil
+}
+
+func stopping() *messages.Failure {
+	return messages.Retry(messages.CodeUnavailable, shedRetryAfterMs, "the node is stopping")
+}
+
+func (d *door) release(n int, size int) {
+	d.requests.Add(int64(-n))
+	d.bytes.Add(int64(-size))
+}
+
+// call is a set of commands whose answers make one reply. It closes once: when the last answer is in, or when the wheel says
+// that its time is over. complete then runs on a responder, alone.
+type call struct {
+	door     *door
+	weight   int // admitted commands
+	size     int // admitted bytes
+	expires  int64
+	complete func(*call)
+
+	mu      sync.Mutex
+	replies []*messages.Reply
+	missing int
+	closed  bool
+	one     [1]*messages.Reply
+
+	prev, next *call // in the wheel's slot
+	slot       int
+	waiting    bool
+}
+
+// send asks every command and returns. Replies keep the order of the commands.
+func (c *call) send(actors Actors, reqs []messages.Request) {
+	c.replies = c.one[:1]
+	if len(reqs) != 1 {
+		c.replies = make([]*messages.Reply, len(reqs))
+	}
+	c.missing = len(reqs)
+	if c.missing == 0 {
+		c.closed = true
+		c.door.answers <- c
+		return
+	}
+	if f := c.door.in.wheel.add(c); f != nil {
+		c.expire(f)
+		return
+	}
+	for i, req := range reqs {
+		req.Done = func(r *messages.Reply) { c.done(i, r) }
+		actors.Send(req)
+	}
+}
+
+func (c *call) done(i int, r *messages.Reply) {
+	if r == nil {
+		r = messages.Refuse(messages.Fail(messages.CodeInternal, "", "no answer was made"))
+	}
+	c.mu.Lock()
+	if c.closed || c.replies[i] != nil {
+		c.mu.Unlock()
+		return // too late, or answered twice
+	}
+	c.replies[i] = r
+	if c.missing--; c.missing > 0 {
+		c.mu.Unlock()
+		return
+	}
+	c.closed = true
+	c.mu.Unlock()
+	c.door.in.wheel.remove(c)
+	c.door.answers <- c
+}
+
+// expire fills the missing answers with the failure.
+func (c *call) expire(f *messages.Failure) {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return
+	}
+	c.closed = true
+	for i, r := range c.replies {
+		if r == nil {
+			c.replies[i] = messages.Refuse(f)
+		}
+	}
+	c.mu.Unlock()
+	c.door.answers <- c
+}
+
+// follow starts another set of commands in place of this call, within what it was admitted for. It may only be used by complete.
+func (c *call) follow(reqs []messages.Request, complete func(*call)) {
+	next := &call{door: c.door, weight: c.weight, size: c.size, expires: c.expires, complete: complete}
+	c.weight, c.size = 0, 0
+	next.send(c.door.in.o.Actors, reqs)
+}

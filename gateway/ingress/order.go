@@ -1,0 +1,123 @@
+package ingress
+
+import (
+	"orderyard/gateway/wire"
+	"orderyard/messages"
+)
+
+const (
+	doorOrder   = "order"
+	doorRouting = "routing"
+)
+
+func (in *Ingress) orderEndpoints() []endpoint {
+	return []endpoint{
+		{doorOrder, "place", messages.PlaceSubject("*"), in.place},
+		{doorOrder, "get", messages.OrderSubject("get"), one[wire.GetOrderRequest](reading, orderView(false))},
+		{doorOrder, "trace", messages.OrderSubject("trace"), one[wire.TraceOrderRequest](reading, orderView(false))},
+		{doorOrder, "explain", messages.OrderSubject("explain"), one[wire.ExplainOrderRequest](reading, orderView(true))},
+		{doorOrder, "cancel", messages.OrderSubject("cancel"), one[wire.CancelOrderRequest](changing, orderReceipt)},
+		{doorOrder, "hold", messages.OrderSubject("hold"), one[wire.HoldOrderRequest](changing, orderReceipt)},
+		{doorOrder, "release", messages.OrderSubject("release"), one[wire.ReleaseOrderRequest](changing, orderReceipt)},
+		{doorOrder, "list", messages.OrderSubject("list"), in.listOrders},
+	}
+}
+
+func (in *Ingress) planEndpoint() endpoint {
+	return endpoint{doorRouting, "plan", messages.SubjectRoutingPlan, in.plan}
+}
+
+func orderReceipt(r *messages.Reply, _ messages.Command) any { return wire.OrderReceiptOf(r) }
+
+func orderView(candidates bool) func(*messages.Reply, messages.Command) any {
+	return func(r *messages.Reply, _ messages.Command) any { return wire.OrderAnswerOf(r, candidates) }
+}
+
+// place takes an order from a channel. The channel's subject and its document must agree: permissions are given by subject.
+func (in *Ingress) place(q *query) {
+	place, errs, f := in.readOrder(q.body, messages.LastToken(q.subject))
+	switch {
+	case f != nil:
+		q.garbage(f)
+	case len(errs) > 0:
+		q.refuse(messages.InvalidAll(errs))
+	default:
+		if f := in.prepare(place); f != nil {
+			q.refuse(f)
+			return
+		}
+		q.ask(placeRequest(place, q.commandID), func(r *messages.Reply) any { return wire.OrderReceiptOf(r) })
+	}
+}
+
+// readOrder reads and checks an order. When something is wrong with it, what the node knows is added, so that the sender
+// learns everything at once.
+func (in *Ingress) readOrder(body []byte, channel string) (*messages.PlaceOrder, []*messages.FieldError, *messages.Failure) {
+	order, errs, f := wire.DecodeOrder(body)
+	if f != nil {
+		return nil, nil, f
+	}
+	if channel != "" && order.GetChannel() != channel {
+		errs = append(errs, &messages.FieldError{
+			Field: "channel", Code: messages.CodeInvalid, Message: "is not the channel of the subject, which is \"" + channel + "\"",
+		})
+	}
+	place := &messages.PlaceOrder{Order: order}
+	if len(errs) > 0 && in.prepare(place) == nil {
+		errs = wire.AddUnknownSKUs(errs, place)
+	}
+	return place, errs, nil
+}
+
+func (in *Ingress) prepare(place *messages.PlaceOrder) *messages.Failure {
+	if err := in.o.Directory.Prepare(place); err != nil {
+		in.log.Error("order cannot be prepared", "error", err)
+		return messages.Fail(messages.CodeInternal, "", "the order cannot be prepared")
+	}
+	return nil
+}
+
+// placeRequest: without a key of the sender the order's own id is the key, so the same order over two doors is one order.
+func placeRequest(place *messages.PlaceOrder, commandID string) messages.Request {
+	id := messages.OrderID(place.GetOrder().GetChannel(), place.GetOrder().GetExternalId())
+	if commandID == "" {
+		commandID = "place/" + id
+	}
+	return messages.Request{To: messages.OrderRef(id), Command: place, CommandID: commandID}
+}
+
+func (in *Ingress) listOrders(q *query) {
+	var r wire.ListOrdersRequest
+	if f := decodeBody(q.body, &r); f != nil {
+		q.garbage(f)
+		return
+	}
+	if f := r.Check(); f != nil {
+		q.refuse(f)
+		return
+	}
+	q.later(func() (any, *messages.Reply) {
+		rows, next := in.o.Directory.ListOrders(r.ListFilter)
+		return wire.OrderListAnswerOf(rows, next), nil
+	})
+}
+
+// plan is the dry run: an order body in, ranked plans out, no effect.
+func (in *Ingress) plan(q *query) {
+	place, errs, f := in.readOrder(q.body, "")
+	switch {
+	case f != nil:
+		q.garbage(f)
+		return
+	case len(errs) > 0:
+		q.refuse(messages.InvalidAll(errs))
+		return
+	}
+	if f := in.prepare(place); f != nil {
+		q.refuse(f)
+		return
+	}
+	q.later(func() (any, *messages.Reply) {
+		return wire.PlanAnswerOf(in.o.Planner.Plan(place.GetOrder()), place.GetOrder()), nil
+	})
+}

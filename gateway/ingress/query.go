@@ -1,0 +1,181 @@
+package ingress
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+	"github.com/nats-io/nuid"
+
+	"orderyard/gateway/wire"
+	"orderyard/messages"
+)
+
+// query is one request at the door: what was sent, and how to answer it.
+type query struct {
+	door      *door
+	codes     *codeCounters
+	subject   string
+	reply     string
+	body      []byte
+	commandID string // of the sender, "" = none
+	deadline  int64
+	began     time.Time
+	weight    int
+}
+
+// handler makes the NATS handler of an endpoint.
+func (d *door) handler(e endpoint) micro.Handler {
+	codes := d.metrics.codes(e.verb)
+	return micro.HandlerFunc(func(r micro.Request) {
+		q := &query{door: d, codes: codes, subject: r.Subject(), reply: r.Reply(), body: r.Data(), began: time.Now(), weight: 1}
+		if f := d.admit(1, len(q.body)); f != nil {
+			q.respond(wire.EncodeFailure(f), f.GetCode(), false)
+			return
+		}
+		if f := q.readHeaders(nats.Header(r.Headers())); f != nil {
+			q.refuse(f)
+			return
+		}
+		e.handle(q)
+	})
+}
+
+func (q *query) readHeaders(h nats.Header) *messages.Failure {
+	id, f := commandID(h)
+	if f != nil {
+		return f
+	}
+	q.commandID = id
+	q.deadline, f = deadline(h, q.began, q.door.limits.Deadline)
+	return f
+}
+
+// commandID reads the sender's idempotency key. The house's own keys ("web-1.1/0/c") live in another name space, so no sender
+// can answer for a task.
+func commandID(h nats.Header) (string, *messages.Failure) {
+	id := h.Get(messages.HeaderCommandID)
+	if id == "" {
+		return "", nil
+	}
+	if len(id) > commandIDMax {
+		return "", messages.Invalid(messages.HeaderCommandID, "has %d bytes, at most %d are allowed", len(id), commandIDMax)
+	}
+	if strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return "", messages.Invalid(messages.HeaderCommandID, "must be printable ASCII")
+	}
+	return "client/" + id, nil
+}
+
+// deadline reads Oy-Deadline-Ms: milliseconds from now, or a moment in Unix milliseconds.
+func deadline(h nats.Header, now time.Time, usual time.Duration) (int64, *messages.Failure) {
+	text := h.Get(messages.HeaderDeadlineMs)
+	if text == "" {
+		return now.Add(usual).UnixMilli(), nil
+	}
+	ms, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || ms <= 0 {
+		return 0, messages.Invalid(messages.HeaderDeadlineMs, "must be a positive whole number of milliseconds")
+	}
+	if ms < absoluteFrom {
+		ms += now.UnixMilli()
+	}
+	return min(ms, now.Add(deadlineMax).UnixMilli()), nil
+}
+
+// freshID is for commands that change something and came without a key: the runtime may have to send them twice.
+func freshID() string { return "fresh/" + nuid.Next() }
+
+// id is the command id of entry i of n.
+func (q *query) id(i, n int) string {
+	switch {
+	case q.commandID == "":
+		return freshID()
+	case n == 1:
+		return q.commandID
+	}
+	return q.commandID + "/" + strconv.Itoa(i)
+}
+
+// ask sends one command; doc makes the answer from the reply, on a responder.
+func (q *query) ask(req messages.Request, doc func(*messages.Reply) any) {
+	q.askAll([]messages.Request{req}, func(replies []*messages.Reply) (any, *messages.Reply) {
+		return doc(replies[0]), replies[0]
+	})
+}
+
+// askAll sends several commands, in order; doc makes one answer. The reply it also gives says for headers and metrics how it went.
+func (q *query) askAll(reqs []messages.Request, doc func([]*messages.Reply) (any, *messages.Reply)) {
+	if more := len(reqs) - q.weight; more > 0 {
+		if f := q.door.admit(more, 0); f != nil {
+			q.refuse(f)
+			return
+		}
+		q.weight += more
+	}
+	for i := range reqs {
+		reqs[i].Deadline = q.deadline
+	}
+	c := q.call()
+	c.complete = func(c *call) { q.answer(doc(c.replies)) }
+	c.send(q.door.in.o.Actors, reqs)
+}
+
+// later runs doc on a responder: for answers that need no actor but some time.
+func (q *query) later(doc func() (any, *messages.Reply)) {
+	c := q.call()
+	c.complete = func(*call) { q.answer(doc()) }
+	c.send(q.door.in.o.Actors, nil)
+}
+
+func (q *query) call() *call {
+	return &call{
+		door: q.door, weight: q.weight, size: len(q.body), expires: q.deadline + q.door.limits.Grace.Milliseconds(),
+	}
+}
+
+// answer encodes and publishes. The door's room is given back by the responder.
+func (q *query) answer(doc any, r *messages.Reply) {
+	code := codeOK
+	if f := r.GetFailure(); f != nil {
+		code = f.GetCode()
+	}
+	body, err := wire.Encode(doc)
+	if err != nil {
+		q.door.in.log.Error("answer cannot be encoded", "subject", q.subject, "error", err)
+		code = messages.CodeInternal
+		body = wire.EncodeFailure(messages.Fail(code, "", "the answer cannot be encoded"))
+	}
+	q.respond(body, code, r.GetReplayed())
+}
+
+// refuse answers a failure at once and gives the room back.
+func (q *query) refuse(f *messages.Failure) {
+	q.respond(wire.EncodeFailure(f), f.GetCode(), false)
+	q.door.release(q.weight, len(q.body))
+}
+
+// garbage refuses what could not be read, and keeps its bytes.
+func (q *query) garbage(f *messages.Failure) {
+	q.door.in.dead.shelve(q.door.name, q.subject, q.body, f)
+	q.refuse(f)
+}
+
+func (q *query) respond(body []byte, code string, replayed bool) {
+	q.codes.count(code, time.Since(q.began))
+	if q.reply == "" {
+		return // sent without wanting an answer
+	}
+	m := &nats.Msg{Subject: q.reply, Data: body}
+	if replayed {
+		m.Header = replayedHeader
+	}
+	if err := q.door.in.nc.PublishMsg(m); err != nil {
+		q.door.in.log.Debug("answer not sent", "subject", q.subject, "error", err)
+	}
+}
+
+// replayedHeader is shared by all answers: the client only reads it.
+var replayedHeader = nats.Header{messages.HeaderReplayed: []string{"true"}}

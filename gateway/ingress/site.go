@@ -1,0 +1,140 @@
+package ingress
+
+import (
+	"orderyard/gateway/wire"
+	"orderyard/messages"
+)
+
+const (
+	doorSite        = "site"
+	doorFulfillment = "fulfillment"
+)
+
+func (in *Ingress) siteEndpoints() []endpoint {
+	return []endpoint{
+		{doorSite, "apply", messages.SiteSubject("apply"), in.applySite},
+		{doorSite, "get", messages.SiteSubject("get"), one[wire.GetSiteRequest](reading, siteAnswer)},
+		{doorSite, "list", messages.SiteSubject("list"), in.listSites},
+		{doorSite, "pause", messages.SiteSubject("pause"), one[wire.PauseSiteRequest](changing, siteAnswer)},
+		{doorSite, "resume", messages.SiteSubject("resume"), one[wire.ResumeSiteRequest](changing, siteAnswer)},
+		{doorSite, "capacity", messages.SiteSubject("capacity"), in.siteCapacity},
+	}
+}
+
+func siteAnswer(r *messages.Reply, _ messages.Command) any { return wire.SiteAnswerOf(r) }
+
+// applySite takes one site document or a list.
+func (in *Ingress) applySite(q *query) {
+	docs, many, f := wire.DecodeOneOrMany[wire.Site](q.body)
+	if f != nil {
+		q.garbage(f)
+		return
+	}
+	b := batch{replies: make([]*messages.Reply, len(docs)), commands: make([]messages.Command, len(docs))}
+	for i := range docs {
+		doc, f := docs[i].Message(in.o.Locate)
+		b.add(i, messages.Request{
+			To: messages.SiteRef(docs[i].ID), Command: &messages.ApplySite{Doc: doc}, CommandID: q.id(i, len(docs)),
+		}, f)
+	}
+	if many {
+		b.ask(q, func(replies []*messages.Reply, _ []messages.Command) any { return wire.SiteListAnswerOf(replies) })
+		return
+	}
+	if f := b.replies[0].GetFailure(); f != nil {
+		q.refuse(f)
+		return
+	}
+	q.ask(b.reqs[0], func(r *messages.Reply) any { return wire.SiteAnswerOf(r) })
+}
+
+func (in *Ingress) listSites(q *query) {
+	var r wire.SiteListRequest
+	if f := decodeBody(q.body, &r); f != nil {
+		q.garbage(f)
+		return
+	}
+	sites := in.o.Directory.Sites()
+	reqs := make([]messages.Request, len(sites))
+	for i, site := range sites {
+		reqs[i] = messages.Request{To: messages.SiteRef(site), Command: &messages.GetSite{}}
+	}
+	q.askAll(reqs, func(replies []*messages.Reply) (any, *messages.Reply) {
+		return wire.SiteListAnswerOf(replies), worst(replies)
+	})
+}
+
+// siteCapacity changes some limits and keeps the others: it asks for the present ones first. Two operators who change different
+// limits of one site in the same moment may undo each other; whoever gives all three limits asks nothing and is never undone.
+func (in *Ingress) siteCapacity(q *query) {
+	var r wire.SiteCapacityRequest
+	if f := decodeBody(q.body, &r); f != nil {
+		q.garbage(f)
+		return
+	}
+	if f := r.Check(); f != nil {
+		q.refuse(f)
+		return
+	}
+	set := func(present *messages.SiteCapacity) []messages.Request {
+		return []messages.Request{{
+			To: messages.SiteRef(r.ID), Command: r.Over(present), CommandID: q.id(0, 1), Deadline: q.deadline,
+		}}
+	}
+	answer := func(c *call) { q.answer(wire.SiteAnswerOf(c.replies[0]), c.replies[0]) }
+	c := q.call()
+	if r.Whole() {
+		c.complete = answer
+		c.send(in.o.Actors, set(nil))
+		return
+	}
+	c.complete = func(c *call) {
+		if c.replies[0].GetFailure() != nil {
+			answer(c)
+			return
+		}
+		c.follow(set(c.replies[0].GetSite().GetSite().GetDoc().GetCapacity()), answer)
+	}
+	c.send(in.o.Actors, []messages.Request{{To: messages.SiteRef(r.ID), Command: &messages.GetSite{}, Deadline: q.deadline}})
+}
+
+func (in *Ingress) fulfillmentEndpoints() []endpoint {
+	list := []endpoint{{doorFulfillment, "list", messages.FulfillmentSubject("list", "*"), listFulfillments}}
+	for _, verb := range wire.FulfillmentVerbs {
+		list = append(list, endpoint{doorFulfillment, verb, messages.FulfillmentSubject(verb, "*"), fulfillmentAction(verb)})
+	}
+	return list
+}
+
+// fulfillmentAction passes on what a site's own system says. The site is the subject's: permissions are given by subject.
+func fulfillmentAction(verb string) func(*query) {
+	return func(q *query) {
+		var r wire.FulfillmentRequest
+		if f := decodeBody(q.body, &r); f != nil {
+			q.garbage(f)
+			return
+		}
+		to, cmd, f := r.Command(verb, messages.LastToken(q.subject))
+		if f != nil {
+			q.refuse(f)
+			return
+		}
+		q.ask(messages.Request{To: to, Command: cmd, CommandID: q.id(0, 1)}, func(r *messages.Reply) any {
+			return wire.FulfillmentAnswerOf(r)
+		})
+	}
+}
+
+func listFulfillments(q *query) {
+	var r wire.FulfillmentListRequest
+	if f := decodeBody(q.body, &r); f != nil {
+		q.garbage(f)
+		return
+	}
+	to, cmd, f := r.Command(messages.LastToken(q.subject))
+	if f != nil {
+		q.refuse(f)
+		return
+	}
+	q.ask(messages.Request{To: to, Command: cmd}, func(r *messages.Reply) any { return wire.FulfillmentListAnswerOf(r) })
+}

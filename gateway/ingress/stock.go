@@ -1,0 +1,70 @@
+package ingress
+
+import (
+	"bytes"
+
+	"orderyard/gateway/wire"
+	"orderyard/messages"
+)
+
+const doorStock = "stock"
+
+func (in *Ingress) stockEndpoints() []endpoint {
+	return []endpoint{
+		stockEndpoint[wire.SetStockRequest]("set"),
+		stockEndpoint[wire.AdjustStockRequest]("adjust"),
+		stockEndpoint[wire.ReceiveStockRequest]("receive"),
+		stockEndpoint[wire.ReserveStockRequest]("reserve"),
+		stockEndpoint[wire.ConfirmReservationRequest]("confirm"),
+		stockEndpoint[wire.CancelReservationRequest]("cancel"),
+		{doorStock, "get", messages.StockSubject("get"), in.getStock},
+	}
+}
+
+func stockEndpoint[T any, P request[T]](verb string) endpoint {
+	return endpoint{doorStock, verb, messages.StockSubject(verb), oneOrMany[T, P](changing, stockAnswer, stockList)}
+}
+
+func stockAnswer(r *messages.Reply, cmd messages.Command) any { return wire.StockAnswerOf(r, cmd) }
+
+func stockList(replies []*messages.Reply, cmds []messages.Command) any {
+	return wire.StockListAnswerOf(replies, cmds)
+}
+
+// getStock answers for one bucket, a list of buckets, or every site that has ever held the SKU.
+func (in *Ingress) getStock(q *query) {
+	if body := bytes.TrimLeft(q.body, " \t\r\n"); len(body) > 0 && body[0] == '[' {
+		oneOrMany[wire.GetStockRequest](reading, stockAnswer, stockList)(q)
+		return
+	}
+	var r wire.GetStockRequest
+	if f := decodeBody(q.body, &r); f != nil {
+		q.garbage(f)
+		return
+	}
+	if r.Site != "" {
+		req, f := command(q, &r, reading, 0, 1)
+		if f != nil {
+			q.refuse(f)
+			return
+		}
+		q.ask(req, func(reply *messages.Reply) any { return wire.StockAnswerOf(reply, req.Command) })
+		return
+	}
+	if f := r.CheckSKU(); f != nil {
+		q.refuse(f)
+		return
+	}
+	sites := in.o.Directory.Buckets(r.SKU)
+	if len(sites) == 0 {
+		q.refuse(messages.Fail(messages.CodeNotFound, "sku", "no site has ever held %q", r.SKU))
+		return
+	}
+	reqs := make([]messages.Request, len(sites))
+	for i, site := range sites {
+		reqs[i] = messages.Request{To: messages.BucketRef(r.SKU, site), Command: &messages.GetStock{}}
+	}
+	q.askAll(reqs, func(replies []*messages.Reply) (any, *messages.Reply) {
+		return wire.BucketListAnswerOf(r.SKU, replies), worst(replies)
+	})
+}

@@ -1,0 +1,99 @@
+package ingress
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"orderyard/messages"
+)
+
+// StreamOptions bound the gateway's streams. Zero takes the default. The sizes are reserved by the server: their sum must fit
+// its JetStream storage.
+type StreamOptions struct {
+	Replicas       int           // default 1
+	IntakeBytes    int64         // default 1 GiB; full: publishers are refused, nothing is dropped
+	EventsAge      time.Duration // default 72 h
+	EventsBytes    int64         // default 2 GiB; full: the oldest events go, they can be made again from the journal
+	DeadAge        time.Duration // default 30 days
+	DeadBytes      int64         // default 256 MiB; full: the oldest letters go
+	EventsIsSynced bool          // true = do not use the relaxed persist mode for events
+}
+
+func (o StreamOptions) withDefaults() StreamOptions {
+	o.Replicas = max(o.Replicas, 1)
+	for _, one := range []struct {
+		have *int64
+		want int64
+	}{{&o.IntakeBytes, 1 << 30}, {&o.EventsBytes, 2 << 30}, {&o.DeadBytes, 256 << 20}} {
+		if *one.have == 0 {
+			*one.have = one.want
+		}
+	}
+	if o.EventsAge == 0 {
+		o.EventsAge = 72 * time.Hour
+	}
+	if o.DeadAge == 0 {
+		o.DeadAge = 30 * 24 * time.Hour
+	}
+	return o
+}
+
+// Setup creates the gateway's three streams, or brings existing ones to these options. It may be called by every node at start.
+func Setup(ctx context.Context, js jetstream.JetStream, o StreamOptions) error {
+	o = o.withDefaults()
+	persist := jetstream.AsyncPersistMode
+	if o.EventsIsSynced {
+		persist = jetstream.DefaultPersistMode
+	}
+	for _, cfg := range []jetstream.StreamConfig{
+		{
+			Name: messages.StreamIntake, Description: "orders sent without waiting; a message goes when its order is durable",
+			Subjects: []string{messages.IntakeSubject("*")}, Retention: jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage,
+			Discard: jetstream.DiscardNew, MaxBytes: o.IntakeBytes, Replicas: o.Replicas,
+		},
+		{
+			Name: messages.StreamEvents, Description: "what happened, as CloudEvents; a feed that can be made again from the journal",
+			Subjects: []string{messages.SubjectEvents + ">"}, Storage: jetstream.FileStorage, Discard: jetstream.DiscardOld,
+			MaxAge: o.EventsAge, MaxBytes: o.EventsBytes, Replicas: o.Replicas, PersistMode: persist, Duplicates: duplicatesFor,
+			AllowDirect: true,
+		},
+		{
+			Name: messages.StreamDead, Description: "what could not be understood, with the reason and the original bytes",
+			Subjects: []string{messages.DeadSubject("*")}, Storage: jetstream.FileStorage, Discard: jetstream.DiscardOld,
+			MaxAge: o.DeadAge, MaxBytes: o.DeadBytes, Replicas: o.Replicas,
+		},
+	} {
+		if err := ensureStream(ctx, js, cfg); err != nil {
+			return fmt.Errorf("set up stream %s: %w", cfg.Name, err)
+		}
+	}
+	return nil
+}
+
+// duplicatesFor is the window in which the server itself drops an event published twice; a help, not the guarantee.
+const duplicatesFor = 2 * time.Minute
+
+// ensureStream keeps an existing stream's persist mode, which cannot be changed, and falls back to the default mode where the
+// server or the replication does not know the relaxed one.
+func ensureStream(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig) error {
+	existing, err := js.Stream(ctx, cfg.Name)
+	switch {
+	case err == nil:
+		cfg.PersistMode = existing.CachedInfo().Config.PersistMode
+		_, err = js.UpdateStream(ctx, cfg)
+		return err
+	case !errors.Is(err, jetstream.ErrStreamNotFound):
+		return err
+	}
+	_, err = js.CreateStream(ctx, cfg)
+	var refused *jetstream.APIError
+	if err != nil && cfg.PersistMode != jetstream.DefaultPersistMode && errors.As(err, &refused) {
+		cfg.PersistMode = jetstream.DefaultPersistMode
+		_, err = js.CreateStream(ctx, cfg)
+	}
+	return err
+}
