@@ -1,0 +1,128 @@
+package configs
+
+import "time"
+
+// Config is everything an operator may set. The yaml tag is the key; min and max are the rule of validity of a number, size or
+// time and are inclusive; words lists the only texts allowed. Reasons for the defaults stand in orderyard.yaml beside each key.
+type Config struct {
+	Node           Node          `yaml:"node"`
+	NATS           NATS          `yaml:"nats"`
+	HTTP           HTTP          `yaml:"http"`
+	Partitions     int           `yaml:"partitions" min:"1" max:"1024"`
+	Limits         Limits        `yaml:"limits"`
+	Checkpoint     Checkpoint    `yaml:"checkpoint"`
+	PassivateAfter time.Duration `yaml:"passivate_after" min:"100ms" max:"24h"`
+	Reservations   Reservations  `yaml:"reservations"`
+	Fleet          Fleet         `yaml:"fleet"`
+	Log            Log           `yaml:"log"`
+}
+
+// Node says who this process is and where it keeps its files.
+type Node struct {
+	Name string `yaml:"name"`
+	Data string `yaml:"data"`
+}
+
+// NATS says which server carries messages and keeps the journal.
+type NATS struct {
+	URL  string `yaml:"url"`  // empty = an embedded server
+	Port int    `yaml:"port"` // of the embedded server's clients; 0 = any free port
+	Sync string `yaml:"sync" words:"always interval"`
+}
+
+// Embedded reports whether the process runs its own NATS server.
+func (n NATS) Embedded() bool { return n.URL == "" }
+
+// HTTP is the door for probes, metrics and the API.
+type HTTP struct {
+	Addr string `yaml:"addr"` // empty = no HTTP
+}
+
+// Limits names the largest size of everything that could grow. At a limit a door answers `limit` with a time to come back.
+type Limits struct {
+	MailboxMax           int           `yaml:"mailbox_max" min:"1" max:"1048576"`
+	InflightMax          int           `yaml:"inflight_max" min:"1" max:"1048576"`
+	PartitionInflightMax int           `yaml:"partition_inflight_max" min:"1" max:"4194304"`
+	CommitBytesMax       Bytes         `yaml:"commit_bytes_max" min:"512KiB" max:"8MiB"`
+	CommitEntriesMax     int           `yaml:"commit_entries_max" min:"1" max:"65536"`
+	DedupMax             int           `yaml:"dedup_max" min:"16" max:"16777216"`
+	DedupFor             time.Duration `yaml:"dedup_for" min:"1m" max:"720h"`
+	RetryMin             time.Duration `yaml:"retry_min" min:"1ms" max:"1s"`
+	RetryMax             time.Duration `yaml:"retry_max" min:"1ms" max:"1m"`
+	ActivationMax        int           `yaml:"activation_max" min:"16" max:"16777216"`
+	ParkedMax            int           `yaml:"parked_max" min:"1" max:"1048576"`
+	RequestBytesMax      Bytes         `yaml:"request_bytes_max" min:"256KiB" max:"8MiB"`
+}
+
+// Checkpoint says when a partition writes its states down, so that a restart reads a short tail.
+type Checkpoint struct {
+	TailBytesMax Bytes         `yaml:"tail_bytes_max" min:"1MiB" max:"64GiB"`
+	Interval     time.Duration `yaml:"interval" min:"1s" max:"24h"`
+}
+
+// Reservations are holds of stock.
+type Reservations struct {
+	HoldDefault time.Duration `yaml:"hold_default" min:"1s" max:"168h"`
+}
+
+// Fleet is the simulated staff of the sites. Only `dev` and `replay` start it.
+type Fleet struct {
+	PickAfter      time.Duration `yaml:"pick_after" min:"0s" max:"24h"`
+	PackAfter      time.Duration `yaml:"pack_after" min:"0s" max:"24h"`
+	ShipAfter      time.Duration `yaml:"ship_after" min:"0s" max:"24h"`
+	DeliverAfter   time.Duration `yaml:"deliver_after" min:"0s" max:"720h"`
+	RejectPermille int           `yaml:"reject_permille" min:"0" max:"1000"`
+	Seed           uint64        `yaml:"seed"`
+}
+
+// Log is for operators; what happens to orders is in events, never here.
+type Log struct {
+	Level  string `yaml:"level" words:"debug info warn error"`
+	Format string `yaml:"format" words:"text json"`
+}
+
+// Default is what a production node runs with when its file is empty. orderyard.yaml shows these values; a test compares them.
+func Default() Config {
+	return Config{
+		Node:       Node{Name: "node-1", Data: "./data"},
+		NATS:       NATS{Port: 4222, Sync: SyncAlways},
+		HTTP:       HTTP{Addr: "127.0.0.1:8080"},
+		Partitions: 32,
+		Limits: Limits{
+			MailboxMax:           16384,
+			InflightMax:          4096,
+			PartitionInflightMax: 32768,
+			CommitBytesMax:       768 * KiB,
+			CommitEntriesMax:     4096,
+			DedupMax:             65536,
+			DedupFor:             24 * time.Hour,
+			RetryMin:             2 * time.Millisecond,
+			RetryMax:             50 * time.Millisecond,
+			ActivationMax:        100000,
+			ParkedMax:            4096,
+			RequestBytesMax:      1 * MiB,
+		},
+		Checkpoint:     Checkpoint{TailBytesMax: 64 * MiB, Interval: time.Minute},
+		PassivateAfter: 30 * time.Second,
+		Reservations:   Reservations{HoldDefault: 10 * time.Minute},
+		Fleet: Fleet{
+			PickAfter: 2 * time.Second, PackAfter: 2 * time.Second, ShipAfter: 2 * time.Second, DeliverAfter: 10 * time.Second,
+			RejectPermille: 50, Seed: 1,
+		},
+		Log: Log{Level: "info", Format: "text"},
+	}
+}
+
+// Dev is Default for `orderyard dev`: one process on one disk, where fewer partitions make larger commits.
+func Dev() Config {
+	c := Default()
+	c.Node.Name = "dev"
+	c.Partitions = 8
+	return c
+}
+
+// SyncAlways is the journal's promise: an answer means the disk has it. SyncInterval trades that for speed, with a warning.
+const (
+	SyncAlways   = "always"
+	SyncInterval = "interval"
+)

@@ -1,0 +1,94 @@
+package configs
+
+import (
+	"net"
+	"net/url"
+	"regexp"
+	"strconv"
+)
+
+// check applies every rule of validity to the finished values.
+func (l *loader) check() {
+	for _, k := range l.keys {
+		if message := k.check(); message != "" {
+			l.refuse(k.path, "%s", message)
+		}
+	}
+	l.names()
+	l.contradictions()
+}
+
+// refuse complains about a key's value at the place it was written; a default that is at fault has no place.
+func (l *loader) refuse(path, format string, args ...any) {
+	if l.bad[path] {
+		return
+	}
+	at, written := l.from[path]
+	if !written {
+		at = Problem{Source: "default", Key: path}
+	}
+	l.complain(at, format, args...)
+}
+
+var token = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+func (l *loader) names() {
+	c := &l.cfg
+	if !token.MatchString(c.Node.Name) {
+		l.refuse("node.name", "must be 1 to 64 letters, digits, '_' or '-', not %q", c.Node.Name)
+	}
+	if c.Node.Data == "" {
+		l.refuse("node.data", "must name a folder")
+	}
+	if c.NATS.URL != "" {
+		u, err := url.Parse(c.NATS.URL)
+		if err != nil || u.Host == "" || (u.Scheme != "nats" && u.Scheme != "tls") {
+			l.refuse("nats.url", "must be nats://host:port or tls://host:port, or empty for an embedded server, not %q", c.NATS.URL)
+		}
+	}
+	if c.NATS.Port < 0 || c.NATS.Port > 65535 {
+		l.refuse("nats.port", "must be from 0 (any free port) to 65535, is %d", c.NATS.Port)
+	}
+	if c.HTTP.Addr != "" && !validAddr(c.HTTP.Addr) {
+		l.refuse("http.addr", "must be host:port such as 127.0.0.1:8080, or empty for no HTTP, not %q", c.HTTP.Addr)
+	}
+}
+
+func validAddr(addr string) bool {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	n, err := strconv.Atoi(port)
+	return err == nil && n >= 0 && n <= 65535
+}
+
+// contradictions are the rules over two keys: the first must not be below the second.
+func (l *loader) contradictions() {
+	m, check := l.cfg.Limits, l.cfg.Checkpoint
+	l.notBelow("limits.retry_max", "limits.retry_min", m.RetryMax < m.RetryMin, "pauses grow from one to the other")
+	l.notBelow("limits.partition_inflight_max", "limits.inflight_max", m.PartitionInflightMax < m.InflightMax, "one entity alone may use that much")
+	l.notBelow("checkpoint.tail_bytes_max", "limits.commit_bytes_max", check.TailBytesMax < m.CommitBytesMax, "every commit would cause a checkpoint")
+}
+
+// notBelow complains when broken, at the key that the operator wrote: the larger one if both were or none was.
+func (l *loader) notBelow(large, small string, broken bool, why string) {
+	if !broken || l.bad[large] || l.bad[small] {
+		return
+	}
+	_, wroteLarge := l.from[large]
+	if _, wroteSmall := l.from[small]; wroteSmall && !wroteLarge {
+		l.refuse(small, "is %v, above %s, which is %v: %s", l.value(small), large, l.value(large), why)
+		return
+	}
+	l.refuse(large, "is %v, below %s, which is %v: %s", l.value(large), small, l.value(small), why)
+}
+
+func (l *loader) value(path string) any {
+	for _, k := range l.keys {
+		if k.path == path {
+			return k.value.Interface()
+		}
+	}
+	panic("configs: no key " + path)
+}
