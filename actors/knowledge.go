@@ -46,9 +46,6 @@ func (k *Knowledge) View() *View { return k.view }
 func (k *Knowledge) Observe(_ messages.Ref, summary messages.Message, waits []string) {
 	switch s := summary.(type) {
 	case *messages.BucketView:
-		if s == nil || s.Version == 0 {
-			return
-		}
 		if k.view.setStock(s.Sku, s.Site, s.Atp) {
 			k.waiters.grown(s.Sku)
 			k.waiters.offer(s.Sku, s.Site, s.Atp)

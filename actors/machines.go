@@ -81,10 +81,15 @@ func (m bucketMachine) Evolve(e messages.Event, at int64) { inventory.Evolve(m.S
 func (m bucketMachine) Tasks(now int64, dst []messages.Task) []messages.Task {
 	return inventory.Tasks(m.State, now, dst)
 }
-func (m bucketMachine) SetVersion(v uint64)       { m.Version = v }
-func (m bucketMachine) Summary() messages.Message { return inventory.View(m.State) }
-func (m bucketMachine) Waits() []string           { return nil }
-func (m bucketMachine) Topic() string             { return "" }
+func (m bucketMachine) SetVersion(v uint64) { m.Version = v }
+func (m bucketMachine) Summary() messages.Message {
+	if !m.Known() {
+		return nil // it remembers a cancel that came first, and has never had stock
+	}
+	return inventory.View(m.State)
+}
+func (m bucketMachine) Waits() []string { return nil }
+func (m bucketMachine) Topic() string   { return "" }
 
 // siteMachine carries a clock for its summary only: the load a site shows depends on the hour.
 type siteMachine struct {

@@ -91,6 +91,9 @@ func TestContestIsBounded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if restored.nextStep() != d.now+1 || d.s.nextStep() != d.now+1 {
+			t.Fatalf("the next step is due at %d, after a restart at %d, it is %d", d.s.nextStep(), restored.nextStep(), d.now)
+		}
 		restored.Version = restored.sequence
 		d.s = restored
 		if n := len(d.notices()); n != NoticesMax {
@@ -112,6 +115,22 @@ func TestContestIsBounded(t *testing.T) {
 	if told != claims || len(d.s.notices) != 0 {
 		t.Fatalf("%d of %d orders were told, %d notices are left", told, claims, len(d.s.notices))
 	}
+}
+
+// TestExemptionEnds proves that a declared over-commitment excuses no later oversell: once stock covers the claims again, I1 is strict.
+func TestExemptionEnds(t *testing.T) {
+	const claims = StepMax + 500
+	d := stocked(t, claims)
+	d.fill(t, claims, "o", HoldMaxMs)
+	d.must(t, &messages.SetStock{OnHand: 0})
+	d.must(t, &messages.ReceiveStock{Quantity: claims + 1})
+	d.must(t, &messages.ReserveStock{ReservationId: "last", Quantity: 1})
+	defer func() {
+		if text := fmt.Sprint(recover()); !strings.Contains(text, "I1 broken") {
+			t.Fatalf("recovered %s", text)
+		}
+	}()
+	Evolve(d.s, &messages.StockReserved{ReservationId: "forged", Quantity: StepMax + 1, ExpiresAtMs: 1 << 50}, d.now)
 }
 
 // TestNoticesOutOfOrder proves that answers in any order empty the list, and that it does not grow behind one order that never answers.

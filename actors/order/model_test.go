@@ -108,6 +108,10 @@ func (b *bucketModel) cancel(c *messages.CancelReservation) bool {
 		b.claims[c.ReservationId] = &claimModel{status: "released"}
 		return true
 	}
+	if r.status == "expired" { // a late extension must not make it anew
+		r.status = "released"
+		return true
+	}
 	if !r.active() {
 		return false
 	}

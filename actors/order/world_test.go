@@ -29,7 +29,7 @@ func newWorld(t *rapid.T) *world {
 	w.h = newHarness(nil, "web-1")
 	w.h.fatal = func(format string, args ...any) { t.Fatalf(format, args...) }
 	for _, id := range []string{"P", "Q", "R"} {
-		w.addSite(id, rapid.Bool().Draw(t, "manual"), func() int64 { return rapid.Int64Range(0, 4).Draw(t, "stock") })
+		w.addSite(id, rapid.Bool().Draw(t, "manual"), func() int64 { return rapid.Int64Range(0, 6).Draw(t, "stock") })
 	}
 	n := rapid.IntRange(1, 3).Draw(t, "lines")
 	lines := make([]string, n)
@@ -235,6 +235,8 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		"arrive":  func(*rapid.T) { w.arrive() },
 		"arrive2": func(*rapid.T) { w.arrive() },
 		"arrive3": func(*rapid.T) { w.arrive() },
+		"flow":    func(*rapid.T) { w.flow() },
+		"flow2":   func(*rapid.T) { w.flow() },
 		"lose": func(t *rapid.T) {
 			if len(w.network) == 0 {
 				t.Skip()
@@ -251,6 +253,7 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		},
 		"work":    func(*rapid.T) { w.work() },
 		"work2":   func(*rapid.T) { w.work() },
+		"work3":   func(*rapid.T) { w.work() },
 		"count":   func(*rapid.T) { w.count() },
 		"people":  func(*rapid.T) { w.people() },
 		"crash":   func(*rapid.T) { w.h.restart(); w.h.check() },
@@ -281,12 +284,35 @@ func (w *world) arrive() {
 	w.deliver(x)
 }
 
+// flow lets things go well for a while, so that runs get deep: what is owed is sent, what is under way arrives, in any order.
+func (w *world) flow() {
+	w.network = append(w.network, anys(w.due())...)
+	for range 2 * len(w.network) {
+		if len(w.network) == 0 {
+			return
+		}
+		w.arrive()
+	}
+	if n := w.notice(); n != nil {
+		w.deliver(n)
+	}
+}
+
+func anys(tasks []messages.Task) []any {
+	list := make([]any, len(tasks))
+	for i := range tasks {
+		list[i] = tasks[i]
+	}
+	return list
+}
+
 func (w *world) work() {
 	s := w.sites[rapid.SampledFrom(w.siteIDs).Draw(w.t, "site")]
-	if len(s.ids) == 0 {
+	active := slices.DeleteFunc(slices.Clone(s.ids), func(id string) bool { return !s.work[id].holds() })
+	if len(active) == 0 {
 		w.t.Skip()
 	}
-	id := rapid.SampledFrom(s.ids).Draw(w.t, "work")
+	id := rapid.SampledFrom(active).Draw(w.t, "work")
 	switch rapid.IntRange(0, 9).Draw(w.t, "do") {
 	case 0:
 		s.reject(id, rapid.SampledFrom(rejectReasons).Draw(w.t, "reason"), false)
@@ -294,7 +320,7 @@ func (w *world) work() {
 		if s.work[id].request == requestSubmitted {
 			s.reject(id, "", true)
 		}
-	case 2:
+	case 2, 3:
 		s.shortPick(id, rapid.Uint32Range(0, 2).Draw(w.t, "line"))
 	default:
 		s.advance(id)
@@ -360,6 +386,7 @@ func (w *world) finish() {
 	w.fair = true
 	w.addSite("Z", false, func() int64 { return 1_000_000 })
 	for range 300 {
+		Summary(w.h.s)
 		if w.h.s.terminal() && len(w.network) == 0 && len(w.due()) == 0 {
 			w.ended()
 			return

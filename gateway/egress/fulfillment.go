@@ -27,7 +27,7 @@ func (t *translator) fulfillmentRequested(o *occasion) error {
 	}
 	f := e.GetFulfillment()
 	t.openFulfillment(o, f.GetId())
-	b := appendFulfillment(t.buf, f)
+	b := appendFulfillment(append(t.buf, `,"status":"open","request_status":"submitted"`...), f)
 	t.buf = appendTime(b, "answer_by", max(e.GetDeadlineMs(), f.GetDeadlineMs()))
 	return t.sayFulfillment(o, "requested", f.GetId())
 }
@@ -44,6 +44,7 @@ func (t *translator) fulfillmentOpened(o *occasion) error {
 		f = acceptedBeside(o, e.GetFulfillmentId())
 	}
 	t.openFulfillment(o, e.GetFulfillmentId())
+	t.buf = append(t.buf, `,"status":"open","request_status":"accepted"`...)
 	if f != nil {
 		t.buf = appendFulfillment(t.buf, f)
 	}

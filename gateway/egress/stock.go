@@ -58,11 +58,17 @@ func (t *translator) bucketReply(e *messages.Entry) {
 	}
 }
 
-// stockOvercommitted is told at once, before the change it belongs to.
+// stockOvercommitted is told at once, behind the changes that led to it: versions of a bucket ascend. Nothing is available then.
 func (t *translator) stockOvercommitted(o *occasion) error {
 	var e messages.StockOvercommitted
 	if !t.read(o, &e) {
 		return nil
+	}
+	if change := t.buckets[o.entry.GetId()]; change != nil {
+		change.atp, change.known = 0, true
+		if err := t.tellBucket(change, o.emit); err != nil {
+			return err
+		}
 	}
 	t.openStock(o)
 	b := appendInt(t.buf, "short", e.GetShort())
@@ -77,30 +83,40 @@ func (t *translator) stockOvercommitted(o *occasion) error {
 	return t.sayStock(o, "overcommitted", "")
 }
 
-// flushBuckets tells each changed bucket once. `out` follows when the last unit just went.
+// flushBuckets tells each changed bucket once.
 func (t *translator) flushBuckets(emit func(*outgoing) error) error {
 	defer t.forgetBuckets()
 	for _, change := range t.changed {
-		o := &change.last
-		o.emit = emit
-		t.openStock(o)
-		if change.known {
-			t.buf = appendInt(t.buf, "atp", change.atp)
-		}
-		t.buf = append(appendInt(t.buf, "changes", change.changes), '}')
-		if err := t.sayStock(o, "changed", ""); err != nil {
-			return err
-		}
-		if !change.known || change.atp > 0 || !change.lowered {
-			continue
-		}
-		t.openStock(o)
-		t.buf = append(t.buf, '}')
-		if err := t.sayStock(o, "out", "out"); err != nil {
+		if err := t.tellBucket(change, emit); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// tellBucket tells what is gathered and begins anew. `out` follows when the last unit just went.
+func (t *translator) tellBucket(change *bucketChange, emit func(*outgoing) error) error {
+	if change.changes == 0 {
+		return nil
+	}
+	told := *change
+	*change = bucketChange{}
+	o := &told.last
+	o.emit = emit
+	t.openStock(o)
+	if told.known {
+		t.buf = appendInt(t.buf, "atp", told.atp)
+	}
+	t.buf = append(appendInt(t.buf, "changes", told.changes), '}')
+	if err := t.sayStock(o, "changed", ""); err != nil {
+		return err
+	}
+	if !told.known || told.atp > 0 || !told.lowered {
+		return nil
+	}
+	t.openStock(o)
+	t.buf = append(t.buf, '}')
+	return t.sayStock(o, "out", "out")
 }
 
 func (t *translator) forgetBuckets() {

@@ -87,7 +87,9 @@ func TestOrderEvents(t *testing.T) {
 		&messages.OrderFulfillmentMoved{Fulfillment: 2, Status: picked},
 		&messages.OrderFulfillmentReleased{Fulfillment: 2},
 	))
-	head := func(version int) string { return fmt.Sprintf(`{"order_id":"web-1","channel":"web","version":%d`, version) }
+	head := func(version int) string {
+		return fmt.Sprintf(`{"order_id":"web-1","channel":"web","version":%d`, version)
+	}
 	wantLines(t, got,
 		`oy.v1.evt.order.placed.web order/web-1/1 web-1 `+head(1)+`,"external_id":"1","placed_at":"2026-11-22T09:00:00Z","currency":"USD",`+
 			`"ship_to":{"country":"US","postal_code":"80202"},"lines":[{"id":"1","sku":"A","quantity":2,"unit_price":5}]}`,
@@ -107,6 +109,7 @@ func TestFulfillmentEvents(t *testing.T) {
 		Lines: []*messages.FulfillmentLine{{LineId: "1", Sku: "A", Quantity: 2}},
 	}
 	work := `,"channel":"web","ship_to":{"country":"US","postal_code":"80202","name":"A. Buyer"},"lines":[{"line_id":"1","sku":"A","quantity":2}]`
+	open := `,"status":"open","request_status":"accepted"`
 	head := func(version int) string {
 		return fmt.Sprintf(`{"fulfillment_id":"web-1.1","order_id":"web-1","site":"den","version":%d`, version)
 	}
@@ -118,15 +121,16 @@ func TestFulfillmentEvents(t *testing.T) {
 			&messages.FulfillmentTimedOut{FulfillmentId: "web-1.1"}),
 	),
 		`oy.v1.evt.fulfillment.accepted.den site/den/5 web-1.1 `+head(5)+work+`}`,
-		`oy.v1.evt.fulfillment.requested.den site/den/6 web-1.1 `+head(6)+work+`}`,
-		`oy.v1.evt.fulfillment.requested.den site/den/7 web-1.1 `+head(7)+work+`}`,
+		`oy.v1.evt.fulfillment.requested.den site/den/6 web-1.1 `+head(6)+open+work+`}`,
+		`oy.v1.evt.fulfillment.requested.den site/den/7 web-1.1 `+head(7)+open+work+`}`,
 		`oy.v1.evt.fulfillment.packed.den site/den/9 web-1.1 `+head(9)+`}`,
 		`oy.v1.evt.fulfillment.rejected.den site/den/10 web-1.1 `+head(10)+`,"reason":"timed_out"}`,
 	)
 }
 
 // TestStockEvents proves that a commit's many changes of one bucket are one event with the last ATP, that the last unit's going is
-// told once more, that an unknown ATP is left out, and that an over-commitment comes first.
+// told once more, that an unknown ATP is left out, and that an over-commitment comes behind what
+// led to it.
 func TestStockEvents(t *testing.T) {
 	reserve := func(sku string, version uint64, atp int64) *messages.Entry {
 		e := entry(messages.BucketRef(sku, "den"), version, &messages.StockReserved{Quantity: 1})
@@ -142,8 +146,9 @@ func TestStockEvents(t *testing.T) {
 		`oy.v1.evt.stock.changed.den bucket/A@den/2 A@den {"sku":"A","site":"den","version":2,"changes":2}`,
 	)
 	wantLines(t, tellAll(t, entry(messages.BucketRef("ü 1", "den"), 0, &messages.StockCounted{}, &messages.StockOvercommitted{Short: 3, Victims: []string{"x"}})),
+		`oy.v1.evt.stock.changed.den bucket/%C3%BC%201@den/1 %C3%BC%201@den {"sku":"ü 1","site":"den","version":1,"atp":0,"changes":1}`,
+		`oy.v1.evt.stock.out.den bucket/%C3%BC%201@den/1/out %C3%BC%201@den {"sku":"ü 1","site":"den","version":1}`,
 		`oy.v1.evt.stock.overcommitted.den bucket/%C3%BC%201@den/2 %C3%BC%201@den {"sku":"ü 1","site":"den","version":2,"short":3,"reservations":["x"]}`,
-		`oy.v1.evt.stock.changed.den bucket/%C3%BC%201@den/1 %C3%BC%201@den {"sku":"ü 1","site":"den","version":1,"changes":1}`,
 	)
 }
 

@@ -123,12 +123,16 @@ func (f *Fleet) listen(ctx, run context.Context, js jetstream.JetStream) error {
 				f.o.Log.Debug("fleet events", "error", err)
 				continue
 			}
-			var fo wire.Fulfillment
-			if err := wire.DecodeAnswer(m.Data(), &fo); err != nil {
+			var fo struct {
+				ID            string `json:"fulfillment_id"`
+				Status        string `json:"status"`
+				RequestStatus string `json:"request_status"`
+			}
+			if err := json.Unmarshal(m.Data(), &fo); err != nil {
 				f.o.Log.Warn("a fulfillment event cannot be read", "subject", m.Subject(), "error", err)
 				continue
 			}
-			f.take(&fo, messages.LastToken(m.Subject()))
+			f.take(&wire.Fulfillment{ID: fo.ID, Status: fo.Status, RequestStatus: fo.RequestStatus}, messages.LastToken(m.Subject()))
 		}
 	}()
 	return nil

@@ -226,5 +226,10 @@ func isIndex(token string) bool {
 	return token != ""
 }
 
-// printable keeps a path valid UTF-8 even when the sender's key is not.
-func printable(token string) string { return strings.ToValidUTF8(token, "\uFFFD") }
+// printable keeps a path valid UTF-8 even when the sender's key is not, and visible even when it is empty.
+func printable(token string) string {
+	if token == "" {
+		return `""`
+	}
+	return strings.ToValidUTF8(token, "\uFFFD")
+}

@@ -88,7 +88,7 @@ func BenchmarkReadTail(b *testing.B) {
 		}
 		positions, last = append(positions, p), p
 	}
-	for _, n := range []int{1, 8, 9, 100} {
+	for _, n := range []int{1, 16, 17, 100} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			for b.Loop() {
 				if err := s.Read(b.Context(), 0, positions[200-n]-1, func(uint64, []byte) error { return nil }); err != nil {

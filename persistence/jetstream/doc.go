@@ -24,6 +24,6 @@
 //
 // # Reading
 //
-// A few records are asked for one by one (a leader's get, 50 µs each); after these an ordered consumer streams the rest up to the position
+// A few records are asked for one by one (a leader's get, under 0.1 ms each); after these an ordered consumer streams the rest up to the position
 // that was the end when the call began. That position is known before, so the end of a reading is a fact and never a time-out.
 package jetstream

@@ -1,0 +1,243 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+	"github.com/nats-io/nats.go"
+	js "github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
+
+	"orderyard/gateway/wire"
+	"orderyard/messages"
+)
+
+const (
+	hotSKU     = "HOT"
+	hotSite    = "BENCH"
+	hotUnits   = 1_000_000_000
+	hotHoldMs  = 24 * 3600 * 1000
+	hotStream  = "BENCH_RAW"
+	hotSubject = "bench.raw"
+	hotConns   = 4
+)
+
+func newBenchHotCmd(a *app) *cobra.Command {
+	var f benchFlags
+	cmd := &cobra.Command{
+		Use:   "hot",
+		Short: "One hot SKU: durable reservations of one unit of one bucket",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.check(); err != nil {
+				return err
+			}
+			return benchHot(cmd.Context(), a, &f)
+		},
+	}
+	f.register(cmd)
+	return cmd
+}
+
+func benchHot(ctx context.Context, a *app, f *benchFlags) error {
+	y, end, err := benchYard(ctx, a, f)
+	if err != nil {
+		return err
+	}
+	defer end()
+	h := &hotBench{y: y, f: f}
+	if err := h.prepare(ctx); err != nil {
+		return err
+	}
+	disk, raw := newSide("fdatasync 4 KiB"), newSide("raw JetStream publish, synced")
+	inside, outside := newSide("reserve, in process"), newSide("reserve, over NATS")
+	d := time.Duration(f.seconds * float64(time.Second))
+	for round := range f.rounds {
+		fmt.Fprintf(a.err, "round %d of %d\n", round+1, f.rounds)
+		for _, m := range []struct {
+			s   *side
+			run func() (int64, error)
+		}{
+			{disk, func() (int64, error) { return fdatasyncs(y.cfg.Node.Data, d/4) }},
+			{raw, func() (int64, error) { return h.raw(ctx, raw.latency, d/2) }},
+			{inside, func() (int64, error) { return h.inside(ctx, inside, d) }},
+			{outside, func() (int64, error) { return h.outside(ctx, outside, d) }},
+		} {
+			if err := m.s.measure(m.run); err != nil {
+				return err
+			}
+		}
+	}
+	if err := h.verdict(ctx); err != nil {
+		return err
+	}
+	if err := a.benchTable(disk, raw, inside, outside); err != nil {
+		return err
+	}
+	return a.println(fmt.Sprintf("\nreserve in process = %.1f × raw publish; over NATS = %.1f ×. %d in flight, %d partitions. %d units reserved, none lost, none twice.\n%s",
+		inside.median()/raw.median(), outside.median()/raw.median(), f.inflight, f.partitions, h.granted.Load(), a.machine()))
+}
+
+type hotBench struct {
+	y       *yard
+	f       *benchFlags
+	serial  atomic.Int64
+	granted atomic.Int64
+	conns   []*nats.Conn
+	js      js.JetStream
+}
+
+func (h *hotBench) prepare(ctx context.Context) error {
+	reply, err := h.y.node.Ask(ctx, messages.Request{
+		To: messages.BucketRef(hotSKU, hotSite), CommandID: "stock", Command: &messages.SetStock{Sku: hotSKU, Site: hotSite, OnHand: hotUnits},
+	})
+	if err = answered(reply, err); err != nil {
+		return err
+	}
+	for range hotConns {
+		nc, err := nats.Connect(h.y.server.ClientURL())
+		if err != nil {
+			return err
+		}
+		h.conns = append(h.conns, nc)
+	}
+	if h.js, err = js.New(h.y.conn); err != nil {
+		return err
+	}
+	_, err = h.js.CreateStream(ctx, js.StreamConfig{Name: hotStream, Subjects: []string{hotSubject}, MaxMsgs: 100_000, Discard: js.DiscardOld})
+	return err
+}
+
+// each keeps inflight workers busy until the time is over and counts what they did.
+func (h *hotBench) each(ctx context.Context, latency *hdrhistogram.Histogram, d time.Duration, op func(worker int) error) (int64, error) {
+	var (
+		wait  sync.WaitGroup
+		mu    sync.Mutex
+		total int64
+		first error
+	)
+	end := time.Now().Add(d)
+	for w := range h.f.inflight {
+		wait.Add(1)
+		go func() {
+			defer wait.Done()
+			times := make([]int64, 0, 1<<14)
+			var err error
+			for time.Now().Before(end) && ctx.Err() == nil && err == nil {
+				began := time.Now()
+				if err = op(w); err == nil {
+					times = append(times, time.Since(began).Microseconds())
+				}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for _, t := range times {
+				_ = latency.RecordValue(max(t, 1)) // above a minute is not recorded; the rate shows it
+			}
+			total += int64(len(times))
+			first = errors.Join(first, err)
+		}()
+	}
+	wait.Wait()
+	return total, first
+}
+
+func (h *hotBench) raw(ctx context.Context, latency *hdrhistogram.Histogram, d time.Duration) (int64, error) {
+	body := make([]byte, 120)
+	return h.each(ctx, latency, d, func(int) error {
+		_, err := h.js.Publish(ctx, hotSubject, body)
+		return err
+	})
+}
+
+func (h *hotBench) nextID() string { return "r" + strconv.FormatInt(h.serial.Add(1), 10) }
+
+func (h *hotBench) inside(ctx context.Context, s *side, d time.Duration) (int64, error) {
+	stats := h.y.node.Runtime().Stats()
+	entries, commits := stats.Entries.Load(), stats.Commits.Load()
+	to := messages.BucketRef(hotSKU, hotSite)
+	n, err := h.each(ctx, s.latency, d, func(int) error {
+		id := h.nextID()
+		reply, err := h.y.node.Ask(ctx, messages.Request{To: to, CommandID: id, Command: &messages.ReserveStock{
+			Sku: hotSKU, Site: hotSite, ReservationId: id, Quantity: 1, HoldForMs: hotHoldMs,
+		}})
+		if err = answered(reply, err); err == nil {
+			h.granted.Add(1)
+		}
+		return err
+	})
+	s.note = fmt.Sprintf("%.0f commands per sync", float64(stats.Entries.Load()-entries)/float64(max(stats.Commits.Load()-commits, 1)))
+	return n, err
+}
+
+func (h *hotBench) outside(ctx context.Context, s *side, d time.Duration) (int64, error) {
+	stats := h.y.node.Runtime().Stats()
+	entries, commits := stats.Entries.Load(), stats.Commits.Load()
+	n, err := h.each(ctx, s.latency, d, func(worker int) error {
+		id := h.nextID()
+		body, err := wire.Encode(wire.ReserveStockRequest{ReservationID: id, SKU: hotSKU, Site: hotSite, Quantity: 1, HoldForMs: hotHoldMs})
+		if err != nil {
+			return err
+		}
+		m := nats.NewMsg(messages.StockSubject("reserve"))
+		m.Header.Set(messages.HeaderCommandID, id)
+		m.Data = body
+		reply, err := h.conns[worker%hotConns].RequestMsgWithContext(ctx, m)
+		if err != nil {
+			return err
+		}
+		if f := failureOf(reply); f != nil {
+			return f
+		}
+		h.granted.Add(1)
+		return nil
+	})
+	s.note = fmt.Sprintf("%.0f commands per sync", float64(stats.Entries.Load()-entries)/float64(max(stats.Commits.Load()-commits, 1)))
+	return n, err
+}
+
+// verdict makes the numbers worth something: the bucket holds exactly what was granted.
+func (h *hotBench) verdict(ctx context.Context) error {
+	reply, err := h.y.node.Ask(ctx, messages.Request{To: messages.BucketRef(hotSKU, hotSite), Command: &messages.GetStock{}})
+	if err = answered(reply, err); err != nil {
+		return err
+	}
+	if got := reply.GetStock().GetBucket().GetReserved(); got != h.granted.Load() {
+		return exitWith(exitInvariant, fmt.Errorf("%d units were granted, the bucket holds %d: the figures are void", h.granted.Load(), got))
+	}
+	return nil
+}
+
+// answered folds a refusal into the error.
+func answered(reply *messages.Reply, err error) error {
+	if err != nil {
+		return err
+	}
+	if f := reply.GetFailure(); f != nil {
+		return f
+	}
+	return nil
+}
+
+func median(values []float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	sorted := slices.Clone(values)
+	slices.Sort(sorted)
+	return sorted[len(sorted)/2]
+}
+
+func bounds(values []float64) (low, high float64) {
+	if len(values) == 0 {
+		return 0, 0
+	}
+	return slices.Min(values), slices.Max(values)
+}
