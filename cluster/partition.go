@@ -42,13 +42,22 @@ func Partitions(ctx context.Context, values persistence.Values, want int) (int, 
 	if !errors.Is(err, persistence.ErrExists) {
 		return 0, fmt.Errorf("fix the number of partitions: %w", err)
 	}
+	n, _, err := StoredPartitions(ctx, values)
+	return n, err
+}
+
+// StoredPartitions reads the number a store was created with; false when it is no store yet.
+func StoredPartitions(ctx context.Context, values persistence.Values) (int, bool, error) {
 	value, _, err := values.Get(ctx, partitionsKey)
 	if err != nil {
-		return 0, fmt.Errorf("read the number of partitions: %w", err)
+		return 0, false, fmt.Errorf("read the number of partitions: %w", err)
+	}
+	if value == nil {
+		return 0, false, nil
 	}
 	n, err := strconv.Atoi(string(value))
 	if err != nil || n < 1 || n > PartitionsMax {
-		return 0, fmt.Errorf("the store says %q partitions, which cannot be", value)
+		return 0, false, fmt.Errorf("the store says %q partitions, which cannot be", value)
 	}
-	return n, nil
+	return n, true, nil
 }

@@ -64,3 +64,20 @@ func (a *Auditor) claim(bucket messages.Ref, id string) *claim {
 func atHand(s messages.FulfillmentStatus) bool {
 	return s >= messages.FulfillmentStatus_FULFILLMENT_STATUS_SCHEDULED && s <= messages.FulfillmentStatus_FULFILLMENT_STATUS_PACKED
 }
+
+// Entities counts what the history holds.
+func (a *Auditor) Entities() int { return len(a.cores) }
+
+// Busy names something an entity still owes another, or "" when nothing is under way.
+func (a *Auditor) Busy(now int64) string {
+	for _, kind := range []messages.Kind{messages.KindOrder, messages.KindBucket, messages.KindSite} {
+		for _, ref := range a.refs(kind) {
+			for _, t := range a.cores[ref].Machine().Tasks(now, nil) {
+				if t.To != ref && t.Due <= now {
+					return ref.String() + " owes " + t.ID
+				}
+			}
+		}
+	}
+	return ""
+}

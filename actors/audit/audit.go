@@ -9,11 +9,11 @@ import (
 
 // Violation is one broken promise.
 type Violation struct {
-	Invariant string // "I1" …
-	Entity    string
-	Partition int
-	Position  uint64 // of the commit that broke it; 0 = found at the end
-	Detail    string
+	Invariant string `json:"invariant"` // "I1" …
+	Entity    string `json:"entity"`
+	Partition int    `json:"partition"`
+	Position  uint64 `json:"position,omitempty"` // of the commit that broke it; 0 = found at the end
+	Detail    string `json:"detail"`
 }
 
 func (v Violation) String() string {

@@ -28,6 +28,19 @@ type Feed struct {
 type feedCommit struct {
 	before, position uint64
 	payload          []byte
+	decoded          *sharedCommit
+}
+
+// sharedCommit is decoded by the first follower that comes to it, for all of them: they only read.
+type sharedCommit struct {
+	once   sync.Once
+	commit *messages.Commit
+	err    error
+}
+
+func (c *feedCommit) decode() (*messages.Commit, error) {
+	c.decoded.once.Do(func() { c.decoded.commit, c.decoded.err = DecodeCommit(c.payload) })
+	return c.decoded.commit, c.decoded.err
 }
 
 // NewFeed makes the feed of one partition, keeping at most bytesMax of recent commits.
@@ -39,12 +52,12 @@ func NewFeed(journal persistence.Journal, partition, bytesMax int) *Feed {
 func (f *Feed) push(position uint64, payload []byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.recent = append(f.recent, feedCommit{before: f.last, position: position, payload: payload})
+	f.recent = append(f.recent, feedCommit{before: f.last, position: position, payload: payload, decoded: &sharedCommit{}})
 	f.bytes += len(payload)
 	drop := 0
 	for f.bytes > f.bytesMax && drop < len(f.recent)-1 {
 		f.bytes -= len(f.recent[drop].payload)
-		f.recent[drop].payload = nil
+		f.recent[drop].payload, f.recent[drop].decoded = nil, nil
 		drop++
 	}
 	f.recent = f.recent[drop:]
@@ -101,7 +114,7 @@ func (f *Feed) Follow(ctx context.Context, after uint64, fn func(position uint64
 			continue
 		}
 		for _, c := range commits {
-			decoded, err := DecodeCommit(c.payload)
+			decoded, err := c.decode()
 			if err != nil {
 				return fmt.Errorf("partition %d position %d: %w", f.partition, c.position, err)
 			}

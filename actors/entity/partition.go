@@ -85,9 +85,9 @@ type (
 
 const sweepEveryMs = 1000
 
-func newPartition(system *actor.ActorSystem, o Options, feed *Feed) *partition {
+func newPartition(system *actor.ActorSystem, o Options, feed *Feed, pool *pool) *partition {
 	p := &partition{Options: o, limits: &o.Limits, system: system, router: o.Router, observer: o.Observer, stats: o.Stats, clock: o.Clock, feed: feed}
-	p.props = actor.PropsFromProducer(func() actor.Actor { return p.spawning })
+	p.props = actor.PropsFromProducer(func() actor.Actor { return p.spawning }, actor.WithDispatcher(pool))
 	return p
 }
 

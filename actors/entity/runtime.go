@@ -37,6 +37,7 @@ type Runtime struct {
 	parts   []*part
 	stats   Stats
 	stopped atomic.Bool
+	pool    *pool
 }
 
 type part struct {
@@ -54,7 +55,7 @@ func Start(o RuntimeOptions) (*Runtime, error) {
 	if o.Limits == (Limits{}) {
 		o.Limits = DefaultLimits()
 	}
-	r := &Runtime{options: o}
+	r := &Runtime{options: o, pool: newPool()}
 	r.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 		return slog.New(warnOnly{slog.Default().Handler()})
 	}), actor.WithDeadLetterRequestLogging(false), actor.WithDeadLetterThrottleCount(1))
@@ -63,8 +64,8 @@ func Start(o RuntimeOptions) (*Runtime, error) {
 		p := newPartition(r.system, Options{
 			Partition: i, Node: o.Node, Incarnation: o.Incarnation, Kinds: o.Kinds, Limits: o.Limits, Store: o.Store, Router: r,
 			Planner: o.Planner, Observer: o.Observer, Clock: o.Clock, Stats: &r.stats, Floor: o.Floor, HighWater: o.HighWater,
-		}, feed)
-		pid, err := r.system.Root.SpawnNamed(actor.PropsFromProducer(func() actor.Actor { return p }), fmt.Sprintf("partition-%d", i))
+		}, feed, r.pool)
+		pid, err := r.system.Root.SpawnNamed(actor.PropsFromProducer(func() actor.Actor { return p }, actor.WithDispatcher(r.pool)), fmt.Sprintf("partition-%d", i))
 		if err != nil {
 			return nil, fmt.Errorf("start partition %d: %w", i, err)
 		}
@@ -153,6 +154,7 @@ func (r *Runtime) Stop(ctx context.Context) error {
 		}
 	}
 	r.system.Shutdown()
+	r.pool.close()
 	return errors.Join(errs...)
 }
 
@@ -163,6 +165,7 @@ func (r *Runtime) Kill() {
 		r.system.Root.Stop(pt.pid)
 	}
 	r.system.Shutdown()
+	r.pool.close()
 }
 
 // Partitions lists the partitions this node runs.

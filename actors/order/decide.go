@@ -15,6 +15,9 @@ type decision struct {
 
 // emit decides that something happens.
 func (d *decision) emit(e messages.Event) {
+	if d.events == nil {
+		d.events = make([]messages.Event, 0, 2)
+	}
 	d.events = append(d.events, e)
 	Evolve(d.s, e, d.now)
 	d.s.Version++
@@ -79,8 +82,19 @@ func (d *decision) command(cmd messages.Command) (*messages.Reply, *messages.Fai
 	return orderReply(d.s), nil
 }
 
-func orderReply(s *State) *messages.Reply {
-	return &messages.Reply{Body: &messages.Reply_Order{Order: &messages.OrderReply{OrderId: s.id, Status: Status(s), Version: s.Version}}}
+func orderReply(s *State) *messages.Reply { return replyWith(s.id, Status(s), s.Version) }
+
+// replyWith makes the three parts of a reply at once.
+func replyWith(id, status string, version uint64) *messages.Reply {
+	made := new(struct {
+		reply messages.Reply
+		body  messages.Reply_Order
+		order messages.OrderReply
+	})
+	made.order.OrderId, made.order.Status, made.order.Version = id, status, version
+	made.body.Order = &made.order
+	made.reply.Body = &made.body
+	return &made.reply
 }
 
 // unknown answers for an order that was never placed; nobody waits for what is said to timers and answers.

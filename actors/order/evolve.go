@@ -199,9 +199,8 @@ func (s *State) noteSite(at int64, what string, f *fulfillment, reason string) {
 	if s.forked {
 		return
 	}
-	detail := f.id[len(s.id)+1:] + " " + f.site
 	if reason != "" {
-		detail += " " + reason
+		reason = " " + reason
 	}
-	s.note(at, what, detail)
+	s.note(at, what, f.id[len(s.id)+1:]+" "+f.site+reason)
 }

@@ -64,7 +64,7 @@ func (s *State) evolveReserved(e *messages.LineReserved) {
 	if c == nil {
 		return
 	}
-	c.task = nil
+	c.verb = 0 // the next extension is another task
 	switch c.stage {
 	case claimAsked:
 		c.stage, c.expires = claimReserved, e.ExpiresAtMs
@@ -265,7 +265,7 @@ func (s *State) evolveRefused(e *messages.OrderCancellationRefused, at int64) {
 		if c.stage == claimLost {
 			c.stage = claimKept
 		}
-		if c.rejected == 0 { // the rejection that a duplicate of the question has overtaken
+		if c.live() > 0 && c.rejected == 0 { // of a "no" that a duplicate of the question has overtaken
 			c.affected, c.effect = 0, 0
 		}
 	}

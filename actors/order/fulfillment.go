@@ -61,6 +61,11 @@ func (d *decision) rejected(f *fulfillment, c *messages.FulfillmentChanged) {
 	if rank(f.status) >= rankShipped || c.Sequence != 0 && slices.Contains(f.partial, c.Sequence) {
 		return
 	}
+	over := rejectedBy(c.Status, c.RequestStatus)
+	if over && rejectedBy(0, f.request) { // heard already in answer to the question; this one is final
+		d.emit(&messages.OrderFulfillmentCancelled{Fulfillment: f.number})
+		return
+	}
 	e := &messages.OrderFulfillmentRejected{
 		Fulfillment: f.number, Reason: or(c.Reason, reasonOther), Note: c.Note, RetryAfterMs: c.RetryAfterMs, Sequence: c.Sequence,
 		TimedOut: c.Status == statusTimedOut || c.RequestStatus == requestTimedOut,
@@ -72,7 +77,6 @@ func (d *decision) rejected(f *fulfillment, c *messages.FulfillmentChanged) {
 	if e.TimedOut {
 		e.Reason = reasonTimedOut
 	}
-	over := rejectedBy(c.Status, c.RequestStatus)
 	if len(c.Lines) > 0 {
 		missing := d.s.missing(f, c.Lines)
 		if len(missing) == 0 && !over {

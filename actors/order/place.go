@@ -65,5 +65,5 @@ func placeReply(s *State) *messages.Reply {
 	if mismatched(s) {
 		version++
 	}
-	return &messages.Reply{Body: &messages.Reply_Order{Order: &messages.OrderReply{OrderId: s.id, Status: lifePlaced, Version: version}}}
+	return replyWith(s.id, lifePlaced, version)
 }

@@ -67,8 +67,9 @@ func (s *State) request(t *tally, now int64) *messages.PlanRequest {
 	if r.Partial == partialComplete {
 		r.SplitsLeft = 1
 	}
-	if t.committed {
-		// What is missing now is no reason to let go of what sites already work on: it may come from one more site at least.
+	if t.committed || t.kept > 0 && r.Partial == partialShip {
+		// What is missing now is no reason to let go of what sites already have: it may come from one more site at least. Without this,
+		// work kept for a manual site waited for an out_of_stock hold that waited for units no other site was allowed to ship.
 		r.Partial, r.SplitsLeft = partialShip, max(r.SplitsLeft, 1)
 	}
 	for _, x := range s.exclusions {

@@ -217,7 +217,8 @@ func (d *decision) cancelAnswered(f *fulfillment, r *messages.Reply) {
 	refused := answer.GetRequestStatus() == requestRefused || rank(answer.GetStatus()) >= rankShipped
 	switch r.GetFailure().GetCode() {
 	case "":
-		if !refused && (answer.GetRequestStatus() == requestRecalled || rejectedBy(answer.GetStatus(), 0)) {
+		told := rejectedBy(0, f.request) // the rejection has been heard
+		if !refused && (answer.GetRequestStatus() == requestRecalled || rejectedBy(answer.GetStatus(), 0) && !told) {
 			return // people at the site decide, or have rejected it already with more to say: their notice tells
 		}
 	case messages.CodeTooLate, messages.CodeRejected, messages.CodeConflict, messages.CodeHeld:

@@ -139,7 +139,12 @@ func (s *State) bucketTask(f *fulfillment, c *claim, verb byte) *messages.Task {
 		id = strconv.AppendUint(id, number, 10)
 	}
 	sku := s.order.Lines[c.line].GetSku()
-	task := &messages.Task{ID: string(id), To: messages.BucketRef(sku, f.site)}
+	task := &messages.Task{ID: string(id)}
+	if c.task != nil {
+		task.To = c.task.To
+	} else {
+		task.To = messages.BucketRef(sku, f.site)
+	}
 	reservation := task.ID[:cut]
 	switch verb {
 	case verbReserve:

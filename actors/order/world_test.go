@@ -199,7 +199,7 @@ func (w *world) check() {
 			b := w.buckets[h.s.order.Lines[c.line].Sku+"@"+f.site]
 			r := b.claims[fmt.Sprintf("%s/%d", f.id, c.line)]
 			switch {
-			case r == nil || c.stage == claimDeclined || c.stage == claimFreeing && c.away() == 0:
+			case r == nil || c.stage == claimDeclined || c.stage == claimFreeing && c.rejected == c.quantity:
 				continue // a duplicate that was granted after a decline is no claim of the order's; it is given back or expires
 			case c.stage == claimFreed && r.active():
 				w.t.Fatalf("%s was freed and its bucket still holds it", f.id)
@@ -391,8 +391,12 @@ func (w *world) finish() {
 			w.ended()
 			return
 		}
-		if len(w.h.s.holds)+len(w.h.s.exceptions) > 0 {
-			w.step(&messages.ReleaseOrder{})
+		for _, hold := range slices.Clone(w.h.s.holds) {
+			if hold.Actor != bySystem { // the order's own hold must go by itself when stock is there
+				w.step(&messages.ReleaseOrder{Reason: hold.Reason})
+			}
+		}
+		if len(w.h.s.exceptions) > 0 {
 			w.step(&messages.ReleaseOrder{Exception: exceptionUnroutable})
 			w.step(&messages.ReleaseOrder{Exception: exceptionMismatch})
 		}

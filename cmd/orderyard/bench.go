@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/pprof"
 	"syscall"
 	"time"
 
@@ -28,6 +30,8 @@ type benchFlags struct {
 	inflight   int
 	partitions int
 	data       string
+	profile    string
+	allocs     string
 }
 
 func (f *benchFlags) register(cmd *cobra.Command) {
@@ -36,6 +40,8 @@ func (f *benchFlags) register(cmd *cobra.Command) {
 	flags.IntVar(&f.rounds, "rounds", 5, "how often each side is measured, in turn")
 	flags.IntVar(&f.inflight, "inflight", 256, "requests under way at once")
 	flags.IntVar(&f.partitions, "partitions", 8, "partitions of the store")
+	flags.StringVar(&f.profile, "cpuprofile", "", "write a CPU profile of the last round's last side to this file")
+	flags.StringVar(&f.allocs, "allocprofile", "", "write a profile of all allocations to this file")
 	flags.StringVar(&f.data, "data", "", "folder for the store; the disk it is on is measured (default: a temporary one)")
 }
 
@@ -79,6 +85,35 @@ func benchYard(ctx context.Context, a *app, f *benchFlags) (*yard, func(), error
 		}
 		remove()
 	}, nil
+}
+
+// writeAllocs writes what was allocated since the start, when that was asked for.
+func (f *benchFlags) writeAllocs() error {
+	if f.allocs == "" {
+		return nil
+	}
+	file, err := os.Create(f.allocs)
+	if err != nil {
+		return err
+	}
+	return errors.Join(pprof.Lookup("allocs").WriteTo(file, 0), file.Close())
+}
+
+// profiled runs the last measurement under the CPU profiler when that was asked for.
+func (f *benchFlags) profiled(last bool, run func() error) error {
+	if f.profile == "" || !last {
+		return run()
+	}
+	file, err := os.Create(f.profile)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := pprof.StartCPUProfile(file); err != nil {
+		return err
+	}
+	defer pprof.StopCPUProfile()
+	return run()
 }
 
 // side is one thing measured, over all rounds.

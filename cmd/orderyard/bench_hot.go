@@ -70,12 +70,16 @@ func benchHot(ctx context.Context, a *app, f *benchFlags) error {
 			{inside, func() (int64, error) { return h.inside(ctx, inside, d) }},
 			{outside, func() (int64, error) { return h.outside(ctx, outside, d) }},
 		} {
-			if err := m.s.measure(m.run); err != nil {
+			last := round == f.rounds-1 && m.s == outside
+			if err := f.profiled(last, func() error { return m.s.measure(m.run) }); err != nil {
 				return err
 			}
 		}
 	}
 	if err := h.verdict(ctx); err != nil {
+		return err
+	}
+	if err := f.writeAllocs(); err != nil {
 		return err
 	}
 	if err := a.benchTable(disk, raw, inside, outside); err != nil {

@@ -1,7 +1,255 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+	"github.com/nats-io/nats.go"
+	"github.com/spf13/cobra"
+
+	"orderyard/gateway/wire"
+	"orderyard/messages"
+)
+
+const (
+	benchSites     = 10
+	benchSKUs      = 2000
+	benchUnits     = 100_000_000
+	benchChannel   = "bench"
+	acceptedWithin = 30 * time.Second
+)
 
 func newBenchOrdersCmd(a *app) *cobra.Command {
-	return &cobra.Command{Use: "orders"}
+	var f benchFlags
+	cmd := &cobra.Command{
+		Use:   "orders",
+		Short: "Orders end to end: placed over NATS, planned, reserved, accepted by the site; 1 to 3 lines, all durable",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.check(); err != nil {
+				return err
+			}
+			return benchOrders(cmd.Context(), a, &f)
+		},
+	}
+	f.register(cmd)
+	return cmd
+}
+
+func benchOrders(ctx context.Context, a *app, f *benchFlags) error {
+	y, end, err := benchYard(ctx, a, f)
+	if err != nil {
+		return err
+	}
+	defer end()
+	o := &ordersBench{hotBench: hotBench{y: y, f: f}, accepted: make(map[string]chan struct{})}
+	if err := o.prepare(ctx); err != nil {
+		return err
+	}
+	stop := o.watch(ctx)
+	defer stop()
+	disk, raw := newSide("fdatasync 4 KiB"), newSide("raw JetStream publish of the same bytes, synced")
+	orders, placed := newSide("orders, placed → accepted"), newSide("  of that: placed → answered durable")
+	d := time.Duration(f.seconds * float64(time.Second))
+	for round := range f.rounds {
+		fmt.Fprintf(a.err, "round %d of %d\n", round+1, f.rounds)
+		for _, m := range []struct {
+			s   *side
+			run func() (int64, error)
+		}{
+			{disk, func() (int64, error) { return fdatasyncs(y.cfg.Node.Data, d/4) }},
+			{raw, func() (int64, error) { return o.raw(ctx, raw.latency, d/2) }},
+			{orders, func() (int64, error) { return o.round(ctx, orders, placed, d) }},
+		} {
+			last := round == f.rounds-1 && m.s == orders
+			if err := f.profiled(last, func() error { return m.s.measure(m.run) }); err != nil {
+				return err
+			}
+		}
+	}
+	placed.rates = orders.rates
+	lag, err := o.drainFeed(ctx)
+	if err != nil {
+		return err
+	}
+	report, err := verifyUntilRest(ctx, y.store, time.Minute)
+	if err != nil {
+		return err
+	}
+	if err := f.writeAllocs(); err != nil {
+		return err
+	}
+	if err := a.benchTable(disk, raw, orders, placed); err != nil {
+		return err
+	}
+	if err := a.println(fmt.Sprintf("\norders = %.2f × raw publish of the same bytes. %d in flight, %d partitions. The event feed was %v behind at the end.\n%s\n%s",
+		orders.median()/raw.median(), f.inflight, f.partitions, lag.Round(time.Millisecond), report, a.machine())); err != nil {
+		return err
+	}
+	return a.showViolations(report)
+}
+
+type ordersBench struct {
+	hotBench
+	rng sync.Mutex // of src
+	src *rand.Rand
+
+	mu       sync.Mutex
+	accepted map[string]chan struct{}
+	body     []byte // of one order, for the raw side
+}
+
+func (o *ordersBench) prepare(ctx context.Context) error {
+	if err := o.hotBench.prepare(ctx); err != nil {
+		return err
+	}
+	o.src = rand.New(rand.NewPCG(1, 2))
+	var commands []messages.Request
+	for s := range benchSites {
+		id := "SITE-" + strconv.Itoa(s)
+		commands = append(commands, messages.Request{To: messages.SiteRef(id), CommandID: "bench", Command: &messages.ApplySite{Doc: &messages.SiteDoc{
+			Id: id, Name: id, Type: "dc", Country: "US", Lat: 30 + float64(s), Lon: -120 + 5*float64(s), Accept: "auto", Status: "online",
+		}}})
+		for i := range benchSKUs {
+			sku := demoSKU(i)
+			commands = append(commands, messages.Request{
+				To: messages.BucketRef(sku, id), CommandID: "bench", Command: &messages.SetStock{Sku: sku, Site: id, OnHand: benchUnits},
+			})
+		}
+	}
+	if err := o.y.askAll(ctx, commands); err != nil {
+		return err
+	}
+	var err error
+	o.body, _, err = o.order()
+	return err
+}
+
+// order makes an order of 1 to 3 lines from somewhere in the country.
+func (o *ordersBench) order() (body []byte, id string, err error) {
+	o.rng.Lock()
+	defer o.rng.Unlock()
+	external := strconv.FormatInt(o.serial.Add(1), 10)
+	doc := wire.Order{
+		Channel: benchChannel, ExternalID: external, Currency: "USD",
+		ShipTo: wire.Address{Name: "B. Buyer", Line1: "1 Main St", City: "Denver", Region: "CO", PostalCode: "80202", Country: "US"},
+	}
+	lat, lon := 30+15*o.src.Float64(), -120+45*o.src.Float64()
+	doc.ShipTo.Lat, doc.ShipTo.Lon = &lat, &lon
+	price := int64(1999)
+	for i := range 1 + o.src.IntN(3) {
+		doc.Lines = append(doc.Lines, wire.Line{ID: strconv.Itoa(i + 1), SKU: demoSKU(o.src.IntN(benchSKUs)), Quantity: 1 + o.src.Int64N(3), UnitPrice: &price})
+	}
+	body, err = wire.Encode(doc)
+	return body, messages.OrderID(benchChannel, external), err
+}
+
+// raw publishes the bytes of one order.
+func (o *ordersBench) raw(ctx context.Context, latency *hdrhistogram.Histogram, d time.Duration) (int64, error) {
+	return o.each(ctx, latency, d, func(int) error {
+		_, err := o.js.Publish(ctx, hotSubject, o.body)
+		return err
+	})
+}
+
+// round places orders, each worker the next one only when the site has accepted the last.
+func (o *ordersBench) round(ctx context.Context, orders, placed *side, d time.Duration) (int64, error) {
+	stats := o.y.node.Runtime().Stats()
+	entries, commits := stats.Entries.Load(), stats.Commits.Load()
+	var times sync.Mutex
+	n, err := o.each(ctx, orders.latency, d, func(worker int) error {
+		body, id, err := o.order()
+		if err != nil {
+			return err
+		}
+		accepted := make(chan struct{})
+		o.mu.Lock()
+		o.accepted[id] = accepted
+		o.mu.Unlock()
+		began := time.Now()
+		reply, err := o.conns[worker%hotConns].RequestMsgWithContext(ctx, &nats.Msg{Subject: messages.PlaceSubject(benchChannel), Data: body})
+		if err != nil {
+			return err
+		}
+		if f := failureOf(reply); f != nil {
+			return f
+		}
+		took := time.Since(began).Microseconds()
+		times.Lock()
+		_ = placed.latency.RecordValue(max(took, 1)) // above a minute is not recorded
+		times.Unlock()
+		select {
+		case <-accepted:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(acceptedWithin):
+			return fmt.Errorf("order %s was not accepted within %v", id, acceptedWithin)
+		}
+	})
+	c := max(stats.Commits.Load()-commits, 1)
+	orders.note = fmt.Sprintf("%.0f commands per sync, %.1f per order", float64(stats.Entries.Load()-entries)/float64(c), float64(stats.Entries.Load()-entries)/float64(max(n, 1)))
+	return n, err
+}
+
+// watch follows the journal for acceptances.
+func (o *ordersBench) watch(ctx context.Context) func() {
+	ctx, cancel := context.WithCancel(ctx)
+	accepted := messages.EventType(&messages.OrderFulfillmentAccepted{})
+	var done sync.WaitGroup
+	for _, p := range o.y.node.Runtime().Partitions() {
+		done.Add(1)
+		go func() {
+			defer done.Done()
+			_ = o.y.node.Runtime().Follow(ctx, p, 0, func(_ uint64, c *messages.Commit) error { // ends with ctx
+				for _, e := range c.Entries {
+					for _, r := range e.Events {
+						if r.Type == accepted {
+							o.accept(e.Id)
+						}
+					}
+				}
+				return nil
+			})
+		}()
+	}
+	return func() { cancel(); done.Wait() }
+}
+
+func (o *ordersBench) accept(id string) {
+	o.mu.Lock()
+	ch := o.accepted[id]
+	delete(o.accepted, id)
+	o.mu.Unlock()
+	if ch != nil {
+		close(ch)
+	}
+}
+
+// drainFeed waits until the public events are published, and says how long that took.
+func (o *ordersBench) drainFeed(ctx context.Context) (time.Duration, error) {
+	began := time.Now()
+	partitions := o.y.node.Runtime().Partitions()
+	for _, p := range partitions {
+		head, _, err := o.y.store.Last(ctx, p)
+		if err != nil {
+			return 0, err
+		}
+		for o.y.egress.Published(p) < head {
+			select {
+			case <-ctx.Done():
+				return 0, ctx.Err()
+			case <-time.After(5 * time.Millisecond):
+			}
+			if time.Since(began) > 10*time.Minute {
+				return 0, fmt.Errorf("the event feed of partition %d does not catch up", p)
+			}
+		}
+	}
+	return time.Since(began), nil
 }

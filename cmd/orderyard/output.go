@@ -143,6 +143,15 @@ func (a *app) printJSON(body []byte) error {
 	return a.println(indented.String())
 }
 
+// printValue writes one of this program's own documents.
+func (a *app) printValue(v any) error {
+	body, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write JSON: %w", err)
+	}
+	return a.println(string(body))
+}
+
 // clean replaces what a terminal would obey instead of show.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {

@@ -55,6 +55,7 @@ const (
 func openYard(ctx context.Context, cfg configs.Config, log *slog.Logger) (y *yard, err error) {
 	ctx, cancel := context.WithTimeout(ctx, openWithin)
 	defer cancel()
+	tuneMemory()
 	y = &yard{cfg: cfg, log: log, registry: prometheus.NewRegistry()}
 	defer func() {
 		if err != nil {

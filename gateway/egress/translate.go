@@ -60,7 +60,8 @@ var tellers = func() []tell {
 
 		&messages.StockCounted{}: (*translator).stockMoved, &messages.StockLevelsSet{}: (*translator).stockMoved,
 		&messages.StockAdjusted{}: (*translator).stockMoved, &messages.StockReceived{}: (*translator).stockMoved,
-		&messages.StockReserved{}: (*translator).stockMoved, &messages.ReservationConfirmed{}: (*translator).stockMoved,
+		// A confirmation moves units from reserved to allocated: what can be promised stays, so nothing is told.
+		&messages.StockReserved{}:       (*translator).stockMoved,
 		&messages.ReservationReleased{}: (*translator).stockMoved, &messages.ReservationExpired{}: (*translator).stockMoved,
 		&messages.StockShipped{}: (*translator).stockMoved, &messages.StockRejected{}: (*translator).stockMoved,
 		&messages.ClaimKept{}: (*translator).stockMoved, &messages.StockOvercommitted{}: (*translator).stockOvercommitted,

@@ -23,9 +23,14 @@ type fakeActors struct {
 	seen   []messages.Request
 	answer func(messages.Request) *messages.Reply
 	inline bool
+	quick  bool // answer at once and record nothing
 }
 
 func (a *fakeActors) Send(r messages.Request) {
+	if a.quick {
+		r.Done(placed(r))
+		return
+	}
 	a.mu.Lock()
 	a.seen = append(a.seen, r)
 	answer := a.answer
@@ -96,7 +101,7 @@ func (fakePlanner) Plan(o *messages.Order) *messages.Plan {
 
 // house is a NATS server with the doors open and fakes behind them.
 type house struct {
-	t         *testing.T
+	t         testing.TB
 	nc        *nats.Conn // the client's
 	js        jetstream.JetStream
 	server    *nats.Conn // the doors'
@@ -105,7 +110,7 @@ type house struct {
 	directory *fakeDirectory
 }
 
-func openHouse(t *testing.T, limits Limits) *house {
+func openHouse(t testing.TB, limits Limits) *house {
 	t.Helper()
 	// The server leaves goroutines of its own behind for a moment; what is checked is that none of ours stays.
 	t.Cleanup(func() {
