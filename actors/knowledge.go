@@ -94,6 +94,9 @@ func (k *Knowledge) Prepare(place *messages.PlaceOrder) error {
 func (k *Knowledge) Answer(req *messages.PlanRequest, now int64) *messages.AdoptPlan {
 	began := k.Stopwatch()
 	plan := routing.Route(req, k.view, k.rules, now)
+	for _, a := range plan.Assignments {
+		a.Manual = k.view.asks(a.Site) // such a site is asked only when the work may begin
+	}
 	if plan.Decision != nil {
 		plan.Decision.DurationUs = (k.Stopwatch() - began) / 1000
 	}

@@ -10,11 +10,11 @@ import (
 	"orderyard/messages"
 )
 
-// rememberForMs is how long buckets and sites remember the answers to commands; orders remember theirs for life.
-const rememberForMs = 24 * 3600 * 1000
+// RememberForMs is how long buckets and sites remember the answers to commands unless told otherwise; orders remember theirs for life.
+const RememberForMs = 24 * 3600 * 1000
 
-// Kinds is every kind of entity a node can run.
-func Kinds(now func() int64) entity.Kinds {
+// Kinds is every kind of entity a node can run. now is for summaries only.
+func Kinds(now func() int64, rememberForMs int64) entity.Kinds {
 	return entity.Kinds{
 		messages.KindOrder: {
 			New: func(id string) entity.Machine { return orderMachine{order.New(id)} },

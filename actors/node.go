@@ -19,6 +19,7 @@ type Options struct {
 	Limits      entity.Limits
 	Rules       *routing.Rules // nil = routing.DefaultRules()
 	Clock       func() int64   // Unix ms; nil = the machine's clock
+	RememberMs  int64          // of answers at buckets and sites; 0 = RememberForMs
 	Floor       func(partition int) uint64
 	HighWater   func(ctx context.Context, partition int) (uint64, error)
 }
@@ -38,6 +39,9 @@ func Start(o Options) (*Node, error) {
 	if o.Clock == nil {
 		o.Clock = func() int64 { return time.Now().UnixMilli() }
 	}
+	if o.RememberMs == 0 {
+		o.RememberMs = RememberForMs
+	}
 	n := &Node{done: make(chan struct{})}
 	started := make(chan struct{})
 	n.Knowledge = NewKnowledge(o.Rules, o.Clock, func(req messages.Request) {
@@ -45,7 +49,7 @@ func Start(o Options) (*Node, error) {
 		n.runtime.Send(req)
 	})
 	runtime, err := entity.Start(entity.RuntimeOptions{
-		Node: o.Name, Incarnation: o.Incarnation, Partitions: o.Partitions, Kinds: Kinds(o.Clock), Limits: o.Limits, Store: o.Store,
+		Node: o.Name, Incarnation: o.Incarnation, Partitions: o.Partitions, Kinds: Kinds(o.Clock, o.RememberMs), Limits: o.Limits, Store: o.Store,
 		Planner: n.Answer, Observer: n, Clock: o.Clock, Floor: o.Floor, HighWater: o.HighWater,
 	})
 	if err != nil {

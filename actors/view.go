@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -27,7 +28,8 @@ type skuStock struct {
 
 type siteTable struct {
 	byID map[string]*routing.Site
-	ids  []string // sorted
+	ids  []string        // sorted
+	asks map[string]bool // sites whose people answer for themselves (accept: manual)
 }
 
 var _ routing.View = (*View)(nil)
@@ -62,6 +64,9 @@ func (v *View) Site(id string) (*routing.Site, bool) {
 	s, ok := v.sites.Load().byID[id]
 	return s, ok
 }
+
+// asks says that a site's people answer for themselves.
+func (v *View) asks(id string) bool { return v.sites.Load().asks[id] }
 
 // SiteIDs lists all sites, sorted.
 func (v *View) SiteIDs() []string { return v.sites.Load().ids }
@@ -115,10 +120,15 @@ func (v *View) setSite(m *messages.SiteView) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	old := v.sites.Load()
-	if was, ok := old.byID[d.Id]; ok && sameForRouting(was, s) {
+	asks := d.Accept == "manual"
+	if was, ok := old.byID[d.Id]; ok && sameForRouting(was, s) && old.asks[d.Id] == asks {
 		return
 	}
-	next := &siteTable{byID: make(map[string]*routing.Site, len(old.byID)+1)}
+	next := &siteTable{byID: make(map[string]*routing.Site, len(old.byID)+1), asks: maps.Clone(old.asks)}
+	if next.asks == nil {
+		next.asks = make(map[string]bool)
+	}
+	next.asks[d.Id] = asks
 	for id, site := range old.byID {
 		next.byID[id] = site
 	}

@@ -12,7 +12,6 @@ type Config struct {
 	Limits         Limits        `yaml:"limits"`
 	Checkpoint     Checkpoint    `yaml:"checkpoint"`
 	PassivateAfter time.Duration `yaml:"passivate_after" min:"100ms" max:"24h"`
-	Reservations   Reservations  `yaml:"reservations"`
 	Fleet          Fleet         `yaml:"fleet"`
 	Log            Log           `yaml:"log"`
 }
@@ -44,25 +43,17 @@ type Limits struct {
 	InflightMax          int           `yaml:"inflight_max" min:"1" max:"1048576"`
 	PartitionInflightMax int           `yaml:"partition_inflight_max" min:"1" max:"4194304"`
 	CommitBytesMax       Bytes         `yaml:"commit_bytes_max" min:"512KiB" max:"8MiB"`
-	CommitEntriesMax     int           `yaml:"commit_entries_max" min:"1" max:"65536"`
 	DedupMax             int           `yaml:"dedup_max" min:"16" max:"16777216"`
 	DedupFor             time.Duration `yaml:"dedup_for" min:"1m" max:"720h"`
-	RetryMin             time.Duration `yaml:"retry_min" min:"1ms" max:"1s"`
-	RetryMax             time.Duration `yaml:"retry_max" min:"1ms" max:"1m"`
-	ActivationMax        int           `yaml:"activation_max" min:"16" max:"16777216"`
+	RetryMin             time.Duration `yaml:"retry_min" min:"1ms" max:"10s"`
+	RetryMax             time.Duration `yaml:"retry_max" min:"100ms" max:"10m"`
+	ActivationMax        int           `yaml:"activation_max" min:"16" max:"100000"`
 	ParkedMax            int           `yaml:"parked_max" min:"1" max:"1048576"`
-	RequestBytesMax      Bytes         `yaml:"request_bytes_max" min:"256KiB" max:"8MiB"`
 }
 
 // Checkpoint says when a partition writes its states down, so that a restart reads a short tail.
 type Checkpoint struct {
-	TailBytesMax Bytes         `yaml:"tail_bytes_max" min:"1MiB" max:"64GiB"`
-	Interval     time.Duration `yaml:"interval" min:"1s" max:"24h"`
-}
-
-// Reservations are holds of stock.
-type Reservations struct {
-	HoldDefault time.Duration `yaml:"hold_default" min:"1s" max:"168h"`
+	TailBytesMax Bytes `yaml:"tail_bytes_max" min:"1MiB" max:"64GiB"`
 }
 
 // Fleet is the simulated staff of the sites. Only `dev` and `replay` start it.
@@ -90,21 +81,18 @@ func Default() Config {
 		Partitions: 32,
 		Limits: Limits{
 			MailboxMax:           16384,
-			InflightMax:          4096,
+			InflightMax:          16384,
 			PartitionInflightMax: 32768,
 			CommitBytesMax:       768 * KiB,
-			CommitEntriesMax:     4096,
 			DedupMax:             65536,
 			DedupFor:             24 * time.Hour,
-			RetryMin:             2 * time.Millisecond,
-			RetryMax:             50 * time.Millisecond,
-			ActivationMax:        100000,
+			RetryMin:             20 * time.Millisecond,
+			RetryMax:             30 * time.Second,
+			ActivationMax:        1000,
 			ParkedMax:            4096,
-			RequestBytesMax:      1 * MiB,
 		},
-		Checkpoint:     Checkpoint{TailBytesMax: 64 * MiB, Interval: time.Minute},
-		PassivateAfter: 30 * time.Second,
-		Reservations:   Reservations{HoldDefault: 10 * time.Minute},
+		Checkpoint:     Checkpoint{TailBytesMax: 64 * MiB},
+		PassivateAfter: 10 * time.Second,
 		Fleet: Fleet{
 			PickAfter: 2 * time.Second, PackAfter: 2 * time.Second, ShipAfter: 2 * time.Second, DeliverAfter: 10 * time.Second,
 			RejectPermille: 50, Seed: 1,

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -26,6 +27,8 @@ type checkpoint struct {
 	base  persistence.Manifest
 	bytes int64
 	refs  []messages.Ref // still to capture; the partition actor's alone
+
+	written atomic.Int64
 
 	mu      sync.Mutex
 	changed sync.Cond
@@ -108,6 +111,7 @@ func (p *partition) checkpointDone(ctx actor.Context, m *checkpointDone) {
 	}
 	p.stats.Checkpoints.Add(1)
 	p.manifest = m.job.base
+	p.manifest.Bytes = m.job.written.Load()
 	p.committer.checkpointed(m.job.bytes)
 	below := m.job.base.Position
 	go func() {
@@ -190,6 +194,7 @@ func (j *checkpoint) slices() iter.Seq2[[]byte, error] {
 			slice := append([]byte(nil), j.stream[:min(len(j.stream), sliceBytes)]...)
 			j.stream = append(j.stream[:0:0], j.stream[len(slice):]...)
 			j.mu.Unlock()
+			j.written.Add(int64(len(slice)))
 			if err != nil {
 				yield(nil, err)
 				return

@@ -364,7 +364,9 @@ func (p *partition) sweep(ctx actor.Context, now int64) {
 			ctx.Send(sl.live.pid, &retire{})
 		}
 	}
-	if _, bytes := p.committer.checkpointBase(); bytes >= p.limits.CheckpointTailBytes && p.job == nil && p.closing == nil {
+	// Half of a large checkpoint's size: what is written stays within three times what happens.
+	_, bytes := p.committer.checkpointBase()
+	if bytes >= max(p.limits.CheckpointTailBytes, p.manifest.Bytes/2) && p.job == nil && p.closing == nil {
 		p.checkpoint(ctx)
 	}
 }

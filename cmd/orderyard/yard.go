@@ -99,7 +99,8 @@ func (y *yard) startNode(ctx context.Context) error {
 	cursors := &cursors{store: y.store}
 	y.node, err = actors.Start(actors.Options{
 		Name: y.cfg.Node.Name, Incarnation: nuid.Next(), Partitions: partitions, Store: y.store, Limits: runtimeLimits(y.cfg),
-		Floor: cursors.floor, HighWater: cursors.highWater,
+		RememberMs: y.cfg.Limits.DedupFor.Milliseconds(),
+		Floor:      cursors.floor, HighWater: cursors.highWater,
 	})
 	if err != nil {
 		return err
@@ -193,6 +194,7 @@ func runtimeLimits(cfg configs.Config) entity.Limits {
 	l := entity.DefaultLimits()
 	l.MailboxMax, l.PartitionInflightMax = cfg.Limits.MailboxMax, int64(cfg.Limits.PartitionInflightMax)
 	l.CommitBytesMax, l.DedupMax, l.ParkedMax = int(cfg.Limits.CommitBytesMax), cfg.Limits.DedupMax, cfg.Limits.ParkedMax
+	l.RetryMinMs, l.RetryMaxMs, l.ActivationMax = cfg.Limits.RetryMin.Milliseconds(), cfg.Limits.RetryMax.Milliseconds(), cfg.Limits.ActivationMax
 	l.CheckpointTailBytes, l.PassivateAfterMs = int64(cfg.Checkpoint.TailBytesMax), cfg.PassivateAfter.Milliseconds()
 	return l
 }

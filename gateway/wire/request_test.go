@@ -43,7 +43,7 @@ func TestRequests(t *testing.T) {
 		{"stock.receive", `{"sku":"A","site":"den","quantity":3,"reference":"po"}`, "bucket/A@den", `sku:"A" site:"den" quantity:3 reference:"po"`},
 		{"stock.get", `{"sku":"A","site":"den"}`, "bucket/A@den", ``},
 		{"stock.reserve", `{"reservation_id":"r","sku":"A","site":"den","quantity":1}`, "bucket/A@den",
-			`sku:"A" site:"den" reservation_id:"r" quantity:1 hold_for_ms:900000`},
+			`sku:"A" site:"den" reservation_id:"r" quantity:1 hold_for_ms:600000`},
 		{"stock.confirm", `{"reservation_id":"r","sku":"A","site":"den"}`, "bucket/A@den", `sku:"A" site:"den" reservation_id:"r"`},
 		{"stock.cancel", `{"reservation_id":"r","sku":"A","site":"den"}`, "bucket/A@den", `sku:"A" site:"den" reservation_id:"r"`},
 		{"site.get", `{"id":"den"}`, "site/den", ``},

@@ -96,7 +96,7 @@ type CancelReservationRequest struct {
 // Bounds of a hold made over the door.
 const (
 	// HoldForDefaultMs is a cart's usual patience.
-	HoldForDefaultMs = 15 * 60 * 1000
+	HoldForDefaultMs = 10 * 60 * 1000
 	// HoldForMaxMs keeps a forgotten hold from blocking stock for long.
 	HoldForMaxMs = 7 * 24 * 3600 * 1000
 )
