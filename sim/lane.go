@@ -63,7 +63,7 @@ func (l *lane) recover() {
 	for _, ref := range l.store.Refs() {
 		if snap, err := l.store.Get(ref); err == nil && snap != nil && len(snap.Summary) > 0 {
 			summary := l.w.kinds[ref.Kind].NewSummary()
-			if err := summary.(messages.Message).UnmarshalVT(snap.Summary); err != nil {
+			if err := summary.UnmarshalVT(snap.Summary); err != nil {
 				l.w.violate("I10", ref.String(), "summary: %v", err)
 			}
 			l.w.know.Observe(ref, summary, snap.Waits)

@@ -21,14 +21,18 @@ func TestSeeds(t *testing.T) {
 		report(t, r)
 		return
 	}
-	n := *seedsFlag
+	n, first := *seedsFlag, *firstFlag
+	if os.Getenv("ORDERYARD_SIM_FRESH") != "" {
+		first = uint64(time.Now().UnixNano())
+		t.Logf("fresh seeds from %d", first)
+	}
 	if testing.Short() {
 		n /= 10
 	}
 	began, simulated := time.Now(), 0
 	var sum Result
 	for i := range n {
-		r := Run(*firstFlag+uint64(i), Options{})
+		r := Run(first+uint64(i), Options{})
 		report(t, r)
 		sum.Steps += r.Steps
 		sum.Orders += r.Orders

@@ -81,6 +81,7 @@ type entityActor struct {
 	wake      int64 // registered with the partition
 	retiring  bool
 	broken    error
+	reported  bool   // the partition knows that it is broken
 	capturing bool   // a pending output carries a summary
 	observed  uint64 // version last handed to the observer
 }
@@ -110,10 +111,16 @@ func (a *entityActor) Receive(ctx actor.Context) {
 		a.release(m.number)
 	case *tick:
 		a.wake = 0
-		a.run(nil)
+		if a.broken == nil {
+			a.run(nil)
+		}
 	case *retire:
 		a.retiring = true
 	case *snapshot:
+		if a.broken != nil {
+			m.job.captured(nil)
+			break
+		}
 		a.push(pending{batch: a.last, snapshot: m, snap: a.core.Snapshot(a.p.clock())})
 	case *abandon:
 		a.abandon()
@@ -134,13 +141,20 @@ func (a *entityActor) settle(ctx actor.Context) {
 	self := a.core.Ref()
 	switch {
 	case a.broken != nil:
-		a.p.system.Root.Send(a.p.pid, &crashed{ref: self, live: a.live, err: a.broken})
+		// Requests may still lie in the mailbox. They are refused one by one until the partition, which sends no more from now on,
+		// says abandon: so none vanishes without an answer.
+		if !a.reported {
+			a.reported = true
+			a.p.system.Root.Send(a.p.pid, &crashed{ref: self, live: a.live, err: a.broken})
+		}
+		return
 	case a.retiring:
 		snap := a.core.Snapshot(a.p.clock())
 		blob, err := snap.MarshalVT()
 		if err != nil {
-			a.p.system.Root.Send(a.p.pid, &crashed{ref: self, live: a.live, err: fmt.Errorf("encode snapshot: %w", err)})
-			break
+			a.broken, a.reported = fmt.Errorf("encode snapshot: %w", err), true
+			a.p.system.Root.Send(a.p.pid, &crashed{ref: self, live: a.live, err: a.broken})
+			return
 		}
 		if snap.Version == 0 {
 			blob = nil // nothing ever happened to it: leave no trace

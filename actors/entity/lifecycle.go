@@ -17,11 +17,12 @@ const rebuildTimeout = time.Minute
 
 // crashed reads one entity back from the journal after its machine panicked; its neighbors go on. After CrashesMax it is left alone:
 // a command that always panics must not keep the partition busy.
-func (p *partition) crashed(m *crashed) {
+func (p *partition) crashed(ctx actor.Context, m *crashed) {
 	sl := p.store.slots[m.ref]
 	if sl == nil || sl.live != m.live {
 		return
 	}
+	ctx.Send(m.live.pid, &abandon{})
 	sl.live, sl.retired, sl.rebuild = nil, false, true
 	sl.crashes++
 	if sl.crashes > p.limits.CrashesMax {

@@ -110,7 +110,7 @@ func (p *partition) Receive(ctx actor.Context) {
 	case *retired:
 		p.retired(ctx, m)
 	case *crashed:
-		p.crashed(m)
+		p.crashed(ctx, m)
 	case *rebuilt:
 		p.rebuilt(ctx, m)
 	case *recovered:
@@ -161,9 +161,7 @@ func (p *partition) readBack(ctx context.Context) (*persistence.Log, *Recovered,
 		}
 		mark.Position = position
 	}
-	log := persistence.OpenLog(p.Store, p.Partition, persistence.LogOptions{Node: p.Node, Incarnation: p.Incarnation, HighWater: mark})
-	r := &Recovery{Kinds: p.Kinds, Planner: p.Planner, Limits: p.limits}
-	result, err := r.Run(ctx, log, p.Store, p.Partition, p.clock())
+	log, result, err := p.readJournal(ctx, mark)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -176,12 +174,31 @@ func (p *partition) readBack(ctx context.Context) (*persistence.Log, *Recovered,
 			continue
 		}
 		summary := p.Kinds[ref.Kind].NewSummary()
-		if err := summary.(messages.Message).UnmarshalVT(snap.Summary); err != nil {
+		if err := summary.UnmarshalVT(snap.Summary); err != nil {
 			return nil, nil, fmt.Errorf("summary of %s: %w", ref, err)
 		}
 		p.observer.Observe(ref, summary, snap.Waits)
 	}
 	return log, result, nil
+}
+
+// readJournal reads checkpoint and tail, and takes over. A gap may only mean that a newer checkpoint was made, and the journal cut
+// below it, between the two readings: then it reads once more.
+func (p *partition) readJournal(ctx context.Context, mark persistence.Mark) (*persistence.Log, *Recovered, error) {
+	for attempt := 1; ; attempt++ {
+		log := persistence.OpenLog(p.Store, p.Partition, persistence.LogOptions{
+			Node: p.Node, Incarnation: p.Incarnation, HighWater: mark, Logger: slog.Default(),
+		})
+		r := &Recovery{Kinds: p.Kinds, Planner: p.Planner, Limits: p.limits}
+		result, err := r.Run(ctx, log, p.Store, p.Partition, p.clock())
+		if err == nil || attempt > 1 || !errors.Is(err, persistence.ErrCorrupt) {
+			return log, result, err
+		}
+		newest, found, again := p.Store.Load(ctx, p.Partition, func([]byte) error { return nil })
+		if again != nil || !found || newest.Position == r.from.Position {
+			return nil, nil, err
+		}
+	}
 }
 
 // recovered begins to serve, or tries again after a pause. A damaged journal is not retried: serving it would hide the loss.

@@ -20,6 +20,7 @@ type Recovery struct {
 	touched map[messages.Ref]*Core
 	commits int
 	stream  StreamReader
+	from    persistence.Manifest
 }
 
 // Recovered is what a recovery found.
@@ -38,6 +39,7 @@ func (r *Recovery) Run(ctx context.Context, log *persistence.Log, snapshots pers
 	if err != nil {
 		return nil, fmt.Errorf("load checkpoint of partition %d: %w", partition, err)
 	}
+	r.from = manifest
 	if len(r.stream.rest) > 0 {
 		return nil, fmt.Errorf("checkpoint of partition %d ends in the middle of an entity: %w", partition, persistence.ErrCorrupt)
 	}

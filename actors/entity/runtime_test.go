@@ -268,3 +268,19 @@ func BenchmarkHotEntity(b *testing.B) {
 	b.ReportMetric(float64(y.Stats().Entries.Load())/float64(y.Stats().Commits.Load()), "commands/commit")
 	stop(b, y)
 }
+
+// Whoever waits at an entity that panics gets an answer all the same, and nothing stays counted as under way: 500 requests are in the
+// mailbox when the poison among them strikes.
+func TestPanicAnswersEverybody(t *testing.T) {
+	y := startYard(t, memory.New(), nil)
+	var answers atomic.Int64
+	for i := range 500 {
+		cmd := &messages.AdjustStock{Delta: 1}
+		if i == 100 {
+			cmd.Reason = "panic"
+		}
+		y.Send(messages.Request{To: toyRef("a"), CommandID: fmt.Sprint("c", i), Command: cmd, Done: func(*messages.Reply) { answers.Add(1) }})
+	}
+	y.until("all are answered", func() bool { return answers.Load() == 500 && y.Inflight() == 0 })
+	stop(t, y)
+}

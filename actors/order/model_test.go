@@ -17,7 +17,6 @@ type claimModel struct {
 	status            string // held confirmed shipped released expired
 	expires           int64
 	contested         bool
-	lossEffects       int
 }
 
 func (c *claimModel) active() bool { return c.status == "held" || c.status == "confirmed" }

@@ -57,9 +57,10 @@ func openYard(ctx context.Context, cfg configs.Config, log *slog.Logger) (y *yar
 	defer cancel()
 	tuneMemory()
 	y = &yard{cfg: cfg, log: log, registry: prometheus.NewRegistry()}
+	opened := y // an error's return sets y to nil before the deferred call runs
 	defer func() {
 		if err != nil {
-			y.close()
+			opened.close()
 		}
 	}()
 	y.server, err = embedded.Start(embedded.Options{
@@ -139,7 +140,8 @@ func (y *yard) openDoors(ctx context.Context) error {
 	y.ingress, err = ingress.Start(ctx, y.doors, ingress.Options{
 		Actors: y.node, Directory: directory{y.node}, Planner: y.node, Registry: y.registry, Log: y.log,
 		Locate: func(postal, country string) (float64, float64, bool) { return geo.Locate(country, postal) },
-		Limits: ingress.Limits{RequestsMax: y.cfg.Limits.InflightMax},
+		// A door holds what one entity's mailbox does: a crowd on one SKU waits there instead of being turned away in front of it.
+		Limits: ingress.Limits{RequestsMax: y.cfg.Limits.MailboxMax},
 	})
 	if err != nil {
 		return err
