@@ -105,7 +105,7 @@ func Default() Config {
 func Dev() Config {
 	c := Default()
 	c.Node.Name = "dev"
-	c.Partitions = 8
+	c.Partitions = 4
 	return c
 }
 

@@ -39,7 +39,7 @@ func (f *benchFlags) register(cmd *cobra.Command) {
 	flags.Float64Var(&f.seconds, "seconds", 3, "length of one measurement")
 	flags.IntVar(&f.rounds, "rounds", 5, "how often each side is measured, in turn")
 	flags.IntVar(&f.inflight, "inflight", 256, "requests under way at once")
-	flags.IntVar(&f.partitions, "partitions", 8, "partitions of the store")
+	flags.IntVar(&f.partitions, "partitions", 4, "partitions of the store")
 	flags.StringVar(&f.profile, "cpuprofile", "", "write a CPU profile of the last round's last side to this file")
 	flags.StringVar(&f.allocs, "allocprofile", "", "write a profile of all allocations to this file")
 	flags.StringVar(&f.data, "data", "", "folder for the store; the disk it is on is measured (default: a temporary one)")
