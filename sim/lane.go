@@ -102,6 +102,9 @@ func (l *lane) deliver(req messages.Request) {
 	if c == nil {
 		return
 	}
+	if l.w.has(bugNoDedup) {
+		req.CommandID = ""
+	}
 	l.take(req, c, c.Step(&req, l.w.now))
 }
 
@@ -111,14 +114,27 @@ func (l *lane) take(req messages.Request, c *entity.Core, out entity.Output) {
 	if out.Wake != 0 {
 		l.wake(c.Ref(), out.Wake)
 	}
-	if out.Entry != nil {
+	if out.Entry != nil && !(l.w.has(bugLostEntry) && l.w.chance(0.5)) {
 		l.batch = append(l.batch, out.Entry...)
 		o.summary, o.waits = c.Machine().Summary(), c.Machine().Waits()
+	}
+	if l.w.has(bugEarlyReply) {
+		l.release(&o)
+		o = output{ref: o.ref}
 	}
 	l.waiting = append(l.waiting, o)
 	if !l.busy {
 		l.busy = true
-		l.w.after(l.w.between(0, 2), l.commit)
+		l.w.after(l.w.diskTime(), l.commit)
+		l.crashSoon()
+	}
+}
+
+// crashSoon now and then ends the owner right here: between deciding and appending, or between appending and telling.
+func (l *lane) crashSoon() {
+	if l.w.faults && l.w.chance(0.15) {
+		l.w.result.Crashes++
+		l.crash()
 	}
 }
 
@@ -154,6 +170,7 @@ func (l *lane) commit() {
 			}
 		}
 	}
+	l.crashSoon()
 	l.w.after(l.w.between(0, 1), func() {
 		if l.dead {
 			return
@@ -163,7 +180,7 @@ func (l *lane) commit() {
 		}
 		l.busy = len(l.waiting) > 0
 		if l.busy {
-			l.w.after(l.w.between(0, 2), l.commit)
+			l.w.after(l.w.diskTime(), l.commit)
 		}
 	})
 }
@@ -178,7 +195,8 @@ func (l *lane) release(o *output) {
 	}
 	switch {
 	case o.req.Done != nil:
-		l.w.after(l.w.between(0, 2), func() { o.req.Done(reply) })
+		done := o.req.Done
+		l.w.after(l.w.between(0, 2), func() { done(reply) })
 	case !o.req.From.IsZero():
 		l.w.send(messages.Request{To: o.req.From, Command: &messages.TaskResult{TaskId: o.req.CommandID, Reply: reply}})
 	}
@@ -195,7 +213,7 @@ func (l *lane) wake(ref messages.Ref, at int64) {
 
 func (l *lane) alarm() {
 	at := l.store.NextWake()
-	if at == 0 || l.alarmAt != 0 && l.alarmAt <= at {
+	if at == 0 || l.w.has(bugDeafTimer) || l.alarmAt != 0 && l.alarmAt <= at {
 		return
 	}
 	l.alarmAt = at
@@ -269,6 +287,10 @@ func (l *lane) sleep() {
 	}
 	l.w.note("partition %d sleeps", l.partition)
 	for _, ref := range sortedRefs(l.cores) {
+		if old, _ := l.store.Get(ref); old != nil && l.w.has(bugStaleRebirth) {
+			delete(l.cores, ref)
+			continue
+		}
 		if err := l.store.Put(l.cores[ref].Snapshot(l.w.now)); err != nil {
 			l.w.violate("I10", ref.String(), "%v", err)
 		}

@@ -299,7 +299,7 @@ func (l *load) restless() string {
 // unfinished names what an entity still owes to others, or an order that is neither at its end nor somebody's.
 func unfinished(c *entity.Core, now int64) string {
 	for _, t := range c.Machine().Tasks(now, nil) {
-		if t.To != c.Ref() {
+		if t.To != c.Ref() && t.Due <= now {
 			return "owes " + t.ID
 		}
 	}

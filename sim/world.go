@@ -22,6 +22,8 @@ import (
 type Options struct {
 	Partitions int // default 3
 	Orders     int // default 25
+	// Bug plants a fault in the simulated node, to prove that the audit would find it; see bugs.go.
+	Bug string
 	// Trace is called with every line of the history; nil = nobody looks.
 	Trace func(line string)
 }
@@ -125,7 +127,7 @@ func (w *world) drain() {
 		w.now = max(w.now, e.at)
 		w.result.Steps++
 		e.run()
-		if w.now-startAt > patience || w.result.Steps > 400_000 {
+		if w.now-startAt > patience || w.result.Steps > 60_000 {
 			w.violate("I11", "", "the yard did not come to rest: %s", w.load.restless())
 			return
 		}
@@ -152,6 +154,14 @@ func (w *world) every(ms int64, run func() bool) {
 func (w *world) chance(percent float64) bool { return w.rng.Float64()*100 < percent }
 
 func (w *world) between(low, high int64) int64 { return low + w.rng.Int64N(high-low+1) }
+
+// diskTime is how long an append takes, now and then much longer: then many commands wait for it, and a crash takes them all.
+func (w *world) diskTime() int64 {
+	if w.faults && w.chance(4) {
+		return w.between(20, 400)
+	}
+	return w.between(0, 2)
+}
 
 // note writes a line of the history.
 func (w *world) note(format string, args ...any) {

@@ -1,0 +1,124 @@
+package audit
+
+import (
+	"slices"
+	"testing"
+
+	"orderyard/actors/entity"
+	"orderyard/messages"
+)
+
+// mute is a machine that accepts every event: only the audit's own models can object.
+type mute struct{ version uint64 }
+
+func (*mute) Decide(messages.Command, int64) ([]messages.Event, *messages.Reply, error) {
+	return nil, nil, nil
+}
+func (*mute) Evolve(messages.Event, int64)                       {}
+func (*mute) Tasks(_ int64, dst []messages.Task) []messages.Task { return dst }
+func (m *mute) SetVersion(v uint64)                              { m.version = v }
+func (*mute) MarshalState() []byte                               { return nil }
+func (*mute) Summary() messages.Message                          { return nil }
+func (*mute) Waits() []string                                    { return nil }
+func (*mute) Topic() string                                      { return "" }
+func muteKind() entity.Kind                                      { return entity.Kind{New: func(string) entity.Machine { return &mute{} }} }
+
+type history struct {
+	*Auditor
+	versions map[messages.Ref]uint64
+}
+
+func newHistory() *history {
+	limits := entity.DefaultLimits()
+	kinds := entity.Kinds{messages.KindBucket: muteKind(), messages.KindSite: muteKind(), messages.KindOrder: muteKind()}
+	return &history{New(kinds, &limits), map[messages.Ref]uint64{}}
+}
+
+// happened writes one entry.
+func (h *history) happened(ref messages.Ref, at int64, events ...messages.Event) {
+	e := &messages.Entry{Kind: uint32(ref.Kind), Id: ref.ID, Version: h.versions[ref], AtMs: at}
+	for _, event := range events {
+		data, err := event.MarshalVT()
+		if err != nil {
+			panic(err)
+		}
+		e.Events = append(e.Events, &messages.EventRecord{Type: messages.EventType(event), Data: data})
+	}
+	h.versions[ref] += uint64(len(events))
+	h.Commit(0, uint64(len(h.versions)), &messages.Commit{Entries: []*messages.Entry{e}})
+}
+
+// Every promise that is broken on purpose is found under its name, and the same history without the fault passes: a checker that
+// cannot fail is a defect.
+func TestEveryBrokenPromiseIsFound(t *testing.T) {
+	bucket, site, order := messages.BucketRef("A", "S"), messages.SiteRef("S"), messages.OrderRef("o")
+	count := func(n int64) messages.Event { return &messages.StockCounted{OnHand: n} }
+	reserve := func(id string, n int64) messages.Event {
+		return &messages.StockReserved{ReservationId: id, Quantity: n, ExpiresAtMs: 1000}
+	}
+	take := func(id string) messages.Event {
+		return &messages.FulfillmentAccepted{Fulfillment: &messages.FulfillmentOrder{Id: id}, Hour: "h", WorkDate: "d"}
+	}
+	for _, c := range []struct {
+		name, invariant string
+		fault           bool
+		write           func(h *history)
+	}{
+		{"oversold", "I1", true, func(h *history) {
+			h.happened(bucket, 1, count(5), reserve("a", 3))
+			h.happened(bucket, 2, reserve("b", 3))
+		}},
+		{"sold out", "I1", false, func(h *history) {
+			h.happened(bucket, 1, count(5), reserve("a", 3), reserve("b", 2), &messages.ReservationConfirmed{ReservationId: "a"}, &messages.ReservationConfirmed{ReservationId: "b"})
+		}},
+		{"shortfall declared", "I1", false, func(h *history) {
+			h.happened(bucket, 1, count(5), reserve("a", 5), &messages.ReservationConfirmed{ReservationId: "a"})
+			h.happened(bucket, 2, count(2), &messages.StockOvercommitted{Short: 3, Victims: []string{"a"}})
+		}},
+		{"released twice", "I7", true, func(h *history) {
+			h.happened(bucket, 1, count(5), reserve("a", 1), &messages.ReservationReleased{ReservationId: "a"})
+			h.happened(bucket, 2, &messages.ReservationReleased{ReservationId: "a"})
+		}},
+		{"expired early", "I7", true, func(h *history) {
+			h.happened(bucket, 1, count(5), reserve("a", 1))
+			h.happened(bucket, 999, &messages.ReservationExpired{ReservationId: "a"})
+		}},
+		{"never expired", "I7", true, func(h *history) { h.happened(bucket, 1, count(5), reserve("a", 1)) }},
+		{"shipped what it does not hold", "I1", true, func(h *history) {
+			h.happened(bucket, 1, count(5), reserve("a", 1), &messages.StockShipped{ReservationId: "a", Quantity: 2})
+		}},
+		{"hour overrun", "I5", true, func(h *history) {
+			h.happened(site, 1, &messages.SiteApplied{Doc: &messages.SiteDoc{Capacity: &messages.SiteCapacity{PerHour: 1}}}, take("1"))
+			h.happened(site, 2, take("2"))
+		}},
+		{"hour freed in between", "I5", false, func(h *history) {
+			h.happened(site, 1, &messages.SiteApplied{Doc: &messages.SiteDoc{Capacity: &messages.SiteCapacity{PerHour: 1}}}, take("1"))
+			h.happened(site, 2, &messages.FulfillmentCancelled{FulfillmentId: "1"}, take("2"))
+		}},
+		{"placed twice", "I6", true, func(h *history) {
+			h.happened(order, 1, &messages.OrderPlaced{})
+			h.happened(order, 2, &messages.OrderPlaced{})
+		}},
+		{"a version missing", "I9", true, func(h *history) {
+			h.happened(bucket, 1, count(5))
+			h.versions[bucket]++
+			h.happened(bucket, 2, count(6))
+		}},
+		{"a claim nobody counts on", "I3", true, func(h *history) {
+			h.happened(bucket, 1, count(5), &messages.StockReserved{ReservationId: "o.1/0", Quantity: 1, ExpiresAtMs: 1 << 60, OrderId: "o"})
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := newHistory()
+			c.write(h)
+			found := h.Finish(10_000, true)
+			has := slices.ContainsFunc(found, func(v Violation) bool { return v.Invariant == c.invariant })
+			if has != c.fault {
+				t.Fatalf("found %v", found)
+			}
+			if !c.fault && len(found) > 0 {
+				t.Fatalf("a history without fault: %v", found)
+			}
+		})
+	}
+}
