@@ -100,9 +100,17 @@ func (s *State) evolveLost(e *messages.LineLost, at int64) {
 	}
 	c.stage = claimLost
 	if f.taken() {
-		c.stage = claimKept
+		c.keep()
 	}
 	s.noteSite(at, "claim_lost", f, e.Reason)
+}
+
+// keep owes the bucket the order's word that the goods exist. Each time is a new question: the bucket may lose the same claim again,
+// and under the old id it would only repeat its first answer.
+func (c *claim) keep() {
+	c.stage = claimKept
+	c.extensions++
+	c.verb = 0 // the task built last has the old number
 }
 
 // evolveFreed: the units are open again; or the rest of a claim that was shipped short is settled.
@@ -263,7 +271,7 @@ func (s *State) evolveRefused(e *messages.OrderCancellationRefused, at int64) {
 	for i := range f.claims {
 		c := &f.claims[i]
 		if c.stage == claimLost {
-			c.stage = claimKept
+			c.keep()
 		}
 		if c.live() > 0 && c.rejected == 0 { // of a "no" that a duplicate of the question has overtaken
 			c.affected, c.effect = 0, 0

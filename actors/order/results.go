@@ -50,7 +50,7 @@ func (s *State) parseTask(id string) (name taskName, ok bool) {
 		return name, false
 	}
 	name.verb = rest[0]
-	if name.verb == verbReserve {
+	if name.verb == verbReserve || name.verb == verbKeep {
 		name.extension, ok = parseNumber(rest[1:])
 		return name, ok
 	}
@@ -122,7 +122,7 @@ func (d *decision) result(r *messages.TaskResult) {
 			d.emit(&messages.LineStockShipped{Fulfillment: f.number, Line: c.line})
 		}
 	case verbKeep:
-		if c.stage == claimKept {
+		if c.stage == claimKept && name.extension == c.extensions {
 			d.emit(&messages.LineAllocated{Fulfillment: f.number, Line: c.line})
 		}
 	}

@@ -132,7 +132,10 @@ func (s *State) bucketTask(f *fulfillment, c *claim, verb byte) *messages.Task {
 	cut := len(id)
 	id = append(id, '/', verb)
 	number := uint64(0)
-	if verb == verbReserve {
+	switch {
+	case verb == verbKeep:
+		id = strconv.AppendUint(id, uint64(c.extensions), 10)
+	case verb == verbReserve:
 		if c.stage == claimReserved {
 			number = uint64(c.extensions) + 1
 		}
