@@ -19,6 +19,9 @@ type Knowledge struct {
 	waiters *waiters
 	rules   *routing.Rules
 	clock   func() int64
+
+	offeredAt int64 // OfferStock's own
+
 	// Stopwatch gives nanoseconds for the duration in a decision record; the simulator stops it.
 	Stopwatch func() int64
 }
@@ -51,15 +54,23 @@ func (k *Knowledge) Observe(_ messages.Ref, summary messages.Message, waits []st
 			k.waiters.offer(s.Sku, s.Site, s.Atp)
 		}
 	case *messages.SiteView:
-		k.view.setSite(s)
+		if k.view.setSite(s) {
+			k.waiters.routesGrown() // OfferStock wakes them: a network that opens together wakes everybody once
+		}
 	case *messages.OrderSummary:
 		k.orders.set(s)
 		k.waiters.set(s, waits)
 	}
 }
 
-// OfferStock compares present stock with those who still wait: the net under a wake-up that was lost.
+// OfferStock compares present stock with those who still wait: the net under a wake-up that was lost or came before its site was known.
+// It is called again and again by one goroutine.
 func (k *Knowledge) OfferStock() {
+	now := k.clock()
+	if k.view.reopened(k.offeredAt, now) {
+		k.waiters.routesGrown()
+	}
+	k.offeredAt = now
 	for _, sku := range k.waiters.waiting() {
 		for _, s := range k.view.Stock(sku) {
 			k.waiters.offer(sku, s.Site, s.ATP)

@@ -13,14 +13,14 @@ import (
 // RememberForMs is how long buckets and sites remember the answers to commands unless told otherwise; orders remember theirs for life.
 const RememberForMs = 24 * 3600 * 1000
 
-// Kinds is every kind of entity a node can run. now is for summaries only.
-func Kinds(now func() int64, rememberForMs int64) entity.Kinds {
+// Kinds is every kind of entity a node can run. now is for the summaries of sites, probe answers an order's question without effect.
+func Kinds(now func() int64, rememberForMs int64, probe entity.Planner) entity.Kinds {
 	return entity.Kinds{
 		messages.KindOrder: {
-			New: func(id string) entity.Machine { return orderMachine{order.New(id)} },
+			New: func(id string) entity.Machine { return orderMachine{order.New(id), probe} },
 			Load: func(id string, b []byte) (entity.Machine, error) {
 				s, err := order.UnmarshalState(b)
-				return orderMachine{s}, err
+				return orderMachine{s, probe}, err
 			},
 			NewSummary: func() messages.Message { return new(messages.OrderSummary) },
 		},
@@ -48,9 +48,18 @@ func Kinds(now func() int64, rememberForMs int64) entity.Kinds {
 	}
 }
 
-type orderMachine struct{ *order.State }
+type orderMachine struct {
+	*order.State
+	probe entity.Planner
+}
 
+// Decide passes the command on, but for stock that arrived and would not help this order: that is nothing to remember.
 func (m orderMachine) Decide(cmd messages.Command, now int64) ([]messages.Event, *messages.Reply, error) {
+	if arrived, ok := cmd.(*messages.StockArrived); ok {
+		if req := order.Probe(m.State, arrived, now); req != nil && len(m.probe(req, now).GetPlan().GetAssignments()) == 0 {
+			return nil, nil, nil
+		}
+	}
 	return order.Decide(m.State, cmd, now)
 }
 func (m orderMachine) Evolve(e messages.Event, at int64) { order.Evolve(m.State, e, at) }

@@ -49,7 +49,7 @@ func Start(o Options) (*Node, error) {
 		n.runtime.Send(req)
 	})
 	runtime, err := entity.Start(entity.RuntimeOptions{
-		Node: o.Name, Incarnation: o.Incarnation, Partitions: o.Partitions, Kinds: Kinds(o.Clock, o.RememberMs), Limits: o.Limits, Store: o.Store,
+		Node: o.Name, Incarnation: o.Incarnation, Partitions: o.Partitions, Kinds: Kinds(o.Clock, o.RememberMs, n.Answer), Limits: o.Limits, Store: o.Store,
 		Planner: n.Answer, Observer: n, Clock: o.Clock, Floor: o.Floor, HighWater: o.HighWater,
 	})
 	if err != nil {

@@ -103,11 +103,11 @@ func (v *View) setStock(sku, site string, atp int64) (more bool) {
 	return more
 }
 
-// setSite notes what a site says of itself.
-func (v *View) setSite(m *messages.SiteView) {
+// setSite notes what a site says of itself, and says whether it may now take what it did not take before.
+func (v *View) setSite(m *messages.SiteView) (opened bool) {
 	d := m.Doc
 	if d == nil {
-		return
+		return false
 	}
 	s := &routing.Site{
 		ID: d.Id, Name: d.Name, Type: d.Type, Country: d.Country, Lat: d.Lat, Lon: d.Lon, Groups: d.Groups, LabelsAllowed: d.LabelsAllowed,
@@ -121,8 +121,9 @@ func (v *View) setSite(m *messages.SiteView) {
 	defer v.mu.Unlock()
 	old := v.sites.Load()
 	asks := d.Accept == "manual"
-	if was, ok := old.byID[d.Id]; ok && sameForRouting(was, s) && old.asks[d.Id] == asks {
-		return
+	was, known := old.byID[d.Id]
+	if known && sameForRouting(was, s) && old.asks[d.Id] == asks {
+		return false
 	}
 	next := &siteTable{byID: make(map[string]*routing.Site, len(old.byID)+1), asks: maps.Clone(old.asks)}
 	if next.asks == nil {
@@ -138,12 +139,27 @@ func (v *View) setSite(m *messages.SiteView) {
 	}
 	slices.Sort(next.ids)
 	v.sites.Store(next)
+	return s.Status == "online" && (!known || !sameButLoad(was, s))
+}
+
+// reopened says whether a site's pause has run out between two moments.
+func (v *View) reopened(after, until int64) bool {
+	for _, s := range v.sites.Load().byID {
+		if s.PausedUntil > after && s.PausedUntil <= until {
+			return true
+		}
+	}
+	return false
 }
 
 // sameForRouting spares a copy of the table when only the load moved a little: it is a hint and the last tie-breaker but one.
 func sameForRouting(a, b *routing.Site) bool {
 	load := a.OpenLoadPermille - b.OpenLoadPermille
-	return load > -10 && load < 10 && a.Status == b.Status && a.PausedUntil == b.PausedUntil && a.Name == b.Name && a.Type == b.Type &&
+	return load > -10 && load < 10 && sameButLoad(a, b)
+}
+
+func sameButLoad(a, b *routing.Site) bool {
+	return a.Status == b.Status && a.PausedUntil == b.PausedUntil && a.Name == b.Name && a.Type == b.Type &&
 		a.Country == b.Country && a.Lat == b.Lat && a.Lon == b.Lon && a.CostPerOrder == b.CostPerOrder && a.CostPerUnit == b.CostPerUnit &&
 		slices.Equal(a.Groups, b.Groups) && slices.Equal(a.LabelsAllowed, b.LabelsAllowed)
 }

@@ -11,8 +11,8 @@ import (
 
 // waiters knows which orders of this node wait for which SKU. When stock arrives it wakes them in the order they are owed it:
 // priority, promise, time of placement, id. It wakes no more than the stock can serve. An order that tried what is there and went
-// back to waiting is passed over until more arrives, so that one order nobody can serve neither blocks the queue behind it nor plans
-// for ever; its own timer is behind it all.
+// back to waiting is passed over until more arrives or a site opens, so that one order nobody can serve neither blocks the queue behind
+// it nor plans for ever; its own timer is behind it all.
 type waiters struct {
 	wake func(order, sku, site string)
 	now  func() int64
@@ -31,7 +31,15 @@ type waiter struct {
 	units    int64
 	wokenAt  int64
 	tried    uint64 // the SKU's growth count when it was woken last, plus 1
+	tries    int    // at this growth
 }
+
+// An order that tried in vain may try again after tryAgainMs, then after twice that, up to about a minute: what spoke against the stock
+// (a site at its capacity, a bucket's own word) passes without any stock moving. A try that fails costs microseconds and writes nothing.
+const (
+	tryAgainMs    = 1000
+	tryAgainShift = 6
+)
 
 // wokenForMs is how long a woken order is taken to be planning: the stock it waits for is spoken for.
 const wokenForMs = 250
@@ -84,6 +92,16 @@ func (w *waiters) grown(sku string) {
 	w.mu.Unlock()
 }
 
+// routesGrown notes that a site takes work which it did not take before: whoever waits may try again, for what was there could not be
+// had. After a restart this is the rule: an order may be woken while the sites of other partitions are still being read back.
+func (w *waiters) routesGrown() {
+	w.mu.Lock()
+	for sku := range w.bySKU {
+		w.seen[sku]++
+	}
+	w.mu.Unlock()
+}
+
 // offer wakes those whom the stock of a bucket can serve.
 func (w *waiters) offer(sku, site string, atp int64) {
 	if atp <= 0 {
@@ -106,14 +124,20 @@ func (w *waiters) offer(sku, site string, atp int64) {
 		if atp <= 0 {
 			break
 		}
-		if one.tried == growth {
-			if now-one.wokenAt < wokenForMs {
-				atp -= max(one.units, 1)
-			}
+		switch {
+		case one.tried != growth:
+			one.tries = 0
+		case now-one.wokenAt < wokenForMs:
+			atp -= max(one.units, 1)
+			continue
+		case now-one.wokenAt < tryAgainMs<<min(one.tries, tryAgainShift):
 			continue
 		}
-		atp -= max(one.units, 1)
+		if one.tries == 0 {
+			atp -= max(one.units, 1)
+		}
 		one.wokenAt, one.tried = now, growth
+		one.tries++
 		woken = append(woken, one.order)
 	}
 	w.mu.Unlock()

@@ -2594,6 +2594,7 @@ func (x *UnitsBackordered) GetLines() []*LineQuantity {
 type UnitsReopened struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Cause         string                 `protobuf:"bytes,1,opt,name=cause,proto3" json:"cause,omitempty"`
+	Sku           string                 `protobuf:"bytes,2,opt,name=sku,proto3" json:"sku,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2631,6 +2632,13 @@ func (*UnitsReopened) Descriptor() ([]byte, []int) {
 func (x *UnitsReopened) GetCause() string {
 	if x != nil {
 		return x.Cause
+	}
+	return ""
+}
+
+func (x *UnitsReopened) GetSku() string {
+	if x != nil {
+		return x.Sku
 	}
 	return ""
 }
@@ -4637,9 +4645,10 @@ const file_order_proto_rawDesc = "" +
 	"\x18OrderCancellationRefused\x12 \n" +
 	"\vfulfillment\x18\x01 \x01(\rR\vfulfillment\"D\n" +
 	"\x10UnitsBackordered\x120\n" +
-	"\x05lines\x18\x01 \x03(\v2\x1a.orderyard.v1.LineQuantityR\x05lines\"%\n" +
+	"\x05lines\x18\x01 \x03(\v2\x1a.orderyard.v1.LineQuantityR\x05lines\"7\n" +
 	"\rUnitsReopened\x12\x14\n" +
-	"\x05cause\x18\x01 \x01(\tR\x05cause\"Z\n" +
+	"\x05cause\x18\x01 \x01(\tR\x05cause\x12\x10\n" +
+	"\x03sku\x18\x02 \x01(\tR\x03sku\"Z\n" +
 	"\x0eUnitsCancelled\x120\n" +
 	"\x05lines\x18\x01 \x03(\v2\x1a.orderyard.v1.LineQuantityR\x05lines\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"S\n" +

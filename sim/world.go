@@ -101,7 +101,9 @@ func Run(seed uint64, o Options) Result {
 	w.result.Seed = seed
 	w.store = faulty.New(w.disk, faulty.Options{Script: w.strike})
 	w.limits = entity.DefaultLimits()
-	w.kinds = actors.Kinds(func() int64 { return w.now }, actors.RememberForMs)
+	w.kinds = actors.Kinds(func() int64 { return w.now }, actors.RememberForMs, func(req *messages.PlanRequest, now int64) *messages.AdoptPlan {
+		return w.know.Answer(req, now)
+	})
 	w.know = actors.NewKnowledge(nil, func() int64 { return w.now }, func(req messages.Request) { w.send(req) })
 	w.know.Stopwatch = func() int64 { return 0 }
 	w.audit = audit.New(w.kinds, &w.limits)

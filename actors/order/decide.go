@@ -234,7 +234,7 @@ func (d *decision) arrived(c *messages.StockArrived) {
 	}
 	for i := range s.lines {
 		if s.lines[i].backordered > 0 && s.order.Lines[i].GetSku() == c.GetSku() {
-			d.emit(&messages.UnitsReopened{Cause: causeArrived})
+			d.emit(&messages.UnitsReopened{Cause: causeArrived, Sku: c.GetSku()})
 			return
 		}
 	}

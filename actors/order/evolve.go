@@ -101,6 +101,10 @@ func (s *State) evolveOrder(event messages.Event, at int64) bool {
 		for i := range s.lines {
 			s.lines[i].backordered = 0
 		}
+		if e.Sku != "" {
+			// The stock has moved since a bucket told of it: its word outranks the view no more. A new list, for forks share the old one.
+			s.known = slices.DeleteFunc(slices.Clone(s.known), func(k *messages.KnownStock) bool { return k.Sku == e.Sku })
+		}
 		s.planCause = e.Cause
 		s.note(at, "reopened", e.Cause)
 	case *messages.UnitsCancelled:

@@ -47,6 +47,24 @@ func (s *State) elapsedDue() int64 {
 	return s.unacceptedFrom + elapsedMaxMs - s.unacceptedMs
 }
 
+// Probe is the question the order would put to routing if it took the arrival of stock for a reason to plan again; nil when it would
+// not ask at once. The node answers it from its view first: an order that would only go back to waiting is left alone, so that one
+// that nobody can serve writes nothing, however often the stock of its SKU moves.
+func Probe(s *State, c *messages.StockArrived, now int64) *messages.PlanRequest {
+	if s.order == nil {
+		return nil
+	}
+	d := decision{s: s.fork(), now: now}
+	if d.arrived(c); len(d.events) == 0 {
+		return nil
+	}
+	d.settle()
+	if t := d.s.count(); d.s.wantsPlan(&t) {
+		return d.s.request(&t, now)
+	}
+	return nil
+}
+
 // request asks routing about the open units.
 func (s *State) request(t *tally, now int64) *messages.PlanRequest {
 	o := s.order

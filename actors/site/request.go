@@ -137,7 +137,8 @@ func decideRelease(s *State, c *messages.ReleaseFulfillment, now int64) ([]messa
 
 // decideCancel gives work back that nobody has picked. From picked on the site keeps it and says cancellation_rejected, which is
 // an answer and no failure. Work that never came or was given back already counts as cancelled; an id that is unknown is
-// remembered as cancelled, so that a request overtaken by its cancellation takes no capacity.
+// remembered as cancelled, so that a request overtaken by its cancellation takes no capacity. Work that was rejected is called so
+// only while its notice, which has the reason and the lines, is on the way.
 func decideCancel(s *State, c *messages.CancelFulfillment) ([]messages.Event, *messages.Reply, error) {
 	id := c.FulfillmentId
 	v := &checks{}
@@ -150,8 +151,12 @@ func decideCancel(s *State, c *messages.CancelFulfillment) ([]messages.Event, *m
 	}
 	if end, over := s.ended.byID[id]; over {
 		reply := &messages.FulfillmentReply{FulfillmentId: id, Status: end.status, RequestStatus: cancellationAccepted, Reason: end.reason}
-		if end.status == delivered {
+		switch {
+		case end.status == delivered:
 			reply.RequestStatus = cancellationRejected
+		case len(s.pending[id]) == 0:
+			// No notice has more to say, as when the request itself was refused: an order that heard "rejected" would wait for one.
+			reply.Status = cancelled
 		}
 		return nil, fulfillmentReply(reply), nil
 	}

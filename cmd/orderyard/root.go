@@ -92,6 +92,7 @@ func newRootCmd(a *app) *cobra.Command {
 		newFulfillmentCmd(a),
 		newEventsCmd(a),
 		newDevCmd(a),
+		newReplayCmd(a),
 		newVerifyCmd(a),
 		newBenchCmd(a),
 	)

@@ -82,7 +82,7 @@ func verifyOnce(ctx context.Context, store persistence.Store) (*auditReport, err
 		return nil, err
 	}
 	limits := entity.DefaultLimits()
-	auditor := audit.New(actors.Kinds(func() int64 { return time.Now().UnixMilli() }, actors.RememberForMs), &limits)
+	auditor := audit.New(actors.Kinds(func() int64 { return time.Now().UnixMilli() }, actors.RememberForMs, nil), &limits)
 	heads := make([]uint64, partitions)
 	for p := range partitions {
 		if heads[p], err = verifyPartition(ctx, store, auditor, p); err != nil {

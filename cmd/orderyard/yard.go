@@ -113,7 +113,7 @@ func (y *yard) startNode(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := ingress.Setup(ctx, j, ingress.StreamOptions{}); err != nil {
+	if err := ingress.Setup(ctx, j, streamSizes(y.cfg.Node.Data)); err != nil {
 		return err
 	}
 	y.egress, err = egress.New(egress.Options{
@@ -140,8 +140,7 @@ func (y *yard) openDoors(ctx context.Context) error {
 	y.ingress, err = ingress.Start(ctx, y.doors, ingress.Options{
 		Actors: y.node, Directory: directory{y.node}, Planner: y.node, Registry: y.registry, Log: y.log,
 		Locate: func(postal, country string) (float64, float64, bool) { return geo.Locate(country, postal) },
-		// A door holds what one entity's mailbox does: a crowd on one SKU waits there instead of being turned away in front of it.
-		Limits: ingress.Limits{RequestsMax: y.cfg.Limits.MailboxMax},
+		Limits: ingress.Limits{RequestsMax: y.cfg.Limits.InflightMax},
 	})
 	if err != nil {
 		return err

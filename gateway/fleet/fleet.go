@@ -34,6 +34,7 @@ const (
 	triesMax   = 20              // of one step; then the work is left to whoever looks at the list
 	retryAfter = 200 * time.Millisecond
 	listPage   = 500
+	busyMin    = 100 * time.Millisecond // how long a site without free hands takes no work, at least
 )
 
 // Fleet is at work until Stop.
@@ -55,6 +56,7 @@ type Fleet struct {
 // job is the next step of one fulfillment order.
 type job struct {
 	id, site, step string
+	missing        []wire.FulfillmentLine // of a refusal: the line that is not as it should be
 	at             time.Time
 	tries          int
 }
@@ -124,15 +126,16 @@ func (f *Fleet) listen(ctx, run context.Context, js jetstream.JetStream) error {
 				continue
 			}
 			var fo struct {
-				ID            string `json:"fulfillment_id"`
-				Status        string `json:"status"`
-				RequestStatus string `json:"request_status"`
+				ID            string                 `json:"fulfillment_id"`
+				Status        string                 `json:"status"`
+				RequestStatus string                 `json:"request_status"`
+				Lines         []wire.FulfillmentLine `json:"lines"`
 			}
 			if err := json.Unmarshal(m.Data(), &fo); err != nil {
 				f.o.Log.Warn("a fulfillment event cannot be read", "subject", m.Subject(), "error", err)
 				continue
 			}
-			f.take(&wire.Fulfillment{ID: fo.ID, Status: fo.Status, RequestStatus: fo.RequestStatus}, messages.LastToken(m.Subject()))
+			f.take(&wire.Fulfillment{ID: fo.ID, Status: fo.Status, RequestStatus: fo.RequestStatus, Lines: fo.Lines}, messages.LastToken(m.Subject()))
 		}
 	}()
 	return nil
@@ -177,7 +180,12 @@ func (f *Fleet) take(fo *wire.Fulfillment, site string) {
 		return
 	}
 	f.known[fo.ID] = true
-	f.put(&job{id: fo.ID, site: site, step: step, at: time.Now().Add(after)})
+	j := &job{id: fo.ID, site: site, step: step, at: time.Now().Add(after)}
+	if step == "reject" && len(fo.Lines) > 0 {
+		at := f.draw(fo.ID, "line") % uint64(len(fo.Lines))
+		j.missing = []wire.FulfillmentLine{{LineID: fo.Lines[at].LineID, Quantity: fo.Lines[at].Quantity}}
+	}
+	f.put(j)
 }
 
 // next says what is to be done with a fulfillment order, and how long that takes.
@@ -268,8 +276,7 @@ func (f *Fleet) do(ctx context.Context, j *job) {
 	req := wire.FulfillmentRequest{FulfillmentID: j.id}
 	switch j.step {
 	case "reject":
-		reasons := []string{"not_in_stock", "mismatch", "damaged", "capacity", "carrier", "other"}
-		req.Reason, req.Note = reasons[f.draw(j.id, "reason")%uint64(len(reasons))], "simulated refusal"
+		f.refuse(j, &req)
 	case "ship":
 		req.Shipment = &wire.Shipment{ID: "1", Carrier: "demo", Service: "standard", Tracking: fmt.Sprintf("OY%016X", f.draw(j.id, "tracking"))}
 	}
@@ -294,6 +301,19 @@ func (f *Fleet) do(ctx context.Context, j *job) {
 		return
 	}
 	f.advance(j)
+}
+
+// refuse fills in why. People find one line missing or broken, seldom all of them; and who has no hands free has some a moment later:
+// without its own time the site would take no work until the next hour, and one refusal after the other would close the whole network.
+func (f *Fleet) refuse(j *job, req *wire.FulfillmentRequest) {
+	reasons := []string{"not_in_stock", "mismatch", "damaged", "capacity", "carrier", "other"}
+	req.Reason, req.Note = reasons[f.draw(j.id, "reason")%uint64(len(reasons))], "simulated refusal"
+	switch req.Reason {
+	case "not_in_stock", "mismatch", "damaged":
+		req.Lines = j.missing
+	case "capacity":
+		req.RetryAfterMs = max(f.o.PickAfter/10, busyMin).Milliseconds()
+	}
 }
 
 func (f *Fleet) advance(j *job) {

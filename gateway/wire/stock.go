@@ -98,7 +98,7 @@ const (
 	// HoldForDefaultMs is a cart's usual patience.
 	HoldForDefaultMs = 10 * 60 * 1000
 	// HoldForMaxMs keeps a forgotten hold from blocking stock for long.
-	HoldForMaxMs = 7 * 24 * 3600 * 1000
+	HoldForMaxMs = 24 * 3600 * 1000
 )
 
 // Command implements Request.
