@@ -46,7 +46,7 @@ func newReplayCmd(a *app) *cobra.Command {
 			"cancels the customer's newest earlier order with its SKUs. Customers live at US postal codes, spread as people are. The file is\n" +
 			"streamed twice: once to count the demand, which makes the opening stock, once to send. A wrong row is counted and stops nothing.\n\n" +
 			"The limits of the sites (per hour, per day, open work) are lifted first, because months of orders arrive within a minute;\n" +
-			"--lift-capacity=false keeps them, and then most orders come back as rejected for capacity.\n\n" +
+			"--lift-capacity=false keeps them: sites then refuse for capacity, and many orders end as the exception unroutable.\n\n" +
 			"It ends with a table and the verdict of the invariant check, and exits 6 when an invariant is broken. Running it again with the\n" +
 			"same file and flags adds nothing: every order is answered as the first time.",
 		Example: "  orderyard replay examples/history.csv --stock-factor 0.9",
@@ -200,7 +200,7 @@ func (r *replay) sendFile(ctx context.Context) error {
 		r.rejects.open(out)
 	}
 	r.bar = r.app.progressBar(file.size, "replaying")
-	r.reader = newInvoices(file, r.rejects.add)
+	r.reader, r.began = newInvoices(file, r.rejects.add), time.Now()
 	stop := r.showProgress(func() {
 		if r.bar != nil {
 			r.bar.Describe(r.pace())
@@ -251,7 +251,8 @@ func (r *replay) showProgress(draw func()) func() {
 // pace is one line about how it goes.
 func (r *replay) pace() string {
 	sent := r.sent.Load()
-	return fmt.Sprintf("%d of %d orders sent, %.0f/s, %d retries", sent, r.total.orders, float64(sent)/max(time.Since(r.began).Seconds(), 0.001), r.retries.Load())
+	perSecond := float64(sent) / max(time.Since(r.began).Seconds(), 0.001)
+	return fmt.Sprintf("%d of %d orders sent, %.0f/s, %d retries", sent, r.total.orders, perSecond, r.retries.Load())
 }
 
 // say writes a line for people on the error stream.

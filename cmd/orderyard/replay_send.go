@@ -71,7 +71,6 @@ func (r *replay) send(ctx context.Context) error {
 			}
 		})
 	}
-	r.began = time.Now()
 	err := r.reader.each(func(i *invoice) error { return r.dispatch(ctx, jobs, i) })
 	close(jobs)
 	workers.Wait()
