@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 
 	"orderyard/configs"
 	"orderyard/gateway/fleet"
+	"orderyard/persistence/jetstream/embedded"
 )
 
 type devFlags struct {
@@ -59,7 +59,7 @@ func runDev(ctx context.Context, a *app, cmd *cobra.Command, f devFlags) error {
 	log := newLogger(a, cfg.Log)
 	slog.SetDefault(log)
 	if f.fresh {
-		if err := emptyStore(cfg.Node.Data); err != nil {
+		if err := embedded.Empty(storeDir(cfg)); err != nil {
 			return err
 		}
 	}
@@ -137,14 +137,6 @@ func devConfig(a *app, cmd *cobra.Command, f devFlags) (configs.Config, error) {
 		cfg.Fleet.RejectPermille = f.reject
 	}
 	return cfg, nil
-}
-
-// emptyStore removes what dev keeps in its folder, and nothing else.
-func emptyStore(dir string) error {
-	if err := os.RemoveAll(filepath.Join(dir, "nats")); err != nil {
-		return fmt.Errorf("empty the store: %w", err)
-	}
-	return nil
 }
 
 // devHint adds what to do to an error of the start.

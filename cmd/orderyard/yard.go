@@ -64,7 +64,7 @@ func openYard(ctx context.Context, cfg configs.Config, log *slog.Logger) (y *yar
 		}
 	}()
 	y.server, err = embedded.Start(embedded.Options{
-		Dir: filepath.Join(cfg.Node.Data, "nats"), Port: cfg.NATS.Port, SyncAlways: cfg.NATS.Sync == configs.SyncAlways, Logger: log,
+		Dir: storeDir(cfg), Port: cfg.NATS.Port, SyncAlways: cfg.NATS.Sync == configs.SyncAlways, Logger: log,
 	})
 	if err != nil {
 		return nil, err
@@ -151,6 +151,9 @@ func (y *yard) openDoors(ctx context.Context) error {
 	y.http, err = api.Start(api.Options{Addr: y.cfg.HTTP.Addr, Gatherer: y.registry, Ready: y.ready, Log: y.log})
 	return err
 }
+
+// storeDir is where the embedded server keeps everything.
+func storeDir(cfg configs.Config) string { return filepath.Join(cfg.Node.Data, "nats") }
 
 // ready says why the node does not serve.
 func (y *yard) ready() error {

@@ -16,6 +16,7 @@ import (
 )
 
 const (
+	lockFile = "LOCK"
 	// MaxPayloadDefault is the largest message in bytes: one commit of many entities fits, and one slice of a checkpoint many times.
 	MaxPayloadDefault = 8 << 20
 	// readyWithin bounds the start. A server that reads back a store of a million messages after kill -9 takes 3 s.
@@ -67,7 +68,7 @@ func Start(o Options) (*Server, error) {
 	if err := os.MkdirAll(o.Dir, 0o750); err != nil {
 		return nil, fmt.Errorf("start embedded NATS: %w", err)
 	}
-	lock, err := lockDir(filepath.Join(o.Dir, "LOCK"))
+	lock, err := lockDir(filepath.Join(o.Dir, lockFile))
 	if err != nil {
 		return nil, fmt.Errorf("start embedded NATS in %s: %w", o.Dir, err)
 	}
@@ -150,6 +151,31 @@ func (s *Server) SyncAlways() bool { return s.syncAlways }
 func (s *Server) Connect(options ...nats.Option) (*nats.Conn, error) {
 	options = append([]nats.Option{nats.InProcessServer(s), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1)}, options...)
 	return nats.Connect("", options...)
+}
+
+// Empty removes everything a server keeps in the directory. It refuses (ErrLocked) while another process uses it.
+func Empty(dir string) error {
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	lock, err := lockDir(filepath.Join(dir, lockFile))
+	if err != nil {
+		return fmt.Errorf("empty %s: %w", dir, err)
+	}
+	defer lock.Close()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("empty %s: %w", dir, err)
+	}
+	for _, e := range entries {
+		if e.Name() == lockFile { // stays, for it is what keeps others out
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return fmt.Errorf("empty %s: %w", dir, err)
+		}
+	}
+	return nil
 }
 
 // Shutdown stops the server, waits until it has, and gives the directory free. Repeating it does nothing.
