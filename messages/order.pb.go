@@ -3139,6 +3139,135 @@ func (x *OrderCancelled) GetReason() string {
 	return ""
 }
 
+// PlanAdoptedOutline reads a PlanAdopted without its evidence, which is most of it and of no use to the event feed.
+type PlanAdoptedOutline struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Plan             *PlanOutline           `protobuf:"bytes,1,opt,name=plan,proto3" json:"plan,omitempty"`
+	FirstFulfillment uint32                 `protobuf:"varint,2,opt,name=first_fulfillment,json=firstFulfillment,proto3" json:"first_fulfillment,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *PlanAdoptedOutline) Reset() {
+	*x = PlanAdoptedOutline{}
+	mi := &file_order_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanAdoptedOutline) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanAdoptedOutline) ProtoMessage() {}
+
+func (x *PlanAdoptedOutline) ProtoReflect() protoreflect.Message {
+	mi := &file_order_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanAdoptedOutline.ProtoReflect.Descriptor instead.
+func (*PlanAdoptedOutline) Descriptor() ([]byte, []int) {
+	return file_order_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *PlanAdoptedOutline) GetPlan() *PlanOutline {
+	if x != nil {
+		return x.Plan
+	}
+	return nil
+}
+
+func (x *PlanAdoptedOutline) GetFirstFulfillment() uint32 {
+	if x != nil {
+		return x.FirstFulfillment
+	}
+	return 0
+}
+
+type PlanOutline struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	PlanNo        uint32                 `protobuf:"varint,1,opt,name=plan_no,json=planNo,proto3" json:"plan_no,omitempty"`
+	Cause         string                 `protobuf:"bytes,2,opt,name=cause,proto3" json:"cause,omitempty"`
+	Assignments   []*Assignment          `protobuf:"bytes,3,rep,name=assignments,proto3" json:"assignments,omitempty"`
+	Short         []*LineQuantity        `protobuf:"bytes,4,rep,name=short,proto3" json:"short,omitempty"`
+	RulesVersion  string                 `protobuf:"bytes,5,opt,name=rules_version,json=rulesVersion,proto3" json:"rules_version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanOutline) Reset() {
+	*x = PlanOutline{}
+	mi := &file_order_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanOutline) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanOutline) ProtoMessage() {}
+
+func (x *PlanOutline) ProtoReflect() protoreflect.Message {
+	mi := &file_order_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanOutline.ProtoReflect.Descriptor instead.
+func (*PlanOutline) Descriptor() ([]byte, []int) {
+	return file_order_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *PlanOutline) GetPlanNo() uint32 {
+	if x != nil {
+		return x.PlanNo
+	}
+	return 0
+}
+
+func (x *PlanOutline) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+func (x *PlanOutline) GetAssignments() []*Assignment {
+	if x != nil {
+		return x.Assignments
+	}
+	return nil
+}
+
+func (x *PlanOutline) GetShort() []*LineQuantity {
+	if x != nil {
+		return x.Short
+	}
+	return nil
+}
+
+func (x *PlanOutline) GetRulesVersion() string {
+	if x != nil {
+		return x.RulesVersion
+	}
+	return ""
+}
+
 type OrderHold struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Reason        string                 `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
@@ -3152,7 +3281,7 @@ type OrderHold struct {
 
 func (x *OrderHold) Reset() {
 	*x = OrderHold{}
-	mi := &file_order_proto_msgTypes[48]
+	mi := &file_order_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3164,7 +3293,7 @@ func (x *OrderHold) String() string {
 func (*OrderHold) ProtoMessage() {}
 
 func (x *OrderHold) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[48]
+	mi := &file_order_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3177,7 +3306,7 @@ func (x *OrderHold) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderHold.ProtoReflect.Descriptor instead.
 func (*OrderHold) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{48}
+	return file_order_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *OrderHold) GetReason() string {
@@ -3227,7 +3356,7 @@ type OrderException struct {
 
 func (x *OrderException) Reset() {
 	*x = OrderException{}
-	mi := &file_order_proto_msgTypes[49]
+	mi := &file_order_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3239,7 +3368,7 @@ func (x *OrderException) String() string {
 func (*OrderException) ProtoMessage() {}
 
 func (x *OrderException) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[49]
+	mi := &file_order_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3252,7 +3381,7 @@ func (x *OrderException) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderException.ProtoReflect.Descriptor instead.
 func (*OrderException) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{49}
+	return file_order_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *OrderException) GetKind() string {
@@ -3294,7 +3423,7 @@ type TimelineEntry struct {
 
 func (x *TimelineEntry) Reset() {
 	*x = TimelineEntry{}
-	mi := &file_order_proto_msgTypes[50]
+	mi := &file_order_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3306,7 +3435,7 @@ func (x *TimelineEntry) String() string {
 func (*TimelineEntry) ProtoMessage() {}
 
 func (x *TimelineEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[50]
+	mi := &file_order_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3319,7 +3448,7 @@ func (x *TimelineEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimelineEntry.ProtoReflect.Descriptor instead.
 func (*TimelineEntry) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{50}
+	return file_order_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *TimelineEntry) GetAtMs() int64 {
@@ -3371,7 +3500,7 @@ type OrderFulfillmentState struct {
 
 func (x *OrderFulfillmentState) Reset() {
 	*x = OrderFulfillmentState{}
-	mi := &file_order_proto_msgTypes[51]
+	mi := &file_order_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3383,7 +3512,7 @@ func (x *OrderFulfillmentState) String() string {
 func (*OrderFulfillmentState) ProtoMessage() {}
 
 func (x *OrderFulfillmentState) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[51]
+	mi := &file_order_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3396,7 +3525,7 @@ func (x *OrderFulfillmentState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentState.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentState) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{51}
+	return file_order_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *OrderFulfillmentState) GetNumber() uint32 {
@@ -3548,7 +3677,7 @@ type OrderFulfillmentLine struct {
 
 func (x *OrderFulfillmentLine) Reset() {
 	*x = OrderFulfillmentLine{}
-	mi := &file_order_proto_msgTypes[52]
+	mi := &file_order_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3560,7 +3689,7 @@ func (x *OrderFulfillmentLine) String() string {
 func (*OrderFulfillmentLine) ProtoMessage() {}
 
 func (x *OrderFulfillmentLine) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[52]
+	mi := &file_order_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3573,7 +3702,7 @@ func (x *OrderFulfillmentLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentLine.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentLine) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{52}
+	return file_order_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *OrderFulfillmentLine) GetLine() uint32 {
@@ -3642,7 +3771,7 @@ type OrderLineState struct {
 
 func (x *OrderLineState) Reset() {
 	*x = OrderLineState{}
-	mi := &file_order_proto_msgTypes[53]
+	mi := &file_order_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3654,7 +3783,7 @@ func (x *OrderLineState) String() string {
 func (*OrderLineState) ProtoMessage() {}
 
 func (x *OrderLineState) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[53]
+	mi := &file_order_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3667,7 +3796,7 @@ func (x *OrderLineState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderLineState.ProtoReflect.Descriptor instead.
 func (*OrderLineState) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{53}
+	return file_order_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *OrderLineState) GetCancelled() int64 {
@@ -3702,8 +3831,8 @@ type OrderState struct {
 	Plans              uint32                   `protobuf:"varint,14,opt,name=plans,proto3" json:"plans,omitempty"`
 	PlanCause          string                   `protobuf:"bytes,15,opt,name=plan_cause,json=planCause,proto3" json:"plan_cause,omitempty"`
 	Timeline           []*TimelineEntry         `protobuf:"bytes,16,rep,name=timeline,proto3" json:"timeline,omitempty"`
-	Decisions          []*Plan                  `protobuf:"bytes,17,rep,name=decisions,proto3" json:"decisions,omitempty"`
 	CancelReason       string                   `protobuf:"bytes,18,opt,name=cancel_reason,json=cancelReason,proto3" json:"cancel_reason,omitempty"`
+	Decisions          [][]byte                 `protobuf:"bytes,17,rep,name=decisions,proto3" json:"decisions,omitempty"` // of Plan messages: they are shown now and then and kept long, and as bytes the collector passes them by
 	AllocatedAnnounced bool                     `protobuf:"varint,19,opt,name=allocated_announced,json=allocatedAnnounced,proto3" json:"allocated_announced,omitempty"`
 	BackorderedAtMs    int64                    `protobuf:"varint,20,opt,name=backordered_at_ms,json=backorderedAtMs,proto3" json:"backordered_at_ms,omitempty"`
 	NextFulfillment    uint32                   `protobuf:"varint,21,opt,name=next_fulfillment,json=nextFulfillment,proto3" json:"next_fulfillment,omitempty"`
@@ -3720,7 +3849,7 @@ type OrderState struct {
 
 func (x *OrderState) Reset() {
 	*x = OrderState{}
-	mi := &file_order_proto_msgTypes[54]
+	mi := &file_order_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3732,7 +3861,7 @@ func (x *OrderState) String() string {
 func (*OrderState) ProtoMessage() {}
 
 func (x *OrderState) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[54]
+	mi := &file_order_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3745,7 +3874,7 @@ func (x *OrderState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderState.ProtoReflect.Descriptor instead.
 func (*OrderState) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{54}
+	return file_order_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *OrderState) GetOrder() *Order {
@@ -3860,18 +3989,18 @@ func (x *OrderState) GetTimeline() []*TimelineEntry {
 	return nil
 }
 
-func (x *OrderState) GetDecisions() []*Plan {
-	if x != nil {
-		return x.Decisions
-	}
-	return nil
-}
-
 func (x *OrderState) GetCancelReason() string {
 	if x != nil {
 		return x.CancelReason
 	}
 	return ""
+}
+
+func (x *OrderState) GetDecisions() [][]byte {
+	if x != nil {
+		return x.Decisions
+	}
+	return nil
 }
 
 func (x *OrderState) GetAllocatedAnnounced() bool {
@@ -3964,7 +4093,7 @@ type UnitCounts struct {
 
 func (x *UnitCounts) Reset() {
 	*x = UnitCounts{}
-	mi := &file_order_proto_msgTypes[55]
+	mi := &file_order_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3976,7 +4105,7 @@ func (x *UnitCounts) String() string {
 func (*UnitCounts) ProtoMessage() {}
 
 func (x *UnitCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[55]
+	mi := &file_order_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3989,7 +4118,7 @@ func (x *UnitCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnitCounts.ProtoReflect.Descriptor instead.
 func (*UnitCounts) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{55}
+	return file_order_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *UnitCounts) GetOpen() int64 {
@@ -4100,7 +4229,7 @@ type OrderView struct {
 
 func (x *OrderView) Reset() {
 	*x = OrderView{}
-	mi := &file_order_proto_msgTypes[56]
+	mi := &file_order_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4112,7 +4241,7 @@ func (x *OrderView) String() string {
 func (*OrderView) ProtoMessage() {}
 
 func (x *OrderView) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[56]
+	mi := &file_order_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4125,7 +4254,7 @@ func (x *OrderView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderView.ProtoReflect.Descriptor instead.
 func (*OrderView) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{56}
+	return file_order_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *OrderView) GetOrderId() string {
@@ -4267,7 +4396,7 @@ type OrderSummary struct {
 
 func (x *OrderSummary) Reset() {
 	*x = OrderSummary{}
-	mi := &file_order_proto_msgTypes[57]
+	mi := &file_order_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4279,7 +4408,7 @@ func (x *OrderSummary) String() string {
 func (*OrderSummary) ProtoMessage() {}
 
 func (x *OrderSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[57]
+	mi := &file_order_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4292,7 +4421,7 @@ func (x *OrderSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderSummary.ProtoReflect.Descriptor instead.
 func (*OrderSummary) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{57}
+	return file_order_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *OrderSummary) GetOrderId() string {
@@ -4676,7 +4805,16 @@ const file_order_proto_rawDesc = "" +
 	"\x0eOrderAllocated\"\x10\n" +
 	"\x0eOrderCompleted\"(\n" +
 	"\x0eOrderCancelled\x12\x16\n" +
-	"\x06reason\x18\x01 \x01(\tR\x06reason\"\x8a\x01\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\"p\n" +
+	"\x12PlanAdoptedOutline\x12-\n" +
+	"\x04plan\x18\x01 \x01(\v2\x19.orderyard.v1.PlanOutlineR\x04plan\x12+\n" +
+	"\x11first_fulfillment\x18\x02 \x01(\rR\x10firstFulfillment\"\xcf\x01\n" +
+	"\vPlanOutline\x12\x17\n" +
+	"\aplan_no\x18\x01 \x01(\rR\x06planNo\x12\x14\n" +
+	"\x05cause\x18\x02 \x01(\tR\x05cause\x12:\n" +
+	"\vassignments\x18\x03 \x03(\v2\x18.orderyard.v1.AssignmentR\vassignments\x120\n" +
+	"\x05short\x18\x04 \x03(\v2\x1a.orderyard.v1.LineQuantityR\x05short\x12#\n" +
+	"\rrules_version\x18\x05 \x01(\tR\frulesVersion\"\x8a\x01\n" +
 	"\tOrderHold\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x12\n" +
 	"\x04note\x18\x02 \x01(\tR\x04note\x12 \n" +
@@ -4731,7 +4869,7 @@ const file_order_proto_rawDesc = "" +
 	"\baffected\x18\b \x01(\x03R\baffected\"P\n" +
 	"\x0eOrderLineState\x12\x1c\n" +
 	"\tcancelled\x18\x01 \x01(\x03R\tcancelled\x12 \n" +
-	"\vbackordered\x18\x02 \x01(\x03R\vbackordered\"\xf9\b\n" +
+	"\vbackordered\x18\x02 \x01(\x03R\vbackordered\"\xe5\b\n" +
 	"\n" +
 	"OrderState\x12)\n" +
 	"\x05order\x18\x01 \x01(\v2\x13.orderyard.v1.OrderR\x05order\x12 \n" +
@@ -4757,9 +4895,9 @@ const file_order_proto_rawDesc = "" +
 	"\x05plans\x18\x0e \x01(\rR\x05plans\x12\x1d\n" +
 	"\n" +
 	"plan_cause\x18\x0f \x01(\tR\tplanCause\x127\n" +
-	"\btimeline\x18\x10 \x03(\v2\x1b.orderyard.v1.TimelineEntryR\btimeline\x120\n" +
-	"\tdecisions\x18\x11 \x03(\v2\x12.orderyard.v1.PlanR\tdecisions\x12#\n" +
-	"\rcancel_reason\x18\x12 \x01(\tR\fcancelReason\x12/\n" +
+	"\btimeline\x18\x10 \x03(\v2\x1b.orderyard.v1.TimelineEntryR\btimeline\x12#\n" +
+	"\rcancel_reason\x18\x12 \x01(\tR\fcancelReason\x12\x1c\n" +
+	"\tdecisions\x18\x11 \x03(\fR\tdecisions\x12/\n" +
 	"\x13allocated_announced\x18\x13 \x01(\bR\x12allocatedAnnounced\x12*\n" +
 	"\x11backordered_at_ms\x18\x14 \x01(\x03R\x0fbackorderedAtMs\x12)\n" +
 	"\x10next_fulfillment\x18\x15 \x01(\rR\x0fnextFulfillment\x12\x1b\n" +
@@ -4846,7 +4984,7 @@ func file_order_proto_rawDescGZIP() []byte {
 	return file_order_proto_rawDescData
 }
 
-var file_order_proto_msgTypes = make([]protoimpl.MessageInfo, 58)
+var file_order_proto_msgTypes = make([]protoimpl.MessageInfo, 60)
 var file_order_proto_goTypes = []any{
 	(*OrderLine)(nil),                 // 0: orderyard.v1.OrderLine
 	(*Order)(nil),                     // 1: orderyard.v1.Order
@@ -4896,70 +5034,74 @@ var file_order_proto_goTypes = []any{
 	(*OrderAllocated)(nil),            // 45: orderyard.v1.OrderAllocated
 	(*OrderCompleted)(nil),            // 46: orderyard.v1.OrderCompleted
 	(*OrderCancelled)(nil),            // 47: orderyard.v1.OrderCancelled
-	(*OrderHold)(nil),                 // 48: orderyard.v1.OrderHold
-	(*OrderException)(nil),            // 49: orderyard.v1.OrderException
-	(*TimelineEntry)(nil),             // 50: orderyard.v1.TimelineEntry
-	(*OrderFulfillmentState)(nil),     // 51: orderyard.v1.OrderFulfillmentState
-	(*OrderFulfillmentLine)(nil),      // 52: orderyard.v1.OrderFulfillmentLine
-	(*OrderLineState)(nil),            // 53: orderyard.v1.OrderLineState
-	(*OrderState)(nil),                // 54: orderyard.v1.OrderState
-	(*UnitCounts)(nil),                // 55: orderyard.v1.UnitCounts
-	(*OrderView)(nil),                 // 56: orderyard.v1.OrderView
-	(*OrderSummary)(nil),              // 57: orderyard.v1.OrderSummary
-	(*Address)(nil),                   // 58: orderyard.v1.Address
-	(*LineQuantity)(nil),              // 59: orderyard.v1.LineQuantity
-	(FulfillmentStatus)(0),            // 60: orderyard.v1.FulfillmentStatus
-	(*Shipment)(nil),                  // 61: orderyard.v1.Shipment
-	(RequestStatus)(0),                // 62: orderyard.v1.RequestStatus
-	(*FulfillmentOrder)(nil),          // 63: orderyard.v1.FulfillmentOrder
+	(*PlanAdoptedOutline)(nil),        // 48: orderyard.v1.PlanAdoptedOutline
+	(*PlanOutline)(nil),               // 49: orderyard.v1.PlanOutline
+	(*OrderHold)(nil),                 // 50: orderyard.v1.OrderHold
+	(*OrderException)(nil),            // 51: orderyard.v1.OrderException
+	(*TimelineEntry)(nil),             // 52: orderyard.v1.TimelineEntry
+	(*OrderFulfillmentState)(nil),     // 53: orderyard.v1.OrderFulfillmentState
+	(*OrderFulfillmentLine)(nil),      // 54: orderyard.v1.OrderFulfillmentLine
+	(*OrderLineState)(nil),            // 55: orderyard.v1.OrderLineState
+	(*OrderState)(nil),                // 56: orderyard.v1.OrderState
+	(*UnitCounts)(nil),                // 57: orderyard.v1.UnitCounts
+	(*OrderView)(nil),                 // 58: orderyard.v1.OrderView
+	(*OrderSummary)(nil),              // 59: orderyard.v1.OrderSummary
+	(*Address)(nil),                   // 60: orderyard.v1.Address
+	(*LineQuantity)(nil),              // 61: orderyard.v1.LineQuantity
+	(FulfillmentStatus)(0),            // 62: orderyard.v1.FulfillmentStatus
+	(*Shipment)(nil),                  // 63: orderyard.v1.Shipment
+	(RequestStatus)(0),                // 64: orderyard.v1.RequestStatus
+	(*FulfillmentOrder)(nil),          // 65: orderyard.v1.FulfillmentOrder
 }
 var file_order_proto_depIdxs = []int32{
-	58, // 0: orderyard.v1.Order.ship_to:type_name -> orderyard.v1.Address
+	60, // 0: orderyard.v1.Order.ship_to:type_name -> orderyard.v1.Address
 	0,  // 1: orderyard.v1.Order.lines:type_name -> orderyard.v1.OrderLine
 	1,  // 2: orderyard.v1.PlaceOrder.order:type_name -> orderyard.v1.Order
 	15, // 3: orderyard.v1.AdoptPlan.plan:type_name -> orderyard.v1.Plan
-	58, // 4: orderyard.v1.PlanRequest.ship_to:type_name -> orderyard.v1.Address
+	60, // 4: orderyard.v1.PlanRequest.ship_to:type_name -> orderyard.v1.Address
 	12, // 5: orderyard.v1.PlanRequest.needs:type_name -> orderyard.v1.LineNeed
 	13, // 6: orderyard.v1.PlanRequest.exclusions:type_name -> orderyard.v1.Exclusion
 	14, // 7: orderyard.v1.PlanRequest.known:type_name -> orderyard.v1.KnownStock
 	16, // 8: orderyard.v1.Plan.assignments:type_name -> orderyard.v1.Assignment
-	59, // 9: orderyard.v1.Plan.short:type_name -> orderyard.v1.LineQuantity
+	61, // 9: orderyard.v1.Plan.short:type_name -> orderyard.v1.LineQuantity
 	17, // 10: orderyard.v1.Plan.decision:type_name -> orderyard.v1.DecisionRecord
-	59, // 11: orderyard.v1.Assignment.lines:type_name -> orderyard.v1.LineQuantity
+	61, // 11: orderyard.v1.Assignment.lines:type_name -> orderyard.v1.LineQuantity
 	18, // 12: orderyard.v1.DecisionRecord.candidates:type_name -> orderyard.v1.Candidate
 	1,  // 13: orderyard.v1.OrderPlaced.order:type_name -> orderyard.v1.Order
 	15, // 14: orderyard.v1.PlanAdopted.plan:type_name -> orderyard.v1.Plan
-	59, // 15: orderyard.v1.OrderFulfillmentRejected.lines:type_name -> orderyard.v1.LineQuantity
-	60, // 16: orderyard.v1.OrderFulfillmentMoved.status:type_name -> orderyard.v1.FulfillmentStatus
-	61, // 17: orderyard.v1.OrderFulfillmentMoved.shipment:type_name -> orderyard.v1.Shipment
-	59, // 18: orderyard.v1.UnitsBackordered.lines:type_name -> orderyard.v1.LineQuantity
-	59, // 19: orderyard.v1.UnitsCancelled.lines:type_name -> orderyard.v1.LineQuantity
-	52, // 20: orderyard.v1.OrderFulfillmentState.lines:type_name -> orderyard.v1.OrderFulfillmentLine
-	60, // 21: orderyard.v1.OrderFulfillmentState.status:type_name -> orderyard.v1.FulfillmentStatus
-	62, // 22: orderyard.v1.OrderFulfillmentState.request_status:type_name -> orderyard.v1.RequestStatus
-	61, // 23: orderyard.v1.OrderFulfillmentState.shipments:type_name -> orderyard.v1.Shipment
-	1,  // 24: orderyard.v1.OrderState.order:type_name -> orderyard.v1.Order
-	53, // 25: orderyard.v1.OrderState.lines:type_name -> orderyard.v1.OrderLineState
-	51, // 26: orderyard.v1.OrderState.fulfillments:type_name -> orderyard.v1.OrderFulfillmentState
-	48, // 27: orderyard.v1.OrderState.holds:type_name -> orderyard.v1.OrderHold
-	49, // 28: orderyard.v1.OrderState.exceptions:type_name -> orderyard.v1.OrderException
-	13, // 29: orderyard.v1.OrderState.exclusions:type_name -> orderyard.v1.Exclusion
-	14, // 30: orderyard.v1.OrderState.known:type_name -> orderyard.v1.KnownStock
-	50, // 31: orderyard.v1.OrderState.timeline:type_name -> orderyard.v1.TimelineEntry
-	15, // 32: orderyard.v1.OrderState.decisions:type_name -> orderyard.v1.Plan
-	1,  // 33: orderyard.v1.OrderView.order:type_name -> orderyard.v1.Order
-	55, // 34: orderyard.v1.OrderView.units:type_name -> orderyard.v1.UnitCounts
-	63, // 35: orderyard.v1.OrderView.fulfillments:type_name -> orderyard.v1.FulfillmentOrder
-	48, // 36: orderyard.v1.OrderView.holds:type_name -> orderyard.v1.OrderHold
-	49, // 37: orderyard.v1.OrderView.exceptions:type_name -> orderyard.v1.OrderException
-	15, // 38: orderyard.v1.OrderView.decisions:type_name -> orderyard.v1.Plan
-	50, // 39: orderyard.v1.OrderView.timeline:type_name -> orderyard.v1.TimelineEntry
-	13, // 40: orderyard.v1.OrderView.exclusions:type_name -> orderyard.v1.Exclusion
-	41, // [41:41] is the sub-list for method output_type
-	41, // [41:41] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	61, // 15: orderyard.v1.OrderFulfillmentRejected.lines:type_name -> orderyard.v1.LineQuantity
+	62, // 16: orderyard.v1.OrderFulfillmentMoved.status:type_name -> orderyard.v1.FulfillmentStatus
+	63, // 17: orderyard.v1.OrderFulfillmentMoved.shipment:type_name -> orderyard.v1.Shipment
+	61, // 18: orderyard.v1.UnitsBackordered.lines:type_name -> orderyard.v1.LineQuantity
+	61, // 19: orderyard.v1.UnitsCancelled.lines:type_name -> orderyard.v1.LineQuantity
+	49, // 20: orderyard.v1.PlanAdoptedOutline.plan:type_name -> orderyard.v1.PlanOutline
+	16, // 21: orderyard.v1.PlanOutline.assignments:type_name -> orderyard.v1.Assignment
+	61, // 22: orderyard.v1.PlanOutline.short:type_name -> orderyard.v1.LineQuantity
+	54, // 23: orderyard.v1.OrderFulfillmentState.lines:type_name -> orderyard.v1.OrderFulfillmentLine
+	62, // 24: orderyard.v1.OrderFulfillmentState.status:type_name -> orderyard.v1.FulfillmentStatus
+	64, // 25: orderyard.v1.OrderFulfillmentState.request_status:type_name -> orderyard.v1.RequestStatus
+	63, // 26: orderyard.v1.OrderFulfillmentState.shipments:type_name -> orderyard.v1.Shipment
+	1,  // 27: orderyard.v1.OrderState.order:type_name -> orderyard.v1.Order
+	55, // 28: orderyard.v1.OrderState.lines:type_name -> orderyard.v1.OrderLineState
+	53, // 29: orderyard.v1.OrderState.fulfillments:type_name -> orderyard.v1.OrderFulfillmentState
+	50, // 30: orderyard.v1.OrderState.holds:type_name -> orderyard.v1.OrderHold
+	51, // 31: orderyard.v1.OrderState.exceptions:type_name -> orderyard.v1.OrderException
+	13, // 32: orderyard.v1.OrderState.exclusions:type_name -> orderyard.v1.Exclusion
+	14, // 33: orderyard.v1.OrderState.known:type_name -> orderyard.v1.KnownStock
+	52, // 34: orderyard.v1.OrderState.timeline:type_name -> orderyard.v1.TimelineEntry
+	1,  // 35: orderyard.v1.OrderView.order:type_name -> orderyard.v1.Order
+	57, // 36: orderyard.v1.OrderView.units:type_name -> orderyard.v1.UnitCounts
+	65, // 37: orderyard.v1.OrderView.fulfillments:type_name -> orderyard.v1.FulfillmentOrder
+	50, // 38: orderyard.v1.OrderView.holds:type_name -> orderyard.v1.OrderHold
+	51, // 39: orderyard.v1.OrderView.exceptions:type_name -> orderyard.v1.OrderException
+	15, // 40: orderyard.v1.OrderView.decisions:type_name -> orderyard.v1.Plan
+	52, // 41: orderyard.v1.OrderView.timeline:type_name -> orderyard.v1.TimelineEntry
+	13, // 42: orderyard.v1.OrderView.exclusions:type_name -> orderyard.v1.Exclusion
+	43, // [43:43] is the sub-list for method output_type
+	43, // [43:43] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_order_proto_init() }
@@ -4974,7 +5116,7 @@ func file_order_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_order_proto_rawDesc), len(file_order_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   58,
+			NumMessages:   60,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -23,7 +23,7 @@ func DefaultLimits() Limits {
 	return Limits{
 		MailboxMax: 8192, PartitionInflightMax: 32768, ParkedMax: 8192, CommitBytesMax: 512 << 10, BatchesMax: 8, ActivationMax: 1000,
 		DedupMax: 1 << 18, RetryMinMs: 20, RetryMaxMs: 30_000, AnswerMs: 5_000, PassivateAfterMs: 5_000, CheckpointTailBytes: 64 << 20,
-		CrashesMax: 3, FeedBytesMax: 16 << 20,
+		CrashesMax: 3, FeedBytesMax: 4 << 20,
 	}
 }
 

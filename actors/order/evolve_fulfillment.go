@@ -11,7 +11,9 @@ func (s *State) evolvePlan(e *messages.PlanAdopted, at int64) {
 	plan := e.GetPlan()
 	s.plans = plan.GetPlanNo()
 	if !s.forked { // decisions are shown, never decided upon
-		s.decisions = append([]*messages.Plan{plan}, s.decisions[:min(len(s.decisions), decisionsMax-1)]...)
+		if bytes, err := plan.MarshalVT(); err == nil {
+			s.decisions = append([][]byte{bytes}, s.decisions[:min(len(s.decisions), decisionsMax-1)]...)
+		}
 	}
 	s.note(at, "planned", plan.GetCause())
 	if len(plan.GetAssignments()) == 0 {

@@ -32,7 +32,7 @@ type State struct {
 	exclusions []*messages.Exclusion
 	known      []*messages.KnownStock
 	timeline   []*messages.TimelineEntry
-	decisions  []*messages.Plan // latest first
+	decisions  [][]byte // plans, latest first, encoded
 
 	planCause      string // why the open units are open
 	plans          uint32 // number of the last recorded plan

@@ -20,7 +20,11 @@ func View(s *State, flags *messages.GetOrder) *messages.OrderView {
 		v.Timeline = s.timeline
 	}
 	if flags.GetDecisions() {
-		v.Decisions = s.decisions
+		for _, bytes := range s.decisions {
+			if plan := new(messages.Plan); plan.UnmarshalVT(bytes) == nil {
+				v.Decisions = append(v.Decisions, plan)
+			}
+		}
 	}
 	return v
 }

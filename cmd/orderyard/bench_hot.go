@@ -132,7 +132,7 @@ func (h *hotBench) each(ctx context.Context, latency *hdrhistogram.Histogram, d 
 		wait.Add(1)
 		go func() {
 			defer wait.Done()
-			times := make([]int64, 0, 1<<14)
+			times := make([]int64, 0, 1<<8)
 			var err error
 			for time.Now().Before(end) && ctx.Err() == nil && err == nil {
 				began := time.Now()

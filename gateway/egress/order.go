@@ -69,7 +69,7 @@ var rerouteCauses = map[string]bool{
 // planAdopted is told as planned, or as rerouted when an earlier plan failed. A plan that found nothing is no news: the order
 // waits, and its back-order is seen on the order itself.
 func (t *translator) planAdopted(o *occasion) error {
-	var e messages.PlanAdopted
+	var e messages.PlanAdoptedOutline
 	if !t.read(o, &e) || len(e.GetPlan().GetAssignments()) == 0 {
 		return nil
 	}
