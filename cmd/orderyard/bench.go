@@ -34,11 +34,11 @@ type benchFlags struct {
 	allocs     string
 }
 
-func (f *benchFlags) register(cmd *cobra.Command) {
+func (f *benchFlags) register(cmd *cobra.Command, inflight int) {
 	flags := cmd.Flags()
 	flags.Float64Var(&f.seconds, "seconds", 3, "length of one measurement")
 	flags.IntVar(&f.rounds, "rounds", 5, "how often each side is measured, in turn")
-	flags.IntVar(&f.inflight, "inflight", 256, "requests under way at once")
+	flags.IntVar(&f.inflight, "inflight", inflight, "requests under way at once")
 	flags.IntVar(&f.partitions, "partitions", 4, "partitions of the store")
 	flags.StringVar(&f.profile, "cpuprofile", "", "write a CPU profile of the last round's last side to this file")
 	flags.StringVar(&f.allocs, "allocprofile", "", "write a profile of all allocations to this file")

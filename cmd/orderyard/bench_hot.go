@@ -42,7 +42,7 @@ func newBenchHotCmd(a *app) *cobra.Command {
 			return benchHot(cmd.Context(), a, &f)
 		},
 	}
-	f.register(cmd)
+	f.register(cmd, 256)
 	return cmd
 }
 

@@ -37,7 +37,7 @@ func newBenchOrdersCmd(a *app) *cobra.Command {
 			return benchOrders(cmd.Context(), a, &f)
 		},
 	}
-	f.register(cmd)
+	f.register(cmd, 1024)
 	return cmd
 }
 
