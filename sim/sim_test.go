@@ -36,13 +36,7 @@ func TestSeeds(t *testing.T) {
 	for i := range n {
 		r := Run(first+uint64(i), Options{})
 		report(t, r)
-		sum.Steps += r.Steps
-		sum.Orders += r.Orders
-		sum.Crashes += r.Crashes
-		sum.Fenced += r.Fenced
-		sum.LostAcks += r.LostAcks
-		sum.Duplicates += r.Duplicates
-		sum.Reroutes += r.Reroutes
+		sum.Add(r)
 		simulated++
 		if t.Failed() && i > 20 {
 			break

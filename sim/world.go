@@ -28,19 +28,37 @@ type Options struct {
 	Trace func(line string)
 }
 
-// Result is what one seed gave.
+// Result is what one seed gave, or several together.
 type Result struct {
-	Seed       uint64
-	Hash       uint64 // of the history: the same on every run of the seed
-	Steps      int
-	Orders     int // acknowledged
-	Crashes    int
-	Fenced     int
-	LostAcks   int
-	Duplicates int
-	Reroutes   int
-	Statuses   map[string]int // headline statuses at the end
-	Violations []audit.Violation
+	Seed       uint64            `json:"seed,omitempty"`
+	Hash       uint64            `json:"hash,omitempty"` // of the history: the same on every run of the seed
+	Steps      int               `json:"steps"`
+	Orders     int               `json:"orders"` // acknowledged
+	Crashes    int               `json:"crashes"`
+	Fenced     int               `json:"fenced"`
+	LostAcks   int               `json:"lost_acks"`
+	Duplicates int               `json:"duplicates"`
+	Reroutes   int               `json:"reroutes"`
+	Statuses   map[string]int    `json:"statuses"` // headline statuses at the end
+	Violations []audit.Violation `json:"violations"`
+}
+
+// Add counts another seed in.
+func (r *Result) Add(other Result) {
+	r.Steps += other.Steps
+	r.Orders += other.Orders
+	r.Crashes += other.Crashes
+	r.Fenced += other.Fenced
+	r.LostAcks += other.LostAcks
+	r.Duplicates += other.Duplicates
+	r.Reroutes += other.Reroutes
+	if r.Statuses == nil {
+		r.Statuses = map[string]int{}
+	}
+	for status, n := range other.Statuses {
+		r.Statuses[status] += n
+	}
+	r.Violations = append(r.Violations, other.Violations...)
 }
 
 // startAt is the simulated beginning: a Sunday before the busiest week, 2026-11-22 09:00 UTC.

@@ -23,7 +23,8 @@ func (p *partition) crashed(ctx actor.Context, m *crashed) {
 		return
 	}
 	ctx.Send(m.live.pid, &abandon{})
-	sl.live, sl.retired, sl.rebuild = nil, false, true
+	p.store.setLive(sl, nil)
+	sl.retired, sl.rebuild = false, true
 	sl.crashes++
 	if sl.crashes > p.limits.CrashesMax {
 		slog.Error("entity quarantined", "entity", m.ref.String(), "crashes", sl.crashes, "error", m.err)

@@ -320,7 +320,7 @@ func (p *partition) activate(ctx actor.Context, sl *slot) bool {
 		return false
 	}
 	p.stats.Activations.Add(1)
-	sl.live = &liveEntity{}
+	p.store.setLive(sl, &liveEntity{})
 	p.spawning = &entityActor{p: p, core: core, live: sl.live, log: p.committer, observed: core.Version()}
 	sl.live.pid = ctx.Spawn(p.props)
 	p.spawning = nil
@@ -375,8 +375,8 @@ func (p *partition) alarm(ctx actor.Context) {
 
 // sweep turns entities that nobody asked for a while into bytes, and starts a checkpoint when enough has been written.
 func (p *partition) sweep(ctx actor.Context, now int64) {
-	for _, sl := range p.store.slots {
-		if sl.live != nil && !sl.retired && now-sl.last >= p.limits.PassivateAfterMs {
+	for _, sl := range p.store.alive {
+		if !sl.retired && now-sl.last >= p.limits.PassivateAfterMs {
 			sl.retired = true
 			ctx.Send(sl.live.pid, &retire{})
 		}
@@ -396,7 +396,8 @@ func (p *partition) retired(ctx actor.Context, m *retired) {
 	}
 	p.stats.Passivations.Add(1)
 	parked := sl.parked
-	sl.live, sl.retired, sl.parked = nil, false, nil
+	p.store.setLive(sl, nil)
+	sl.retired, sl.parked = false, nil
 	if m.blob != nil {
 		p.store.put(m.ref, m.blob, m.wake)
 	} else {

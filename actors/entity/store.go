@@ -15,6 +15,7 @@ import (
 // goroutine.
 type Store struct {
 	slots map[messages.Ref]*slot
+	alive map[messages.Ref]*slot // those with an actor, so that a sweep costs what is awake, not what there is
 	wakes wakeHeap
 }
 
@@ -34,10 +35,19 @@ type slot struct {
 }
 
 // NewStore makes an empty store.
-func NewStore() *Store { return &Store{slots: make(map[messages.Ref]*slot)} }
+func NewStore() *Store { return &Store{slots: make(map[messages.Ref]*slot), alive: make(map[messages.Ref]*slot)} }
 
 // Len counts the entities.
 func (s *Store) Len() int { return len(s.slots) }
+
+// setLive notes an entity's actor; nil = it has none any more.
+func (s *Store) setLive(sl *slot, live *liveEntity) {
+	if sl.live = live; live != nil {
+		s.alive[sl.ref] = sl
+	} else {
+		delete(s.alive, sl.ref)
+	}
+}
 
 func (s *Store) slot(ref messages.Ref) *slot {
 	sl := s.slots[ref]

@@ -11,7 +11,7 @@ const (
 	// cores at Go's default of 100, and the entities of a busy node are few beside its memory.
 	gcPercent = 300
 	// memoryShare of the machine is where the collector begins to work harder instead of letting garbage grow.
-	memoryShare = 0.6
+	memoryShare = 0.3
 )
 
 // tuneMemory sets the collector for a process that runs a node. GOGC and GOMEMLIMIT, when set, stand.

@@ -94,6 +94,7 @@ func newRootCmd(a *app) *cobra.Command {
 		newDevCmd(a),
 		newReplayCmd(a),
 		newVerifyCmd(a),
+		newSimCmd(a),
 		newBenchCmd(a),
 	)
 	return root
