@@ -7,11 +7,11 @@ import (
 )
 
 const (
-	// gcPercent lets garbage grow to three times what lives before it is collected: at 2,000 orders/s the collector took a fifth of two
+	// gcPercent lets garbage grow to twice what lives before it is collected: at 2,000 orders/s the collector took a fifth of two
 	// cores at Go's default of 100, and the entities of a busy node are few beside its memory.
-	gcPercent = 300
+	gcPercent = 200
 	// memoryShare of the machine is where the collector begins to work harder instead of letting garbage grow.
-	memoryShare = 0.3
+	memoryShare = 0.25
 )
 
 // tuneMemory sets the collector for a process that runs a node. GOGC and GOMEMLIMIT, when set, stand.
