@@ -293,7 +293,11 @@ func (c *Core) Snapshot(now int64) *messages.EntitySnapshot {
 		WakeAtMs: c.nextWake(now), Waits: c.machine.Waits(),
 	}
 	if summary := c.machine.Summary(); summary != nil {
-		s.Summary, _ = summary.MarshalVT()
+		b, err := summary.MarshalVT()
+		if err != nil {
+			panic(fmt.Sprintf("%s: encode summary: %v", c.ref, err))
+		}
+		s.Summary = b
 	}
 	return s
 }
