@@ -35,7 +35,9 @@ type slot struct {
 }
 
 // NewStore makes an empty store.
-func NewStore() *Store { return &Store{slots: make(map[messages.Ref]*slot), alive: make(map[messages.Ref]*slot)} }
+func NewStore() *Store {
+	return &Store{slots: make(map[messages.Ref]*slot), alive: make(map[messages.Ref]*slot)}
+}
 
 // Len counts the entities.
 func (s *Store) Len() int { return len(s.slots) }

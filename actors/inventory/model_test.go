@@ -101,6 +101,9 @@ func (m *model) reserve(c *messages.ReserveStock) (code string) {
 	}
 	safe := own > 0 && !old.contested && c.Quantity <= own
 	if !safe && c.Quantity > m.available()+own {
+		if old == nil && c.OrderId != "" { // a refusal is final to an order, and remembered
+			m.claims = append(m.claims, &claim{id: c.ReservationId, status: "released"})
+		}
 		return messages.CodeDeclined
 	}
 	expires := m.now + cmp.Or(c.HoldForMs, HoldDefaultMs)

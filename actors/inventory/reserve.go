@@ -40,21 +40,27 @@ func (s *State) reserve(c *messages.ReserveStock, now int64) ([]messages.Event, 
 	if missing := c.Quantity - own - d.available(); missing > 0 && !safe {
 		due, freed, more := s.expiries.due(now, missing, StepMax, r)
 		if freed < missing {
-			return nil, s.decline(c, &d, due, more), nil
+			return s.decline(c, &d, r, due, more)
 		}
 		d.expire(due)
 	}
 	return d.grant(c, expiresAt, own)
 }
 
-// decline refuses for want of units. Holds that have run out count as free in the answer; the timer frees them.
-func (s *State) decline(c *messages.ReserveStock, d *decision, due []*reservation, more bool) *messages.Reply {
+// decline refuses for want of units. Holds that have run out count as free in the answer; the timer frees them. To an order the
+// refusal is final, for it goes elsewhere: the id is remembered as ended, so that a late copy of the question takes no stock that
+// arrived meanwhile. A cart may ask again under its id.
+func (s *State) decline(c *messages.ReserveStock, d *decision, r *reservation, due []*reservation, more bool) ([]messages.Event, *messages.Reply, *messages.Failure) {
 	if more {
-		return messages.Refuse(messages.Retry(messages.CodeLimit, retryAfterMs, "more than %d holds are about to be freed", StepMax))
+		return nil, messages.Refuse(messages.Retry(messages.CodeLimit, retryAfterMs, "more than %d holds are about to be freed", StepMax)), nil
 	}
 	d.expire(due)
-	return refuse(&d.counts, 0, messages.Fail(messages.CodeDeclined, "quantity",
+	reply := refuse(&d.counts, 0, messages.Fail(messages.CodeDeclined, "quantity",
 		"%d units of %s are wanted at %s, %d are available", c.Quantity, s.sku, s.site, d.atp()))
+	if r == nil && c.OrderId != "" {
+		return []messages.Event{&messages.ReservationReleased{ReservationId: c.ReservationId}}, reply, nil
+	}
+	return nil, reply, nil
 }
 
 // grant gives the event and the answer of a reservation that is granted.

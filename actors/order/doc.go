@@ -35,9 +35,8 @@
 // are not planned. The first design let them be planned at once, which saved a round trip on a re-route; then an order competed
 // with its own returning claims, and saw shortages that were not there.
 //
-// A bucket that declined holds nothing, so nothing is cancelled there: a sold-out SKU must not pay a second command per buyer. Should
-// a duplicate of the question be granted later, its answer is the proof, and the claim is cancelled then (claimFreeing); if that answer
-// is lost too, the claim expires by itself within holdForMs.
+// A bucket that declined holds nothing and remembers that it declined, so nothing is cancelled there, and a late copy of the question is
+// refused. Should an answer say otherwise all the same, it is the proof that the claim exists, and it is cancelled then (claimFreeing).
 //
 // # Three choices
 //
