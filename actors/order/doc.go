@@ -25,8 +25,8 @@
 // commit before the question can leave, so "never asked" survives crashes. An asked FO is given back when the site answers
 // CancelFulfillment (it remembers the cancel, so a question that arrives later is refused), or when its notice says that it rejected
 // work it had taken or let it time out (it remembers that too, and FO ids are never reused). A "no" in answer to the question itself
-// is not enough: it leaves no trace at the site, which could take a duplicate of the question a moment later. The property test found
-// two sites working on the same units that way, so such an FO is recalled as well. Until it is given back, an FO keeps its claims: if
+// is not taken as enough: while sites forgot such refusals, one took a duplicate of the question a moment later, and the property test found
+// two sites working on the same units. Sites remember them now; the FO is recalled all the same, so that neither side rests on the other. Until it is given back, an FO keeps its claims: if
 // the site refuses (the goods are picked), the FO goes on with them, and a claim that was contested or had expired meanwhile is
 // asserted with KeepClaim.
 //

@@ -181,8 +181,8 @@ func (d *decision) siteAnswered(f *fulfillment, verb byte, r *messages.Reply) {
 }
 
 // requestAnswered: while the order wants the FO back, only the answer to the cancel counts. A question that overtook its own
-// cancel must not read as a rejection. And a refusal leaves no trace at the site: a duplicate of the question could still be taken, so
-// the site is told to forget the FO before its units are planned again.
+// cancel must not read as a rejection. And a refusal alone does not prove that no duplicate of the question is taken (doc.go), so the
+// site is told to forget the FO before its units are planned again.
 func (d *decision) requestAnswered(f *fulfillment, r *messages.Reply) {
 	if !f.asked || f.dropped || f.over() || f.request != requestUnsubmitted {
 		return
