@@ -21,6 +21,8 @@ const (
 	SubjectIntake      = SubjectRoot + "intake." // + channel
 	SubjectEvents      = SubjectRoot + "evt."    // + order|fulfillment|stock + "." + event + "." + channel|site
 	SubjectDead        = SubjectRoot + "dead."   // + door
+	SubjectNode        = SubjectRoot + "node."   // + incarnation + "." + what: nodes among themselves
+	SubjectNodes       = SubjectRoot + "nodes."  // + topic: to every node
 
 	StreamIntake = "OY_INTAKE"
 	StreamEvents = "OY_EVENTS"
@@ -65,6 +67,12 @@ func EventSubject(family, event, key string) string {
 
 // DeadSubject is where a door puts what it could not understand.
 func DeadSubject(door string) string { return SubjectDead + door }
+
+// NodeSubject is where one process listens to its peers.
+func NodeSubject(incarnation, what string) string { return SubjectNode + incarnation + "." + what }
+
+// NodesSubject is where every node listens.
+func NodesSubject(topic string) string { return SubjectNodes + topic }
 
 // LastToken is the subject's last token: the channel of a place, the site of a fulfillment answer.
 func LastToken(subject string) string { return subject[strings.LastIndexByte(subject, '.')+1:] }
