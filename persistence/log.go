@@ -144,21 +144,46 @@ func (l *Log) Recover(ctx context.Context, from Manifest, fn func(position uint6
 	if after > 0 {
 		after-- // with the checkpoint's own record, if it is still there: it proves that both belong together
 	}
+	if err := l.readTo(ctx, after, from, fn); err != nil {
+		return l.fail(err)
+	}
+	l.phase = logRecovered
+	return nil
+}
+
+// CatchUp reads on from where Recover, or the last CatchUp, ended, and gives what others committed since to fn: whoever is to follow an owner reads
+// along while that one still serves. A mark that was not known before is to be reached as in Recover.
+func (l *Log) CatchUp(ctx context.Context, mark Mark, fn func(position uint64, payload []byte) error) error {
+	if l.failed != nil {
+		return l.failed
+	}
+	if l.phase != logRecovered {
+		return l.fail(errors.New("journal: a Log catches up between Recover and Takeover"))
+	}
+	known := &l.o.HighWater
+	known.Position, known.Number = max(known.Position, mark.Position), max(known.Number, mark.Number)
+	if err := l.readTo(ctx, l.chain.tail, Manifest{}, fn); err != nil {
+		return l.fail(err)
+	}
+	return nil
+}
+
+// readTo reads to the end, again and again for a while when that lies below a mark.
+func (l *Log) readTo(ctx context.Context, after uint64, from Manifest, fn func(position uint64, payload []byte) error) error {
 	pause, waited := l.o.BackoffMin, time.Duration(0)
 	for {
 		if err := l.readOn(ctx, after, fn); err != nil {
-			return l.fail(err)
+			return err
 		}
 		reason := l.below(from)
 		if reason == "" {
-			l.phase = logRecovered
 			return nil
 		}
 		if waited >= l.o.BehindFor {
-			return l.fail(l.chain.corrupt(l.chain.tail, reason))
+			return l.chain.corrupt(l.chain.tail, reason)
 		}
 		if err := l.o.Sleep(ctx, pause); err != nil {
-			return l.fail(fmt.Errorf("recover: %w", err))
+			return fmt.Errorf("recover: %w", err)
 		}
 		waited += pause
 		pause = min(2*pause, l.o.BackoffMax)

@@ -27,20 +27,21 @@ func (e *envelope) reply(router Router, r *messages.Reply) {
 		e.held = nil
 	}
 	switch {
-	case e.Done != nil:
+	case e.Done != nil: // a client's, or another node's
 		e.Done(r)
 	case !e.From.IsZero():
 		router.Send(messages.Request{To: e.From, Command: &messages.TaskResult{TaskId: e.CommandID, Reply: r}})
 	}
 }
 
-// external says that a client asked, so it may be shed.
-func (e *envelope) external() bool { return e.Done != nil }
+// external says that a client asked, so it may be shed. An entity's task must not be: it holds up what it belongs to.
+func (e *envelope) external() bool { return e.From.IsZero() && e.Done != nil }
 
 // Messages between a partition and its entities.
 type (
 	tick     struct{}                  // look at your timers
 	retire   struct{}                  // become bytes as soon as nothing is pending
+	finish   struct{}                  // stop as soon as nothing is pending: the partition moves
 	snapshot struct{ job *checkpoint } // tell me your state when it is durable
 	abandon  struct{}                  // the journal is lost: answer what waits with `moved` and stop
 	wakeAt   struct {                  // an entity wants to be ticked
@@ -80,6 +81,7 @@ type entityActor struct {
 
 	wake      int64 // registered with the partition
 	retiring  bool
+	finishing bool
 	broken    error
 	reported  bool   // the partition knows that it is broken
 	capturing bool   // a pending output carries a summary
@@ -116,6 +118,8 @@ func (a *entityActor) Receive(ctx actor.Context) {
 		}
 	case *retire:
 		a.retiring = true
+	case *finish:
+		a.finishing = true
 	case *snapshot:
 		if a.broken != nil {
 			m.job.captured(nil)
@@ -148,6 +152,8 @@ func (a *entityActor) settle(ctx actor.Context) {
 			a.p.system.Root.Send(a.p.pid, &crashed{ref: self, live: a.live, err: a.broken})
 		}
 		return
+	case a.finishing:
+		a.p.system.Root.Send(a.p.pid, &finished{ref: self, live: a.live})
 	case a.retiring:
 		snap := a.core.Snapshot(a.p.clock())
 		blob, err := snap.MarshalVT()
@@ -196,6 +202,10 @@ func (a *entityActor) run(e *envelope) {
 	}
 	if out.Reply != nil && out.Reply.Replayed {
 		a.p.stats.Replayed.Add(1)
+	}
+	if out.Entry == nil && e != nil && !a.p.leased() {
+		// Nothing of this answer will be checked by the journal's fence, and another node may have taken over.
+		out.Reply = messages.Refuse(messages.Retry(messages.CodeUnavailable, 200, "the node is cut off from the cluster"))
 	}
 	p := pending{batch: a.last, asked: e, reply: out.Reply, tasks: out.Tasks, wake: out.Wake}
 	if out.Entry != nil {

@@ -70,7 +70,7 @@ func (p *partition) checkpoint(ctx actor.Context) {
 
 // capture takes the next entities, idle ones as they lie, live ones by asking, and comes back until all are taken.
 func (p *partition) capture(ctx actor.Context, job *checkpoint) {
-	if job != p.job || !p.ready.Load() {
+	if job != p.job || p.committer == nil {
 		return
 	}
 	for n := min(captureAtOnce, len(job.refs)); n > 0 && job.roomy(); n-- {
@@ -96,13 +96,13 @@ func (p *partition) capture(ctx actor.Context, job *checkpoint) {
 }
 
 // checkpointDone truncates what the checkpoint made unnecessary, as far as followers have read.
-func (p *partition) checkpointDone(ctx actor.Context, m *checkpointDone) {
+func (p *partition) checkpointDone(m *checkpointDone) {
 	if p.job != m.job {
 		return
 	}
 	p.job = nil
-	if p.closing != nil && p.closing.left == 0 {
-		p.finishShutdown(ctx, m.err)
+	if p.closing != nil && p.closing.left == 0 && p.closing.shut != nil {
+		p.closed(&persistence.Mark{Position: m.job.base.Position, Number: m.job.base.Number}, m.err)
 		return
 	}
 	if m.err != nil {

@@ -51,10 +51,10 @@ type journalLost struct {
 	err  error
 }
 
-func newCommitter(log *persistence.Log, limits *Limits, system *actor.ActorSystem, owner *actor.PID, feed *Feed, stats *Stats) *committer {
+func newCommitter(log *persistence.Log, replayed int64, limits *Limits, system *actor.ActorSystem, owner *actor.PID, feed *Feed, stats *Stats) *committer {
 	return &committer{
 		log: log, limits: limits, system: system, owner: owner, feed: feed, stats: stats,
-		open: &batch{number: 1}, work: make(chan struct{}, 1), head: log.Manifest(),
+		open: &batch{number: 1}, work: make(chan struct{}, 1), head: log.Manifest(), bytes: replayed,
 	}
 }
 

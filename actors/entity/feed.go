@@ -2,6 +2,7 @@ package entity
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -21,6 +22,7 @@ type Feed struct {
 	recent  []feedCommit // ascending positions
 	bytes   int
 	last    uint64        // position of the newest record this node knows of
+	serving bool          // this node owns the partition
 	changed chan struct{} // closed and replaced when last moves
 }
 
@@ -68,8 +70,16 @@ func (f *Feed) push(position uint64, payload []byte) {
 func (f *Feed) opened(head uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.recent, f.bytes = nil, 0
+	f.recent, f.bytes, f.serving = nil, 0, true
 	f.moved(head)
+}
+
+// closed ends every Follow: the partition is another node's, or nobody's.
+func (f *Feed) closed() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.recent, f.bytes, f.serving = nil, 0, false
+	f.moved(0)
 }
 
 func (f *Feed) moved(last uint64) {
@@ -79,7 +89,7 @@ func (f *Feed) moved(last uint64) {
 }
 
 // behind gives the recent commits behind a position. missed says that older records must be read from the journal first.
-func (f *Feed) behind(after uint64) (commits []feedCommit, missed bool, changed <-chan struct{}) {
+func (f *Feed) behind(after uint64) (commits []feedCommit, missed, serving bool, changed <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	i, _ := slices.BinarySearchFunc(f.recent, after, func(c feedCommit, after uint64) int {
@@ -89,19 +99,25 @@ func (f *Feed) behind(after uint64) (commits []feedCommit, missed bool, changed 
 		return 1
 	})
 	if i == len(f.recent) {
-		return nil, after < f.last, f.changed
+		return nil, after < f.last, f.serving, f.changed
 	}
 	if f.recent[i].before > after {
-		return nil, true, f.changed
+		return nil, true, f.serving, f.changed
 	}
-	return slices.Clone(f.recent[i:]), false, f.changed
+	return slices.Clone(f.recent[i:]), false, f.serving, f.changed
 }
 
-// Follow calls fn for every commit behind a position, in order, and goes on with what comes, until ctx ends or fn fails. After a
-// failure a commit may be seen again; none is skipped.
+// ErrNotServing ends a Follow: the partition is not, or no longer, this node's. Its new owner's followers go on.
+var ErrNotServing = errors.New("the partition is not served by this node")
+
+// Follow calls fn for every commit behind a position, in order, and goes on with what comes, until ctx ends, fn fails or the
+// partition leaves this node (ErrNotServing). After a failure a commit may be seen again; none is skipped.
 func (f *Feed) Follow(ctx context.Context, after uint64, fn func(position uint64, c *messages.Commit) error) error {
 	for ctx.Err() == nil {
-		commits, missed, changed := f.behind(after)
+		commits, missed, serving, changed := f.behind(after)
+		if !serving {
+			return fmt.Errorf("follow partition %d: %w", f.partition, ErrNotServing)
+		}
 		if missed {
 			next, err := f.fromJournal(ctx, after, fn)
 			if err != nil {

@@ -20,7 +20,8 @@ func FuzzDecode(f *testing.F) {
 	f.Add(blob)
 	f.Add(append([]byte{byte(len(blob))}, blob...))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r := &Recovery{Kinds: toyKinds(), Limits: &limits, store: NewStore(), touched: map[messages.Ref]*Core{}}
+		r := &Recovery{Kinds: toyKinds(), Limits: &limits}
+		r.begin(0)
 		_ = r.commit(1, b)
 		_ = r.slice(b)
 		if snap, err := decodeSnapshot(b); err == nil {

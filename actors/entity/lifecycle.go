@@ -2,7 +2,6 @@ package entity
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -112,77 +111,5 @@ func (p *partition) rebuilt(ctx actor.Context, m *rebuilt) {
 	for _, e := range parked {
 		p.deliver(ctx, e)
 	}
-	if p.closing != nil {
-		p.closing.left--
-		p.closeWhenIdle(ctx)
-	}
-}
-
-// shutdown stops taking requests, lets what is under way become durable, turns every entity into bytes, writes a checkpoint and
-// reports. What is parked meanwhile is answered `moved`.
-func (p *partition) shutdown(ctx actor.Context, m *shutdown) {
-	if p.closing != nil {
-		m.done <- errors.New("already closing")
-		return
-	}
-	p.closing = m
-	switch {
-	case p.recovering:
-		p.stop() // the answer of the attempt ends the partition
-		return
-	case !p.ready.Load():
-		p.finishShutdown(ctx, nil)
-		return
-	}
-	for _, sl := range p.store.slots {
-		if sl.rebuild {
-			m.left++
-		}
-		if sl.live == nil {
-			continue
-		}
-		m.left++
-		if !sl.retired {
-			sl.retired = true
-			ctx.Send(sl.live.pid, &retire{})
-		}
-	}
-	p.closeWhenIdle(ctx)
-}
-
-// closeWhenIdle writes the last checkpoint once no entity is live.
-func (p *partition) closeWhenIdle(ctx actor.Context) {
-	if p.closing.left > 0 || !p.ready.Load() {
-		return
-	}
-	base, bytes := p.committer.checkpointBase()
-	if bytes == 0 && base.Position != 0 && p.manifest.Position != 0 {
-		p.finishShutdown(ctx, nil)
-		return
-	}
-	if p.job != nil {
-		p.job.fail(errors.New("the node is stopping"))
-	}
-	p.checkpoint(ctx)
-}
-
-// finishShutdown ends the partition actor.
-func (p *partition) finishShutdown(ctx actor.Context, err error) {
-	p.ready.Store(false)
-	if p.stop != nil {
-		p.stop()
-	}
-	for _, e := range p.parked {
-		e.reply(p.router, moved(e))
-	}
-	p.parked = nil
-	if p.store != nil {
-		for _, sl := range p.store.slots {
-			for _, e := range sl.parked {
-				e.reply(p.router, moved(e))
-			}
-		}
-	}
-	p.closing.done <- err
-	ctx.Stop(ctx.Self())
+	p.gone(ctx)
 }

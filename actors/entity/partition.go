@@ -2,14 +2,14 @@ package entity
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"orderyard/cluster"
 	"orderyard/messages"
 	"orderyard/persistence"
 )
@@ -31,6 +31,13 @@ type Options struct {
 	Floor func(partition int) uint64
 	// HighWater is a position the journal is known to have reached, beyond the checkpoint's; nil = unknown.
 	HighWater func(ctx context.Context, partition int) (uint64, error)
+	// Lease says whether this process can be sure that nobody has taken over without its knowledge. Without it, what rests on no commit of
+	// its own (a read, a refusal, a repeated answer) is not given. Nil = always.
+	Lease func() bool
+	// Changed is told every change of phase, in order; it must not block. Nil = nobody asks.
+	Changed func(partition int, phase cluster.Phase)
+	// Keep takes a partition back by itself after its journal was lost to another writer. So it is without a cluster.
+	Keep bool
 }
 
 // partition is the protoactor actor through which every message to its entities goes. It spawns and retires them, parks what
@@ -48,34 +55,30 @@ type partition struct {
 	props    *actor.Props
 	spawning *entityActor
 
-	store      *Store
-	committer  *committer
-	stop       context.CancelFunc // ends the committer and the recovery
-	parked     []*envelope        // arrived while the partition was not serving
-	timer      *time.Timer
-	timerAt    int64
-	sweepAt    int64
-	attempts   int
-	recovering bool
-	ready      atomic.Bool // serving
-	job        *checkpoint
-	manifest   persistence.Manifest // of the newest checkpoint
-	closing    *shutdown
-	entities   atomic.Int64
+	store     *Store
+	committer *committer
+	parked    []*envelope // arrived while the partition was being taken over
+	timer     *time.Timer
+	timerAt   int64
+	sweepAt   int64
+	job       *checkpoint
+	manifest  persistence.Manifest // of the newest checkpoint
+	entities  atomic.Int64
+
+	// Where it stands between two owners: see ownership.go.
+	phase    atomic.Uint32 // cluster.Phase
+	stop     context.CancelFunc
+	reading  *reading // the attempt under way to read the partition back
+	attempts int
+	mark     persistence.Mark // to be reached before it is taken over
+	fencedAt int64
+	closing  *closing
+	ended    persistence.Mark // of a closed partition
+	endedMu  sync.Mutex
 }
 
 type (
-	recovered struct {
-		result *Recovered
-		log    *persistence.Log
-		err    error
-	}
-	alarm    struct{}
-	again    struct{} // try to recover again
-	shutdown struct {
-		done chan error
-		left int
-	}
+	alarm   struct{}
 	rebuilt struct {
 		ref  messages.Ref
 		snap *messages.EntitySnapshot
@@ -86,7 +89,7 @@ type (
 const sweepEveryMs = 1000
 
 func newPartition(system *actor.ActorSystem, o Options, feed *Feed, pool *pool) *partition {
-	p := &partition{Options: o, limits: &o.Limits, system: system, router: o.Router, observer: o.Observer, stats: o.Stats, clock: o.Clock, feed: feed}
+	p := &partition{Options: o, limits: &o.Limits, system: system, router: o.Router, observer: o.Observer, stats: o.Stats, clock: o.Clock, feed: feed, store: NewStore()}
 	p.props = actor.PropsFromProducer(func() actor.Actor { return p.spawning }, actor.WithDispatcher(pool))
 	return p
 }
@@ -96,7 +99,6 @@ func (p *partition) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		p.pid = ctx.Self()
-		p.recover()
 	case *envelope:
 		p.deliver(ctx, m)
 	case *wakeAt:
@@ -113,10 +115,18 @@ func (p *partition) Receive(ctx actor.Context) {
 		p.crashed(ctx, m)
 	case *rebuilt:
 		p.rebuilt(ctx, m)
+	case *order:
+		p.obey(ctx, m)
+	case *warmed:
+		if m.of == p.reading && p.at(cluster.PhaseWarming) {
+			p.enter(cluster.PhaseWarm)
+		}
 	case *recovered:
-		p.recovered(ctx, m)
-	case *again:
-		p.recover()
+		if m.of == p.reading {
+			p.recovered(ctx, m)
+		}
+	case *finished:
+		p.finished(ctx, m)
 	case *journalLost:
 		if m.from == p.committer {
 			p.lose(ctx, m.err)
@@ -124,9 +134,7 @@ func (p *partition) Receive(ctx actor.Context) {
 	case *moreSlices:
 		p.capture(ctx, m.job)
 	case *checkpointDone:
-		p.checkpointDone(ctx, m)
-	case *shutdown:
-		p.shutdown(ctx, m)
+		p.checkpointDone(m)
 	case *actor.Stopping:
 		if p.stop != nil {
 			p.stop()
@@ -137,139 +145,15 @@ func (p *partition) Receive(ctx actor.Context) {
 	}
 }
 
-// recover reads the partition back and takes it over, in the background.
-func (p *partition) recover() {
-	if p.closing != nil {
-		return
-	}
-	p.recovering = true
-	ctx, cancel := context.WithCancel(context.Background())
-	p.stop = cancel
-	go func() {
-		log, result, err := p.readBack(ctx)
-		p.system.Root.Send(p.pid, &recovered{result: result, log: log, err: err})
-	}()
-}
-
-func (p *partition) readBack(ctx context.Context) (*persistence.Log, *Recovered, error) {
-	p.stats.Recoveries.Add(1)
-	var mark persistence.Mark
-	if p.HighWater != nil {
-		position, err := p.HighWater(ctx, p.Partition)
-		if err != nil {
-			return nil, nil, fmt.Errorf("high-water mark of partition %d: %w", p.Partition, err)
-		}
-		mark.Position = position
-	}
-	log, result, err := p.readJournal(ctx, mark)
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, ref := range result.Store.Refs() {
-		snap, err := result.Store.Get(ref)
-		if err != nil {
-			return nil, nil, err
-		}
-		if snap == nil || len(snap.Summary) == 0 {
-			continue
-		}
-		summary := p.Kinds[ref.Kind].NewSummary()
-		if err := summary.UnmarshalVT(snap.Summary); err != nil {
-			return nil, nil, fmt.Errorf("summary of %s: %w", ref, err)
-		}
-		p.observer.Observe(ref, summary, snap.Waits)
-	}
-	return log, result, nil
-}
-
-// readJournal reads checkpoint and tail, and takes over. A gap may only mean that a newer checkpoint was made, and the journal cut
-// below it, between the two readings: then it reads once more.
-func (p *partition) readJournal(ctx context.Context, mark persistence.Mark) (*persistence.Log, *Recovered, error) {
-	for attempt := 1; ; attempt++ {
-		log := persistence.OpenLog(p.Store, p.Partition, persistence.LogOptions{
-			Node: p.Node, Incarnation: p.Incarnation, HighWater: mark, Logger: slog.Default(),
-		})
-		r := &Recovery{Kinds: p.Kinds, Planner: p.Planner, Limits: p.limits}
-		result, err := r.Run(ctx, log, p.Store, p.Partition, p.clock())
-		if err == nil || attempt > 1 || !errors.Is(err, persistence.ErrCorrupt) {
-			return log, result, err
-		}
-		newest, found, again := p.Store.Load(ctx, p.Partition, func([]byte) error { return nil })
-		if again != nil || !found || newest.Position == r.from.Position {
-			return nil, nil, err
-		}
-	}
-}
-
-// recovered begins to serve, or tries again after a pause. A damaged journal is not retried: serving it would hide the loss.
-func (p *partition) recovered(ctx actor.Context, m *recovered) {
-	p.recovering = false
-	if p.closing != nil {
-		p.finishShutdown(ctx, m.err)
-		return
-	}
-	if m.err != nil {
-		p.attempts++
-		pause := time.Duration(min(50<<min(p.attempts, 7), 5000)) * time.Millisecond
-		if errors.Is(m.err, persistence.ErrCorrupt) {
-			slog.Error("partition refused: its journal is damaged", "partition", p.Partition, "error", m.err)
-			pause = 30 * time.Second
-		} else {
-			slog.Warn("partition cannot be recovered yet", "partition", p.Partition, "error", m.err, "again_in", pause)
-		}
-		time.AfterFunc(pause, func() { p.system.Root.Send(p.pid, &again{}) })
-		return
-	}
-	p.attempts = 0
-	p.store, p.manifest = m.result.Store, m.result.Manifest
-	p.entities.Store(int64(p.store.Len()))
-	p.committer = newCommitter(m.log, p.limits, p.system, p.pid, p.feed, p.stats)
-	p.feed.opened(m.log.Position())
-	runCtx, cancel := context.WithCancel(context.Background())
-	p.stop = cancel
-	go p.committer.run(runCtx)
-	p.sweepAt = p.clock() + sweepEveryMs
-	p.ready.Store(true)
-	slog.Debug("partition serving", "partition", p.Partition, "entities", p.store.Len(), "replayed", m.result.Commits, "epoch", m.log.Epoch())
-	parked := p.parked
-	p.parked = nil
-	for _, e := range parked {
-		p.deliver(ctx, e)
-	}
-	p.arm()
-}
-
-// lose drops every live entity after the journal refused: what waits is answered `moved`, the truth is read back.
-func (p *partition) lose(ctx actor.Context, err error) {
-	if errors.Is(err, persistence.ErrFenced) {
-		p.stats.Fenced.Add(1)
-		slog.Warn("partition fenced: another owner has written", "partition", p.Partition)
-	}
-	p.ready.Store(false)
-	p.stop()
-	if p.job != nil {
-		p.job.fail(err)
-	}
-	for _, sl := range p.store.slots {
-		if sl.live != nil {
-			ctx.Send(sl.live.pid, &abandon{})
-		}
-		for _, e := range sl.parked {
-			e.reply(p.router, moved(e))
-		}
-	}
-	p.store, p.committer = NewStore(), nil
-	if p.closing != nil {
-		p.finishShutdown(ctx, err)
-		return
-	}
-	p.recover()
-}
-
 // deliver passes a request on to its entity.
 func (p *partition) deliver(ctx actor.Context, e *envelope) {
-	if !p.ready.Load() || p.closing != nil {
+	switch cluster.Phase(p.phase.Load()) {
+	case cluster.PhaseServing:
+	case cluster.PhaseOpening:
 		p.parked = p.park(p.parked, e)
+		return
+	default:
+		e.reply(p.router, moved(e))
 		return
 	}
 	sl := p.store.slots[e.To]
@@ -351,7 +235,7 @@ func (p *partition) arm() {
 
 // alarm ticks what is due and sweeps what is idle.
 func (p *partition) alarm(ctx actor.Context) {
-	if !p.ready.Load() {
+	if !p.at(cluster.PhaseServing) {
 		return
 	}
 	now := p.clock()
@@ -383,7 +267,7 @@ func (p *partition) sweep(ctx actor.Context, now int64) {
 	}
 	// Half of a large checkpoint's size: what is written stays within three times what happens.
 	_, bytes := p.committer.checkpointBase()
-	if bytes >= max(p.limits.CheckpointTailBytes, p.manifest.Bytes/2) && p.job == nil && p.closing == nil {
+	if bytes >= max(p.limits.CheckpointTailBytes, p.manifest.Bytes/2) && p.job == nil {
 		p.checkpoint(ctx)
 	}
 }
@@ -408,8 +292,7 @@ func (p *partition) retired(ctx actor.Context, m *retired) {
 	for _, e := range parked {
 		p.deliver(ctx, e)
 	}
-	if p.closing != nil {
-		p.closing.left--
-		p.closeWhenIdle(ctx)
-	}
+	p.gone(ctx)
 }
+
+func (p *partition) leased() bool { return p.Lease == nil || p.Lease() }

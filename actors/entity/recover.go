@@ -10,56 +10,114 @@ import (
 	"orderyard/persistence"
 )
 
-// Recovery rebuilds a partition's Store: the checkpoint's bytes, then every commit after it.
+// Recovery rebuilds a partition's Store: the checkpoint's bytes, then every commit after it. Run does it in one go; Read, Settle and Take are
+// its steps, so that a partition can be read back, and followed, while its owner still serves.
 type Recovery struct {
 	Kinds   Kinds
 	Planner Planner
 	Limits  *Limits
 
-	store   *Store
-	touched map[messages.Ref]*Core
-	commits int
-	stream  StreamReader
-	from    persistence.Manifest
+	partition int
+	store     *Store
+	touched   map[messages.Ref]*Core // changed since the last Settle
+	known     map[messages.Ref]known // what the node may know of each entity
+	commits   int
+	bytes     int64
+	stream    StreamReader
+	from      persistence.Manifest
+}
+
+// known is what an observer is told of an entity.
+type known struct {
+	summary messages.Message
+	waits   []string
 }
 
 // Recovered is what a recovery found.
 type Recovered struct {
 	Store    *Store
-	Commits  int // replayed after the checkpoint
-	Touched  int // entities they changed
+	Commits  int   // replayed after the checkpoint
+	Bytes    int64 // of them
 	Manifest persistence.Manifest
+	known    map[messages.Ref]known
 }
 
 // Run loads the checkpoint, replays the journal through the log and takes the partition over: when it returns, the log may append.
 // Entities that the replay changed are turned back into bytes with their wake-up at now.
 func (r *Recovery) Run(ctx context.Context, log *persistence.Log, snapshots persistence.Snapshots, partition int, now int64) (*Recovered, error) {
-	r.store, r.touched = NewStore(), make(map[messages.Ref]*Core)
+	if err := r.Read(ctx, log, snapshots, partition); err != nil {
+		return nil, err
+	}
+	return r.Take(ctx, log, now)
+}
+
+// Read loads the checkpoint and replays the journal to its present end.
+func (r *Recovery) Read(ctx context.Context, log *persistence.Log, snapshots persistence.Snapshots, partition int) error {
+	r.begin(partition)
 	manifest, _, err := snapshots.Load(ctx, partition, r.slice)
 	if err != nil {
-		return nil, fmt.Errorf("load checkpoint of partition %d: %w", partition, err)
+		return fmt.Errorf("load checkpoint of partition %d: %w", partition, err)
 	}
 	r.from = manifest
 	if len(r.stream.rest) > 0 {
-		return nil, fmt.Errorf("checkpoint of partition %d ends in the middle of an entity: %w", partition, persistence.ErrCorrupt)
+		return fmt.Errorf("checkpoint of partition %d ends in the middle of an entity: %w", partition, persistence.ErrCorrupt)
 	}
 	if err := log.Recover(ctx, manifest, r.commit); err != nil {
-		return nil, fmt.Errorf("recover partition %d: %w", partition, err)
+		return fmt.Errorf("recover partition %d: %w", partition, err)
 	}
-	if err := log.Takeover(ctx, r.commit); err != nil {
-		return nil, fmt.Errorf("take over partition %d: %w", partition, err)
-	}
+	return nil
+}
+
+func (r *Recovery) begin(partition int) {
+	r.partition, r.store, r.touched, r.known = partition, NewStore(), make(map[messages.Ref]*Core), make(map[messages.Ref]known)
+}
+
+// Settle turns the entities that changed since the last Settle into bytes.
+func (r *Recovery) Settle(now int64) error {
 	refs := make([]messages.Ref, 0, len(r.touched))
 	for ref := range r.touched {
 		refs = append(refs, ref)
 	}
 	slices.SortFunc(refs, compareRefs)
 	for _, ref := range refs {
-		if err := r.store.Put(r.touched[ref].Snapshot(now)); err != nil {
-			return nil, err
+		snap := r.touched[ref].Snapshot(now)
+		if err := r.store.Put(snap); err != nil {
+			return err
+		}
+		if err := r.know(ref, snap); err != nil {
+			return err
 		}
 	}
-	return &Recovered{Store: r.store, Commits: r.commits, Touched: len(refs), Manifest: manifest}, nil
+	clear(r.touched)
+	return nil
+}
+
+// know remembers what an observer will be told.
+func (r *Recovery) know(ref messages.Ref, snap *messages.EntitySnapshot) error {
+	if len(snap.Summary) == 0 {
+		return nil
+	}
+	kind, ok := r.Kinds[ref.Kind]
+	if !ok {
+		return fmt.Errorf("%s: no such kind of entity", ref)
+	}
+	summary := kind.NewSummary()
+	if err := summary.UnmarshalVT(snap.Summary); err != nil {
+		return fmt.Errorf("summary of %s: %w", ref, err)
+	}
+	r.known[ref] = known{summary: summary, waits: snap.Waits}
+	return nil
+}
+
+// Take reads on to the end and takes the partition over.
+func (r *Recovery) Take(ctx context.Context, log *persistence.Log, now int64) (*Recovered, error) {
+	if err := log.Takeover(ctx, r.commit); err != nil {
+		return nil, fmt.Errorf("take over partition %d: %w", r.partition, err)
+	}
+	if err := r.Settle(now); err != nil {
+		return nil, err
+	}
+	return &Recovered{Store: r.store, Commits: r.commits, Bytes: r.bytes, Manifest: r.from, known: r.known}, nil
 }
 
 // slice takes one slice of a checkpoint.
@@ -69,14 +127,16 @@ func (r *Recovery) slice(b []byte) error {
 		if err != nil {
 			return err
 		}
-		r.store.put(messages.Ref{Kind: messages.Kind(snap.Kind), ID: snap.Id}, bytes.Clone(blob), snap.WakeAtMs)
-		return nil
+		ref := messages.Ref{Kind: messages.Kind(snap.Kind), ID: snap.Id}
+		r.store.put(ref, bytes.Clone(blob), snap.WakeAtMs)
+		return r.know(ref, snap)
 	})
 }
 
 // commit replays one commit.
 func (r *Recovery) commit(position uint64, payload []byte) error {
 	r.commits++
+	r.bytes += int64(len(payload))
 	c, err := DecodeCommit(payload)
 	if err != nil {
 		return fmt.Errorf("commit at position %d: %w", position, err)

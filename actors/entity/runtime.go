@@ -28,6 +28,15 @@ type RuntimeOptions struct {
 	Clock       func() int64 // Unix ms; nil = the machine's clock
 	Floor       func(partition int) uint64
 	HighWater   func(ctx context.Context, partition int) (uint64, error)
+	// Cluster is set when somebody else decides which partitions run here: see cluster.Host. Nil = all of them, always.
+	Cluster *ClusterOptions
+}
+
+// ClusterOptions connect a runtime with the cluster it is a part of.
+type ClusterOptions struct {
+	Router  Router                                   // carries what entities owe each other to whatever node owns the receiver
+	Lease   func() bool                              // see Options.Lease
+	Changed func(partition int, phase cluster.Phase) // told every change of a partition's phase, in order per partition; must not block
 }
 
 // Runtime runs all partitions of a node. All methods may be called concurrently.
@@ -47,7 +56,10 @@ type part struct {
 	feed *Feed
 }
 
-// Start starts every partition; they recover in the background. WaitReady tells when all serve.
+var _ cluster.Host = (*Runtime)(nil)
+
+// Start starts the runtime. Without a cluster every partition is taken over in the background and WaitReady tells when all serve; in a
+// cluster all begin idle.
 func Start(o RuntimeOptions) (*Runtime, error) {
 	if o.Clock == nil {
 		o.Clock = func() int64 { return time.Now().UnixMilli() }
@@ -60,21 +72,60 @@ func Start(o RuntimeOptions) (*Runtime, error) {
 		return slog.New(warnOnly{slog.Default().Handler()})
 	}), actor.WithDeadLetterRequestLogging(false), actor.WithDeadLetterThrottleCount(1))
 	for i := range o.Partitions {
-		feed := NewFeed(o.Store, i, o.Limits.FeedBytesMax)
-		p := newPartition(r.system, Options{
-			Partition: i, Node: o.Node, Incarnation: o.Incarnation, Kinds: o.Kinds, Limits: o.Limits, Store: o.Store, Router: r,
-			Planner: o.Planner, Observer: o.Observer, Clock: o.Clock, Stats: &r.stats, Floor: o.Floor, HighWater: o.HighWater,
-		}, feed, r.pool)
-		pid, err := r.system.Root.SpawnNamed(actor.PropsFromProducer(func() actor.Actor { return p }, actor.WithDispatcher(r.pool)), fmt.Sprintf("partition-%d", i))
-		if err != nil {
-			return nil, fmt.Errorf("start partition %d: %w", i, err)
+		if err := r.addPartition(i); err != nil {
+			return nil, err
 		}
-		r.parts = append(r.parts, &part{pid: pid, p: p, feed: feed})
 	}
 	return r, nil
 }
 
-// Send passes a request to its entity. It never blocks; Done (or the sender's TaskResult) gets the answer. Over the limit, clients
+func (r *Runtime) addPartition(i int) error {
+	o := &r.options
+	feed := NewFeed(o.Store, i, o.Limits.FeedBytesMax)
+	options := Options{
+		Partition: i, Node: o.Node, Incarnation: o.Incarnation, Kinds: o.Kinds, Limits: o.Limits, Store: o.Store, Router: r,
+		Planner: o.Planner, Observer: o.Observer, Clock: o.Clock, Stats: &r.stats, Floor: o.Floor, HighWater: o.HighWater, Keep: true,
+	}
+	if c := o.Cluster; c != nil {
+		options.Router, options.Lease, options.Changed, options.Keep = c.Router, c.Lease, c.Changed, false
+	}
+	p := newPartition(r.system, options, feed, r.pool)
+	pid, err := r.system.Root.SpawnNamed(actor.PropsFromProducer(func() actor.Actor { return p }, actor.WithDispatcher(r.pool)), fmt.Sprintf("partition-%d", i))
+	if err != nil {
+		return fmt.Errorf("start partition %d: %w", i, err)
+	}
+	r.parts = append(r.parts, &part{pid: pid, p: p, feed: feed})
+	if o.Cluster == nil {
+		r.Open(i, persistence.Mark{})
+	}
+	return nil
+}
+
+// Warm implements cluster.Host.
+func (r *Runtime) Warm(partition int) { r.tell(partition, &order{do: warmIt}) }
+
+// Open implements cluster.Host.
+func (r *Runtime) Open(partition int, mark persistence.Mark) {
+	r.tell(partition, &order{do: openIt, mark: mark})
+}
+
+// Close implements cluster.Host.
+func (r *Runtime) Close(partition int) { r.tell(partition, &order{do: closeIt}) }
+
+// Drop implements cluster.Host.
+func (r *Runtime) Drop(partition int) { r.tell(partition, &order{do: dropIt}) }
+
+// Local implements cluster.Host.
+func (r *Runtime) Local(partition int) (cluster.Phase, persistence.Mark) {
+	p := r.parts[partition].p
+	p.endedMu.Lock()
+	defer p.endedMu.Unlock()
+	return cluster.Phase(p.phase.Load()), p.ended
+}
+
+func (r *Runtime) tell(partition int, m *order) { r.system.Root.Send(r.parts[partition].pid, m) }
+
+// Send passes a request to its entity if its partition is served here; else the answer is `moved`. It never blocks; Done (or the sender's TaskResult) gets the answer. Over the limit, clients
 // are refused with a retryable `limit`.
 func (r *Runtime) Send(req messages.Request) {
 	pt := r.parts[cluster.PartitionOf(req.To, len(r.parts))]
@@ -112,10 +163,10 @@ func (r *Runtime) Ask(ctx context.Context, req messages.Request) (*messages.Repl
 	}
 }
 
-// Ready says that every partition serves.
+// Ready says that every partition serves here.
 func (r *Runtime) Ready() bool {
 	for _, pt := range r.parts {
-		if !pt.p.ready.Load() {
+		if !pt.p.at(cluster.PhaseServing) {
 			return false
 		}
 	}
@@ -142,7 +193,7 @@ func (r *Runtime) Stop(ctx context.Context) error {
 	}
 	done := make(chan error, len(r.parts))
 	for _, pt := range r.parts {
-		r.system.Root.Send(pt.pid, &shutdown{done: done})
+		r.system.Root.Send(pt.pid, &order{do: shutIt, done: done})
 	}
 	var errs []error
 	for range r.parts {
@@ -168,11 +219,13 @@ func (r *Runtime) Kill() {
 	r.pool.close()
 }
 
-// Partitions lists the partitions this node runs.
+// Partitions lists the partitions this node serves now.
 func (r *Runtime) Partitions() []int {
-	list := make([]int, len(r.parts))
-	for i := range list {
-		list[i] = i
+	var list []int
+	for i, pt := range r.parts {
+		if pt.p.at(cluster.PhaseServing) {
+			list = append(list, i)
+		}
 	}
 	return list
 }

@@ -1,0 +1,429 @@
+package entity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"orderyard/cluster"
+	"orderyard/messages"
+	"orderyard/persistence"
+)
+
+// A partition's life on this node:
+//
+//	idle ──Warm──▶ warming ──▶ warm ──Open──▶ opening ──▶ serving ──Close──▶ closing ──▶ closed ──Drop──▶ idle
+//	idle ──Open─────────────────────────────▶
+//
+// Drop leads to idle from anywhere. A journal that was lost to another writer leads to idle; one whose append had an unknown outcome leads
+// back to opening, for nobody else claims to be the owner.
+
+// order is what the host is told to do with a partition.
+type order struct {
+	do   verb
+	mark persistence.Mark
+	of   *reading // retry only: the attempt that failed
+	done chan error
+}
+
+type verb uint8
+
+const (
+	warmIt verb = iota
+	openIt
+	closeIt
+	dropIt
+	retryIt
+	shutIt // as close, with a last checkpoint; then the actor ends
+)
+
+// reading is one attempt to read a partition back.
+type reading struct {
+	open chan persistence.Mark // holds the mark once the partition is to be taken over
+}
+
+type (
+	warmed    struct{ of *reading }
+	recovered struct {
+		of     *reading
+		result *Recovered
+		log    *persistence.Log
+		err    error
+	}
+	// closing counts the entities that still have something under way.
+	closing struct {
+		left int
+		shut chan error // the end of the node: becomes bytes and a checkpoint first
+	}
+	// finished says that an entity has nothing under way any more and has stopped.
+	finished struct {
+		ref  messages.Ref
+		live *liveEntity
+	}
+)
+
+// A warm partition follows the journal's tail at this pace, so that little is left to read when it is opened.
+const followEvery = 50 * time.Millisecond
+
+// refenceAfter is the least time between losing a partition to another writer and taking it over again.
+const refenceAfter = 250 * time.Millisecond
+
+func (p *partition) at(phase cluster.Phase) bool { return cluster.Phase(p.phase.Load()) == phase }
+
+func (p *partition) enter(phase cluster.Phase) {
+	if cluster.Phase(p.phase.Swap(uint32(phase))) != phase && p.Changed != nil {
+		p.Changed(p.Partition, phase)
+	}
+}
+
+// obey carries out what the host was told; what does not fit the present phase is ignored.
+func (p *partition) obey(ctx actor.Context, m *order) {
+	phase := cluster.Phase(p.phase.Load())
+	switch m.do {
+	case warmIt:
+		if phase == cluster.PhaseIdle {
+			p.enter(cluster.PhaseWarming)
+			p.read()
+		}
+	case openIt:
+		p.open(phase, m.mark)
+	case closeIt:
+		if phase == cluster.PhaseServing || phase == cluster.PhaseOpening {
+			p.close(ctx, nil)
+		}
+	case dropIt:
+		if phase != cluster.PhaseIdle {
+			p.abandon(ctx)
+			p.enter(cluster.PhaseIdle)
+		}
+	case retryIt:
+		if m.of == p.reading && m.of != nil {
+			p.read()
+		}
+	case shutIt:
+		p.shut(ctx, phase, m.done)
+	}
+}
+
+func (p *partition) open(phase cluster.Phase, mark persistence.Mark) {
+	switch phase {
+	case cluster.PhaseIdle:
+		p.mark = mark
+		p.enter(cluster.PhaseOpening)
+		p.read()
+	case cluster.PhaseWarming, cluster.PhaseWarm:
+		p.mark = mark
+		p.enter(cluster.PhaseOpening)
+		p.reading.open <- mark
+	}
+}
+
+// read begins an attempt to read the partition back, in the background. It takes the partition over when the phase is opening, or as
+// soon as it becomes so.
+func (p *partition) read() {
+	r := &reading{open: make(chan persistence.Mark, 1)}
+	p.reading = r
+	pause := time.Duration(0)
+	if p.at(cluster.PhaseOpening) {
+		r.open <- p.mark
+		if p.fencedAt != 0 {
+			pause = min(time.Duration(p.fencedAt-p.clock())*time.Millisecond+refenceAfter, refenceAfter)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	p.stop = cancel
+	go func() {
+		time.Sleep(pause)
+		log, result, err := p.readBack(ctx, r)
+		p.system.Root.Send(p.pid, &recovered{of: r, result: result, log: log, err: err})
+	}()
+}
+
+func (p *partition) readBack(ctx context.Context, r *reading) (*persistence.Log, *Recovered, error) {
+	p.stats.Recoveries.Add(1)
+	var mark persistence.Mark
+	if p.HighWater != nil {
+		position, err := p.HighWater(ctx, p.Partition)
+		if err != nil {
+			return nil, nil, fmt.Errorf("high-water mark of partition %d: %w", p.Partition, err)
+		}
+		mark.Position = position
+	}
+	log, recovery, err := p.readJournal(ctx, mark)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := recovery.Settle(p.clock()); err != nil {
+		return nil, nil, err
+	}
+	p.system.Root.Send(p.pid, &warmed{of: r})
+	for open := false; !open; {
+		select {
+		case mark := <-r.open:
+			if err := log.CatchUp(ctx, mark, recovery.commit); err != nil {
+				return nil, nil, fmt.Errorf("catch up partition %d: %w", p.Partition, err)
+			}
+			open = true
+		case <-time.After(followEvery):
+			if err := log.CatchUp(ctx, persistence.Mark{}, recovery.commit); err != nil {
+				return nil, nil, fmt.Errorf("follow partition %d: %w", p.Partition, err)
+			}
+			if err := recovery.Settle(p.clock()); err != nil {
+				return nil, nil, err
+			}
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		}
+	}
+	result, err := recovery.Take(ctx, log, p.clock())
+	if err != nil {
+		return nil, nil, err
+	}
+	return log, result, nil
+}
+
+// readJournal reads checkpoint and tail. A gap may only mean that a newer checkpoint was made, and the journal cut below it, between
+// the two readings: then it reads once more.
+func (p *partition) readJournal(ctx context.Context, mark persistence.Mark) (*persistence.Log, *Recovery, error) {
+	for attempt := 1; ; attempt++ {
+		log := persistence.OpenLog(p.Store, p.Partition, persistence.LogOptions{
+			Node: p.Node, Incarnation: p.Incarnation, HighWater: mark, Logger: slog.Default(),
+		})
+		r := &Recovery{Kinds: p.Kinds, Planner: p.Planner, Limits: p.limits}
+		err := r.Read(ctx, log, p.Store, p.Partition)
+		if err == nil || attempt > 1 || !errors.Is(err, persistence.ErrCorrupt) {
+			return log, r, err
+		}
+		newest, found, again := p.Store.Load(ctx, p.Partition, func([]byte) error { return nil })
+		if again != nil || !found || newest.Position == r.from.Position {
+			return nil, nil, err
+		}
+	}
+}
+
+// recovered begins to serve, or tries again after a pause. A damaged journal is not retried soon: serving it would hide the loss.
+func (p *partition) recovered(ctx actor.Context, m *recovered) {
+	if m.err != nil {
+		p.readAgain(m)
+		return
+	}
+	p.stop()
+	p.attempts, p.reading = 0, nil
+	p.store, p.manifest = m.result.Store, m.result.Manifest
+	p.entities.Store(int64(p.store.Len()))
+	p.committer = newCommitter(m.log, m.result.Bytes, p.limits, p.system, p.pid, p.feed, p.stats)
+	p.feed.opened(m.log.Position())
+	runCtx, cancel := context.WithCancel(context.Background())
+	p.stop = cancel
+	go p.committer.run(runCtx)
+	if p.closing != nil { // told to close while it was being taken over
+		p.closeWhenIdle(ctx)
+		return
+	}
+	for ref, known := range m.result.known {
+		p.observer.Observe(ref, known.summary, known.waits)
+	}
+	p.sweepAt = p.clock() + sweepEveryMs
+	p.enter(cluster.PhaseServing)
+	slog.Debug("partition serving", "partition", p.Partition, "entities", p.store.Len(), "replayed", m.result.Commits, "epoch", m.log.Epoch())
+	parked := p.parked
+	p.parked = nil
+	for _, e := range parked {
+		p.deliver(ctx, e)
+	}
+	p.arm()
+}
+
+// readAgain plans the next attempt. Whoever is to close has nothing to wait for.
+func (p *partition) readAgain(m *recovered) {
+	if p.closing != nil {
+		p.closed(nil, m.err)
+		return
+	}
+	p.attempts++
+	pause := time.Duration(min(50<<min(p.attempts, 7), 5000)) * time.Millisecond
+	if errors.Is(m.err, persistence.ErrCorrupt) {
+		slog.Error("partition refused: its journal is damaged", "partition", p.Partition, "error", m.err)
+		pause = 30 * time.Second
+	} else {
+		slog.Warn("partition cannot be read back yet", "partition", p.Partition, "error", m.err, "again_in", pause)
+	}
+	p.stop()
+	if p.at(cluster.PhaseWarm) {
+		p.enter(cluster.PhaseWarming)
+	}
+	time.AfterFunc(pause, func() { p.system.Root.Send(p.pid, &order{do: retryIt, of: m.of}) })
+}
+
+// abandon ends everything at once: what waits is answered `moved`, nothing more is committed.
+func (p *partition) abandon(ctx actor.Context) {
+	if p.stop != nil {
+		p.stop()
+	}
+	p.reading, p.closing = nil, nil
+	if p.job != nil {
+		p.job.fail(errors.New("the partition was lost"))
+		p.job = nil
+	}
+	p.refuseParked()
+	if p.store != nil {
+		for _, sl := range p.store.slots {
+			if sl.live != nil {
+				ctx.Send(sl.live.pid, &abandon{})
+			}
+		}
+	}
+	p.store, p.committer = NewStore(), nil
+	p.entities.Store(0)
+	p.feed.closed()
+}
+
+func (p *partition) refuseParked() {
+	for _, e := range p.parked {
+		e.reply(p.router, moved(e))
+	}
+	p.parked = nil
+	if p.store == nil {
+		return
+	}
+	for _, sl := range p.store.slots {
+		for _, e := range sl.parked {
+			e.reply(p.router, moved(e))
+		}
+		sl.parked = nil
+	}
+}
+
+// lose drops every live entity after the journal refused. Another owner has written: it is theirs, as far as this node knows. An unknown
+// outcome says nothing about owners: the truth is read back.
+func (p *partition) lose(ctx actor.Context, err error) {
+	fenced := errors.Is(err, persistence.ErrFenced)
+	closing := p.closing
+	p.abandon(ctx)
+	if fenced {
+		p.stats.Fenced.Add(1)
+		p.fencedAt = p.clock()
+		slog.Warn("partition fenced: another owner has written", "partition", p.Partition, "error", err)
+	}
+	switch {
+	case closing != nil:
+		p.closing = closing
+		p.closed(nil, err)
+	case fenced && !p.Keep:
+		p.enter(cluster.PhaseIdle)
+	default:
+		p.mark = persistence.Mark{}
+		p.enter(cluster.PhaseOpening)
+		p.read()
+	}
+}
+
+// close stops taking requests and waits for what is under way. shut is set when the node ends.
+func (p *partition) close(ctx actor.Context, shut chan error) {
+	p.closing = &closing{shut: shut}
+	opening := p.at(cluster.PhaseOpening)
+	p.enter(cluster.PhaseClosing)
+	p.refuseParked()
+	if opening {
+		return // the attempt under way ends it
+	}
+	for _, sl := range p.store.slots {
+		switch {
+		case sl.live == nil && !sl.rebuild:
+		case sl.live == nil:
+			p.closing.left++
+		case shut == nil:
+			p.closing.left++
+			ctx.Send(sl.live.pid, &finish{})
+		default:
+			p.closing.left++
+			if !sl.retired {
+				sl.retired = true
+				ctx.Send(sl.live.pid, &retire{})
+			}
+		}
+	}
+	p.closeWhenIdle(ctx)
+}
+
+// finished takes note that an entity has nothing under way.
+func (p *partition) finished(ctx actor.Context, m *finished) {
+	sl := p.store.slots[m.ref]
+	if sl == nil || sl.live != m.live {
+		return
+	}
+	p.store.setLive(sl, nil)
+	p.gone(ctx)
+}
+
+// gone counts an entity that ended while the partition closes.
+func (p *partition) gone(ctx actor.Context) {
+	if p.closing != nil {
+		p.closing.left--
+		p.closeWhenIdle(ctx)
+	}
+}
+
+// closeWhenIdle ends the partition once nothing is under way. At the end of the node a checkpoint spares the next start the replay;
+// a partition that moves leaves none, for the next owner has read along.
+func (p *partition) closeWhenIdle(ctx actor.Context) {
+	if p.closing.left > 0 || p.committer == nil {
+		return
+	}
+	head, bytes := p.committer.checkpointBase()
+	if p.closing.shut == nil || bytes == 0 && head.Position != 0 && p.manifest.Position != 0 {
+		p.closed(&persistence.Mark{Position: head.Position, Number: head.Number}, nil)
+		return
+	}
+	if p.job != nil {
+		p.job.fail(errors.New("the node is stopping"))
+	}
+	p.checkpoint(ctx)
+}
+
+// closed is the end of a close; mark is nil when the journal was lost on the way.
+func (p *partition) closed(mark *persistence.Mark, err error) {
+	c := p.closing
+	if p.stop != nil {
+		p.stop()
+	}
+	if p.job != nil {
+		p.job.fail(errors.New("the partition moves"))
+		p.job = nil
+	}
+	p.refuseParked()
+	p.closing, p.reading, p.store, p.committer = nil, nil, NewStore(), nil
+	p.entities.Store(0)
+	p.feed.closed()
+	if mark == nil {
+		mark = &persistence.Mark{}
+	}
+	p.endedMu.Lock()
+	p.ended = *mark
+	p.endedMu.Unlock()
+	p.enter(cluster.PhaseClosed)
+	if c.shut != nil {
+		c.shut <- err
+		p.system.Root.Stop(p.pid)
+	}
+}
+
+// shut closes the partition for good at the end of the node.
+func (p *partition) shut(ctx actor.Context, phase cluster.Phase, done chan error) {
+	switch {
+	case p.closing != nil && p.closing.shut != nil:
+		done <- errors.New("already stopping")
+	case p.closing != nil:
+		p.closing.shut = done
+	case phase == cluster.PhaseServing:
+		p.close(ctx, done)
+	default:
+		p.abandon(ctx)
+		p.closing = &closing{shut: done}
+		p.closed(nil, nil)
+	}
+}

@@ -1,0 +1,264 @@
+package entity
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"orderyard/cluster"
+	"orderyard/messages"
+	"orderyard/persistence"
+	"orderyard/persistence/memory"
+)
+
+// pair is two nodes on one store; partitions move between them by hand, and a request goes to whoever serves.
+type pair struct {
+	t     testing.TB
+	store persistence.Store
+	nodes [2]*Runtime
+	lease [2]atomic.Bool
+
+	mu    sync.Mutex
+	heard []string
+}
+
+const pairPartitions = 4
+
+func startPair(t testing.TB) *pair {
+	p := &pair{t: t, store: memory.New()}
+	for i := range p.nodes {
+		p.lease[i].Store(true)
+		p.nodes[i] = p.start(i)
+	}
+	return p
+}
+
+func (p *pair) start(i int) *Runtime {
+	p.t.Helper()
+	r, err := Start(RuntimeOptions{
+		Node: fmt.Sprint("n", i), Incarnation: fmt.Sprint(i), Partitions: pairPartitions, Kinds: toyKinds(), Limits: DefaultLimits(), Store: p.store,
+		Observer: &seen{}, Cluster: &ClusterOptions{
+			Router: p, Lease: p.lease[i].Load,
+			Changed: func(partition int, phase cluster.Phase) {
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				p.heard = append(p.heard, fmt.Sprintf("n%d %d %s", i, partition, phase))
+			},
+		},
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if err := r.Stop(ctx); err != nil {
+			p.t.Error(err)
+		}
+	})
+	return r
+}
+
+// Send implements Router: it goes to the node that serves the partition, if there is one.
+func (p *pair) Send(req messages.Request) {
+	partition := cluster.PartitionOf(req.To, pairPartitions)
+	for _, n := range p.nodes {
+		if phase, _ := n.Local(partition); phase == cluster.PhaseServing || phase == cluster.PhaseOpening {
+			n.Send(req)
+			return
+		}
+	}
+	(&envelope{Request: req}).reply(p, moved(&envelope{Request: req}))
+}
+
+func (p *pair) until(node, partition int, want cluster.Phase) persistence.Mark {
+	p.t.Helper()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		phase, mark := p.nodes[node].Local(partition)
+		if phase == want {
+			return mark
+		}
+		if time.Now().After(end) {
+			p.t.Fatalf("node %d partition %d is %s, not %s", node, partition, phase, want)
+		}
+	}
+}
+
+func (p *pair) move(partition, from, to int) {
+	p.t.Helper()
+	p.nodes[to].Warm(partition)
+	p.until(to, partition, cluster.PhaseWarm)
+	p.nodes[from].Close(partition)
+	mark := p.until(from, partition, cluster.PhaseClosed)
+	p.nodes[to].Open(partition, mark)
+	p.until(to, partition, cluster.PhaseServing)
+	p.nodes[from].Drop(partition)
+	p.until(from, partition, cluster.PhaseIdle)
+}
+
+// ask repeats a request with its id while the answer is retryable, as the cluster's router does.
+func (p *pair) ask(to, id string, cmd messages.Command) *messages.Reply {
+	p.t.Helper()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		answer := make(chan *messages.Reply, 1)
+		p.Send(messages.Request{To: toyRef(to), CommandID: id, Command: cmd, Done: func(r *messages.Reply) { answer <- r }})
+		if r := <-answer; !r.GetFailure().GetRetryable() || time.Now().After(end) {
+			return r
+		}
+	}
+}
+
+// A partition moves to and fro while clients add to its entities without a pause: every acknowledged addition counts once, none fails for
+// good, and entities that owe each other something keep their word across the border.
+func TestPartitionMovesUnderLoad(t *testing.T) {
+	p := startPair(t)
+	for i := range pairPartitions {
+		p.nodes[0].Open(i, persistence.Mark{})
+		p.until(0, i, cluster.PhaseServing)
+	}
+	var wg sync.WaitGroup
+	var acked [12]atomic.Int64
+	stopAt := make(chan struct{})
+	for c := range 8 {
+		wg.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stopAt:
+					return
+				default:
+				}
+				to := (c + i) % len(acked)
+				if r := p.ask(fmt.Sprint(to), fmt.Sprintf("c%d-%d", c, i), &messages.AdjustStock{Delta: 1}); r.Failure != nil {
+					t.Errorf("entity %d: %v", to, r.Failure)
+					return
+				}
+				acked[to].Add(1)
+			}
+		})
+	}
+	for round := range 5 {
+		for i := range pairPartitions {
+			p.move(i, round%2, 1-round%2)
+		}
+	}
+	close(stopAt)
+	wg.Wait()
+	for i := range acked {
+		if sum := p.ask(fmt.Sprint(i), "", &messages.GetStock{}).GetStock().GetAtp(); sum != acked[i].Load() || sum == 0 {
+			t.Errorf("entity %d has %d, %d were acknowledged", i, sum, acked[i].Load())
+		}
+	}
+}
+
+// A node that still believes in its partition after another one took over accepts nothing more: its next append is refused, it answers
+// `moved`, and it does not take the partition back.
+func TestFencedOwnerStops(t *testing.T) {
+	p := startPair(t)
+	partition := cluster.PartitionOf(toyRef("x"), pairPartitions)
+	p.nodes[0].Open(partition, persistence.Mark{})
+	p.until(0, partition, cluster.PhaseServing)
+	if r := p.ask("x", "1", &messages.AdjustStock{Delta: 5}); r.Failure != nil {
+		t.Fatal(r.Failure)
+	}
+	p.nodes[1].Open(partition, persistence.Mark{})
+	p.until(1, partition, cluster.PhaseServing)
+	answer := make(chan *messages.Reply, 1)
+	p.nodes[0].Send(messages.Request{To: toyRef("x"), CommandID: "2", Command: &messages.AdjustStock{Delta: 1}, Done: func(r *messages.Reply) { answer <- r }})
+	if r := <-answer; r.GetFailure().GetCode() != messages.CodeMoved {
+		t.Fatalf("the zombie answered %v", r)
+	}
+	p.until(0, partition, cluster.PhaseIdle)
+	if n := p.nodes[0].Stats().Fenced.Load(); n != 1 {
+		t.Fatalf("%d fenced partitions counted", n)
+	}
+	if r := p.ask("x", "2", &messages.AdjustStock{Delta: 1}); r.GetStock().GetAtp() != 6 || r.Replayed {
+		t.Fatalf("the new owner answered %v", r)
+	}
+}
+
+// A node without its lease gives no answer that rests on nothing but its memory, and commits all the same: the journal checks those.
+func TestNoLeaseNoReads(t *testing.T) {
+	p := startPair(t)
+	partition := cluster.PartitionOf(toyRef("x"), pairPartitions)
+	p.nodes[0].Open(partition, persistence.Mark{})
+	p.until(0, partition, cluster.PhaseServing)
+	p.lease[0].Store(false)
+	ask := func(id string, cmd messages.Command) *messages.Reply {
+		answer := make(chan *messages.Reply, 1)
+		p.nodes[0].Send(messages.Request{To: toyRef("x"), CommandID: id, Command: cmd, Done: func(r *messages.Reply) { answer <- r }})
+		return <-answer
+	}
+	if r := ask("1", &messages.AdjustStock{Delta: 5}); r.Failure != nil {
+		t.Fatalf("a command: %v", r.Failure)
+	}
+	for what, r := range map[string]*messages.Reply{"read": ask("", &messages.GetStock{}), "repeat": ask("1", &messages.AdjustStock{Delta: 5})} {
+		if r.GetFailure().GetCode() != messages.CodeUnavailable || !r.Failure.Retryable {
+			t.Errorf("%s answered %v", what, r)
+		}
+	}
+	p.lease[0].Store(true)
+	if r := ask("", &messages.GetStock{}); r.GetStock().GetAtp() != 5 {
+		t.Fatalf("with the lease: %v", r)
+	}
+}
+
+// Orders that do not fit the phase do nothing, whatever their sequence: a partition that is told everything at once ends where the last
+// Drop leaves it, its followers are told that it left, and it can be opened again with all it knew.
+func TestHostOrdersMayComeInAnySequence(t *testing.T) {
+	p := startPair(t)
+	n, partition := p.nodes[0], cluster.PartitionOf(toyRef("x"), pairPartitions)
+	n.Open(partition, persistence.Mark{})
+	p.until(0, partition, cluster.PhaseServing)
+	if r := p.ask("x", "1", &messages.AdjustStock{Delta: 5}); r.Failure != nil {
+		t.Fatal(r.Failure)
+	}
+	followed := make(chan error, 1)
+	go func() {
+		followed <- n.Follow(context.Background(), partition, 0, func(uint64, *messages.Commit) error { return nil })
+	}()
+	for i := range 200 {
+		switch i * 7 % 5 {
+		case 0:
+			n.Warm(partition)
+		case 1:
+			n.Open(partition, persistence.Mark{})
+		case 2, 3:
+			n.Close(partition)
+		case 4:
+			n.Drop(partition)
+		}
+		if i%16 == 0 {
+			time.Sleep(time.Millisecond) // let some of it happen: the sequence is the test, not the time
+		}
+	}
+	n.Drop(partition)
+	p.until(0, partition, cluster.PhaseIdle)
+	if err := <-followed; err == nil {
+		t.Fatal("the follower was not told")
+	}
+	n.Open(partition, persistence.Mark{})
+	p.until(0, partition, cluster.PhaseServing)
+	if r := p.ask("x", "", &messages.GetStock{}); r.GetStock().GetAtp() != 5 {
+		t.Fatalf("after all that: %v", r)
+	}
+}
+
+// A journal that ends below the mark in the ownership record is refused: the partition does not serve a shortened past.
+func TestMarkIsReachedOrRefused(t *testing.T) {
+	p := startPair(t)
+	partition := cluster.PartitionOf(toyRef("x"), pairPartitions)
+	p.nodes[0].Open(partition, persistence.Mark{})
+	p.until(0, partition, cluster.PhaseServing)
+	p.nodes[0].Close(partition)
+	mark := p.until(0, partition, cluster.PhaseClosed)
+	mark.Number += 3
+	p.nodes[1].Open(partition, mark)
+	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if phase, _ := p.nodes[1].Local(partition); phase != cluster.PhaseOpening && phase != cluster.PhaseIdle {
+			t.Fatalf("it is %s", phase)
+		}
+	}
+}
