@@ -18,11 +18,12 @@ const (
 	SubjectSite        = SubjectRoot + "site."        // + verb
 	SubjectFulfillment = SubjectRoot + "fulfillment." // + verb + "." + site
 	SubjectRoutingPlan = SubjectRoot + "routing.plan"
-	SubjectIntake      = SubjectRoot + "intake." // + channel
-	SubjectEvents      = SubjectRoot + "evt."    // + order|fulfillment|stock + "." + event + "." + channel|site
-	SubjectDead        = SubjectRoot + "dead."   // + door
-	SubjectNode        = SubjectRoot + "node."   // + incarnation + "." + what: nodes among themselves
-	SubjectNodes       = SubjectRoot + "nodes."  // + topic: to every node
+	SubjectIntake      = SubjectRoot + "intake."  // + channel
+	SubjectEvents      = SubjectRoot + "evt."     // + order|fulfillment|stock + "." + event + "." + channel|site
+	SubjectDead        = SubjectRoot + "dead."    // + door
+	SubjectCluster     = SubjectRoot + "cluster." // + verb
+	SubjectNode        = SubjectRoot + "node."    // + incarnation + "." + what: nodes among themselves
+	SubjectNodes       = SubjectRoot + "nodes."   // + topic: to every node
 
 	StreamIntake = "OY_INTAKE"
 	StreamEvents = "OY_EVENTS"
@@ -67,6 +68,9 @@ func EventSubject(family, event, key string) string {
 
 // DeadSubject is where a door puts what it could not understand.
 func DeadSubject(door string) string { return SubjectDead + door }
+
+// ClusterSubject is the subject of an operator's verb about the cluster.
+func ClusterSubject(verb string) string { return SubjectCluster + verb }
 
 // NodeSubject is where one process listens to its peers.
 func NodeSubject(incarnation, what string) string { return SubjectNode + incarnation + "." + what }
