@@ -34,7 +34,10 @@ func (s *Store) publish(ctx context.Context, subject string, expect uint64, id s
 	if len(data) > s.RecordMax() {
 		return 0, fmt.Errorf("%d bytes, the server takes %d: %w", len(data), s.RecordMax(), persistence.ErrTooLarge)
 	}
-	header := nats.Header{js.ExpectedLastSubjSeqHeader: {strconv.FormatUint(expect, 10)}}
+	header := nats.Header{}
+	if persistence.Fenced {
+		header[js.ExpectedLastSubjSeqHeader] = []string{strconv.FormatUint(expect, 10)}
+	}
 	if id != "" {
 		header[js.MsgIDHeader] = []string{id}
 	}

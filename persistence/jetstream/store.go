@@ -81,7 +81,11 @@ func Open(ctx context.Context, nc *nats.Conn, o Options) (*Store, error) {
 	if _, err = s.stream(ctx, bucket); err != nil {
 		return nil, err
 	}
-	if s.meta, err = j.KeyValue(ctx, BucketMeta); err != nil {
+	err = Patiently(ctx, func(ctx context.Context) (err error) {
+		s.meta, err = j.KeyValue(ctx, BucketMeta)
+		return err
+	})
+	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", BucketMeta, err)
 	}
 	if s.sync == SyncUnknown {
@@ -102,13 +106,17 @@ func config(name, subject string, replicas int) js.StreamConfig {
 
 // stream opens a stream, or makes it. Two nodes may make it at once: the configuration is the same, so both succeed.
 func (s *Store) stream(ctx context.Context, want js.StreamConfig) (js.Stream, error) {
-	st, err := s.js.Stream(ctx, want.Name)
-	if errors.Is(err, js.ErrStreamNotFound) {
-		st, err = s.js.CreateStream(ctx, want)
-		if errors.Is(err, js.ErrStreamNameAlreadyInUse) {
-			st, err = s.js.Stream(ctx, want.Name)
+	var st js.Stream
+	err := Patiently(ctx, func(ctx context.Context) (err error) {
+		st, err = s.js.Stream(ctx, want.Name)
+		if errors.Is(err, js.ErrStreamNotFound) {
+			st, err = s.js.CreateStream(ctx, want)
+			if errors.Is(err, js.ErrStreamNameAlreadyInUse) {
+				st, err = s.js.Stream(ctx, want.Name)
+			}
 		}
-	}
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("open stream %s: %w", want.Name, err)
 	}
