@@ -3,7 +3,7 @@
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BUF         := github.com/bufbuild/buf/cmd/buf@v1.75.0
 
-.PHONY: build test race lint proto check bench
+.PHONY: build test race lint proto check bench image
 
 build: ## the one binary
 	go build -o orderyard ./cmd/orderyard
@@ -27,3 +27,6 @@ check: lint test ## before every commit
 bench: build ## rates of one hot bucket and of whole orders, with the machine's raw disk and JetStream beside them
 	./orderyard bench hot
 	./orderyard bench orders
+
+image: ## the container image; needs Docker
+	docker build --build-arg VERSION=$$(git describe --tags --always --dirty) -t orderyard:dev .

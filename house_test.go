@@ -67,7 +67,7 @@ var seams = map[string][]string{
 
 // topFolders is the whole top level. A further one needs a border that the compiler can check.
 var topFolders = []string{
-	"actors", "cluster", "cmd", "configs", "docs", "examples", "gateway", "messages", "persistence", "routing", "sim", "test",
+	"actors", "cluster", "cmd", "configs", "deploy", "docs", "examples", "gateway", "messages", "persistence", "routing", "sim", "test",
 }
 
 const (

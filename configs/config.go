@@ -1,12 +1,16 @@
 package configs
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Config is everything an operator may set. The yaml tag is the key; min and max are the rule of validity of a number, size or
 // time and are inclusive; words lists the only texts allowed. Reasons for the defaults stand in orderyard.yaml beside each key.
 type Config struct {
 	Node           Node          `yaml:"node"`
 	NATS           NATS          `yaml:"nats"`
+	Cluster        Cluster       `yaml:"cluster"`
 	HTTP           HTTP          `yaml:"http"`
 	Partitions     int           `yaml:"partitions" min:"1" max:"1024"`
 	Limits         Limits        `yaml:"limits"`
@@ -18,19 +22,36 @@ type Config struct {
 
 // Node says who this process is and where it keeps its files.
 type Node struct {
-	Name string `yaml:"name"`
-	Data string `yaml:"data"`
+	Name   string `yaml:"name"` // written as "" it is the machine's host name: a loaded Config never holds an empty one
+	Data   string `yaml:"data"`
+	Weight int    `yaml:"weight" min:"0" max:"1000"` // 0 = owns no partition
 }
 
-// NATS says which server carries messages and keeps the journal.
+// NATS says which servers carry messages and keep the journal, and who the node is to them.
 type NATS struct {
-	URL  string `yaml:"url"`  // empty = an embedded server
-	Port int    `yaml:"port"` // of the embedded server's clients; 0 = any free port
-	Sync string `yaml:"sync" words:"always interval"`
+	URL      string `yaml:"url"`  // one or several, separated by commas; empty = an embedded server. May hold a password: log Shown
+	Port     int    `yaml:"port"` // of the embedded server's clients; 0 = any free port
+	Sync     string `yaml:"sync" words:"always interval"`
+	Replicas int    `yaml:"replicas"` // of streams and buckets that this process makes: 1 or 3
+	Creds    string `yaml:"creds"`    // file of a user's JWT and seed
+	NKey     string `yaml:"nkey"`     // file of a seed
+	TLS      TLS    `yaml:"tls"`
 }
 
 // Embedded reports whether the process runs its own NATS server.
 func (n NATS) Embedded() bool { return n.URL == "" }
+
+// Servers lists the addresses in URL; none for an embedded server.
+func (n NATS) Servers() []string { return split(n.URL) }
+
+// Shown is URL as it may be logged: without user and password.
+func (n NATS) Shown() string {
+	shown := n.Servers()
+	for i := range shown {
+		shown[i] = withoutUser(shown[i])
+	}
+	return strings.Join(shown, ",")
+}
 
 // HTTP is the door for probes, metrics and the API.
 type HTTP struct {
@@ -49,6 +70,8 @@ type Limits struct {
 	RetryMax             time.Duration `yaml:"retry_max" min:"100ms" max:"10m"`
 	ActivationMax        int           `yaml:"activation_max" min:"16" max:"100000"`
 	ParkedMax            int           `yaml:"parked_max" min:"1" max:"1048576"`
+	CallsMax             int           `yaml:"calls_max" min:"1" max:"1048576"`
+	TasksMax             int           `yaml:"tasks_max" min:"1" max:"1048576"`
 }
 
 // Checkpoint says when a partition writes its states down, so that a restart reads a short tail.
@@ -75,8 +98,13 @@ type Log struct {
 // Default is what a production node runs with when its file is empty. orderyard.yaml shows these values; a test compares them.
 func Default() Config {
 	return Config{
-		Node:       Node{Name: "node-1", Data: "./data"},
-		NATS:       NATS{Port: 4222, Sync: SyncAlways},
+		Node: Node{Name: "node-1", Data: "./data", Weight: 1},
+		NATS: NATS{Port: 4222, Sync: SyncAlways, Replicas: 1},
+		Cluster: Cluster{
+			Bind:       "127.0.0.1:7946",
+			Remote:     Remote{Bind: "127.0.0.1:7947", TLS: TLS{ServerName: "orderyard"}},
+			SessionTTL: 3 * time.Second, MovesMax: 4, WarmWithin: 10 * time.Second, DrainWithin: 30 * time.Second,
+		},
 		HTTP:       HTTP{Addr: "127.0.0.1:8080"},
 		Partitions: 32,
 		Limits: Limits{
@@ -90,8 +118,10 @@ func Default() Config {
 			RetryMax:             30 * time.Second,
 			ActivationMax:        1000,
 			ParkedMax:            4096,
+			CallsMax:             8192,
+			TasksMax:             65536,
 		},
-		Checkpoint:     Checkpoint{TailBytesMax: 64 * MiB},
+		Checkpoint:     Checkpoint{TailBytesMax: 8 * MiB},
 		PassivateAfter: 10 * time.Second,
 		Fleet: Fleet{
 			PickAfter: 2 * time.Second, PackAfter: 2 * time.Second, ShipAfter: 2 * time.Second, DeliverAfter: 10 * time.Second,
@@ -101,11 +131,13 @@ func Default() Config {
 	}
 }
 
-// Dev is Default for `orderyard dev`: one process on one disk, where fewer partitions make larger commits.
+// Dev is Default for `orderyard dev`: one process on one disk, where fewer partitions make larger commits, and where nobody waits for
+// another node to read a tail back, so that checkpoints may be rare.
 func Dev() Config {
 	c := Default()
 	c.Node.Name = "dev"
 	c.Partitions = 4
+	c.Checkpoint.TailBytesMax = 64 * MiB
 	return c
 }
 

@@ -25,7 +25,7 @@ func TestExampleIsTheDefaults(t *testing.T) {
 	}
 	lines := strings.Split(string(configs.Example), "\n")
 	for i, line := range lines {
-		leaf := regexp.MustCompile(`^( {2})?[a-z_]+: .`).MatchString(line)
+		leaf := regexp.MustCompile(`^ *[a-z_]+: .`).MatchString(line)
 		if leaf && !strings.HasPrefix(strings.TrimSpace(lines[i-1]), "#") {
 			t.Errorf("orderyard.yaml:%d: no line of advice above %q", i+1, line)
 		}
@@ -122,7 +122,7 @@ func TestPrecedence(t *testing.T) {
 		t.Errorf("warnings %q, want one about ORDERYARD_PORT", warnings)
 	}
 	for _, empty := range []string{"", "# nothing\n", "---\n", "limits:\n"} {
-		if cfg, _, err := configs.Parse(configs.Default(), "f", []byte(empty), nil); err != nil || cfg != configs.Default() {
+		if cfg, _, err := configs.Parse(configs.Default(), "f", []byte(empty), nil); err != nil || !reflect.DeepEqual(cfg, configs.Default()) {
 			t.Errorf("%q: %v", empty, err)
 		}
 	}

@@ -77,6 +77,9 @@ func keysOf(cfg *Config) []key {
 	return keys
 }
 
+// list tells whether the key holds several texts.
+func (k key) list() bool { return k.value.Type() == reflect.TypeFor[[]string]() }
+
 // env is the environment variable that goes over the key: limits.mailbox_max is ORDERYARD_LIMITS_MAILBOX_MAX.
 func (k key) env() string { return EnvPrefix + strings.ToUpper(strings.ReplaceAll(k.path, ".", "_")) }
 
@@ -112,6 +115,13 @@ func parse(t reflect.Type, text string) (reflect.Value, error) {
 			err = fmt.Errorf("must be a whole number, not %q", text)
 		}
 		return reflect.ValueOf(n), err
+	case reflect.TypeFor[bool]():
+		if text != "true" && text != "false" {
+			return reflect.ValueOf(false), fmt.Errorf("must be true or false, not %q", text)
+		}
+		return reflect.ValueOf(text == "true"), nil
+	case reflect.TypeFor[[]string]():
+		return reflect.ValueOf(split(text)), nil // a file writes a list as such, and never comes here
 	default:
 		return reflect.ValueOf(text), nil
 	}

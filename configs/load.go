@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -83,6 +84,7 @@ func Parse(base Config, name string, data []byte, environ []string) (Config, []s
 	l.keys = keysOf(&l.cfg)
 	l.file(data)
 	warnings := l.environment(environ)
+	l.secrets()
 	l.check()
 	if len(l.problems) > 0 {
 		slices.SortStableFunc(l.problems, func(a, b Problem) int { return a.Line - b.Line })
@@ -183,7 +185,11 @@ func (l *loader) entry(parent string, v *ast.MappingValueNode) {
 	}
 	here := l.at(path, v.Key)
 	if i := slices.IndexFunc(l.keys, func(k key) bool { return k.path == path }); i >= 0 {
-		l.scalar(l.keys[i], v.Value)
+		if l.keys[i].list() {
+			l.list(l.keys[i], v.Value)
+		} else {
+			l.scalar(l.keys[i], v.Value)
+		}
 		return
 	}
 	section := slices.ContainsFunc(l.keys, func(k key) bool { return strings.HasPrefix(k.path, path+".") })
@@ -212,6 +218,28 @@ func (l *loader) scalar(k key, n ast.Node) {
 	}
 }
 
+// list reads several texts. Where each was written is kept as "key[0]", "key[1]" and so on, for complaints about one of them.
+func (l *loader) list(k key, n ast.Node) {
+	at := l.at(k.path, n)
+	l.from[k.path] = at
+	sequence, ok := n.(*ast.SequenceNode)
+	if !ok {
+		l.complain(at, "must be a list, such as [a, b], or [] for none")
+		return
+	}
+	var items []string
+	for i, v := range sequence.Values {
+		here := l.at(fmt.Sprintf("%s[%d]", k.path, i), v)
+		l.from[here.Key] = here
+		_, null := v.(*ast.NullNode)
+		if _, scalar := v.(ast.ScalarNode); !scalar || null {
+			l.complain(here, "must be a single value")
+		}
+		items = append(items, v.GetToken().Value)
+	}
+	k.value.Set(reflect.ValueOf(items))
+}
+
 // environment applies the variables of the keys and returns a warning for every other one that carries the prefix.
 func (l *loader) environment(environ []string) (warnings []string) {
 	for _, kv := range slices.Sorted(slices.Values(environ)) {
@@ -230,6 +258,13 @@ func (l *loader) environment(environ []string) (warnings []string) {
 			l.complain(l.from[k.path], "%v", err)
 		} else {
 			delete(l.bad, k.path)
+		}
+		if k.list() {
+			for i := range k.value.Len() {
+				item := fmt.Sprintf("%s[%d]", k.path, i)
+				l.from[item] = Problem{Source: name, Key: item}
+				delete(l.bad, item)
+			}
 		}
 	}
 	return warnings

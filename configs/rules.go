@@ -2,9 +2,10 @@ package configs
 
 import (
 	"net"
-	"net/url"
+	"os"
 	"regexp"
 	"strconv"
+	"strings"
 )
 
 // check applies every rule of validity to the finished values.
@@ -15,6 +16,9 @@ func (l *loader) check() {
 		}
 	}
 	l.names()
+	l.servers()
+	l.doors()
+	l.privacy()
 	l.contradictions()
 }
 
@@ -34,24 +38,28 @@ var token = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 func (l *loader) names() {
 	c := &l.cfg
-	if !token.MatchString(c.Node.Name) {
-		l.refuse("node.name", "must be 1 to 64 letters, digits, '_' or '-', not %q", c.Node.Name)
+	if c.Node.Name == "" {
+		l.hostName()
+	} else if !token.MatchString(c.Node.Name) {
+		l.refuse("node.name", "must be 1 to 64 letters, digits, '_' or '-', or empty for the host's name, not %q", c.Node.Name)
 	}
 	if c.Node.Data == "" {
 		l.refuse("node.data", "must name a folder")
 	}
-	if c.NATS.URL != "" {
-		u, err := url.Parse(c.NATS.URL)
-		if err != nil || u.Host == "" || (u.Scheme != "nats" && u.Scheme != "tls") {
-			l.refuse("nats.url", "must be nats://host:port or tls://host:port, or empty for an embedded server, not %q", c.NATS.URL)
-		}
-	}
-	if c.NATS.Port < 0 || c.NATS.Port > 65535 {
-		l.refuse("nats.port", "must be from 0 (any free port) to 65535, is %d", c.NATS.Port)
-	}
 	if c.HTTP.Addr != "" && !validAddr(c.HTTP.Addr) {
 		l.refuse("http.addr", "must be host:port such as 127.0.0.1:8080, or empty for no HTTP, not %q", c.HTTP.Addr)
 	}
+}
+
+// hostName names the node after its machine, as containers and pods have a name of their own anyway.
+func (l *loader) hostName() {
+	host, err := os.Hostname()
+	name := strings.ReplaceAll(host, ".", "-")
+	if err != nil || !token.MatchString(name) {
+		l.refuse("node.name", "is empty, and the host's name %q cannot stand for it: give a name", host)
+		return
+	}
+	l.cfg.Node.Name = name
 }
 
 func validAddr(addr string) bool {
