@@ -31,7 +31,7 @@ func (p Phase) String() string {
 type Host interface {
 	// Warm reads a partition back without taking it over, and keeps following its tail. From idle.
 	Warm(partition int)
-	// Open takes a partition over and serves it. From idle or warm. mark is a place the journal is known to have reached: one that
+	// Open takes a partition over and serves it. From idle, warming or warm. mark is a place the journal is known to have reached: one that
 	// ends below it is refused as damaged.
 	Open(partition int, mark persistence.Mark)
 	// Close stops taking requests (they are answered `moved`), lets what is under way become durable and stops. From serving or opening.
