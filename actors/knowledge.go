@@ -33,7 +33,7 @@ func NewKnowledge(rules *routing.Rules, clock func() int64, send func(messages.R
 	}
 	start := time.Now()
 	k := &Knowledge{
-		view: NewView(), orders: newOrders(), rules: rules, clock: clock,
+		view: NewView(), orders: newOrders(1), rules: rules, clock: clock,
 		Stopwatch: func() int64 { return int64(time.Since(start)) },
 	}
 	k.waiters = newWaiters(clock, func(order, sku, site string) {
@@ -45,23 +45,44 @@ func NewKnowledge(rules *routing.Rules, clock func() int64, send func(messages.R
 // View gives the picture of stock and sites.
 func (k *Knowledge) View() *View { return k.view }
 
+// SplitBy keeps the rows of orders by partition, which Forget needs. It is called once, before anything is observed.
+func (k *Knowledge) SplitBy(partitions int) { k.orders = newOrders(partitions) }
+
 // Observe takes what became durable of an entity. It implements entity.Observer.
 func (k *Knowledge) Observe(_ messages.Ref, summary messages.Message, waits []string) {
 	switch s := summary.(type) {
 	case *messages.BucketView:
-		if k.view.setStock(s.Sku, s.Site, s.Atp) {
-			k.waiters.grown(s.Sku)
-			k.waiters.offer(s.Sku, s.Site, s.Atp)
-		}
+		k.noteStock(s.Sku, s.Site, s.Atp, s.Version, true)
 	case *messages.SiteView:
-		if k.view.setSite(s) {
-			k.waiters.routesGrown() // OfferStock wakes them: a network that opens together wakes everybody once
-		}
+		k.noteSite(s, true)
 	case *messages.OrderSummary:
-		k.orders.set(s)
-		k.waiters.set(s, waits)
+		k.orders.set(s, func() { k.waiters.set(s, waits) })
 	}
 }
+
+// noteStock takes what a bucket has, from here (own) or from another node; growth wakes those who wait here in both cases.
+func (k *Knowledge) noteStock(sku, site string, atp int64, version uint64, own bool) {
+	if k.view.setStock(sku, site, atp, version, own) {
+		k.waiters.grown(sku)
+		k.waiters.offer(sku, site, atp)
+	}
+}
+
+func (k *Knowledge) noteSite(s *messages.SiteView, own bool) {
+	if k.view.setSite(s, own) {
+		k.waiters.routesGrown() // OfferStock wakes them: a network that opens together wakes everybody once
+	}
+}
+
+// Forget drops the orders of a partition that is served here no more: their rows are listed, and their waiting is looked after, where it is
+// served now. What an ending entity still says is ignored, until Remember. Stock and sites stay. Forgetting again does nothing.
+func (k *Knowledge) Forget(partition int) {
+	k.orders.forget(partition, k.waiters.forget)
+}
+
+// Remember takes orders of the partition again. It is called before a partition that was forgotten is opened again; at first every
+// partition is remembered.
+func (k *Knowledge) Remember(partition int) { k.orders.remember(partition) }
 
 // OfferStock compares present stock with those who still wait: the net under a wake-up that was lost or came before its site was known.
 // It is called again and again by one goroutine.
@@ -130,7 +151,7 @@ func (k *Knowledge) Plan(o *messages.Order) *messages.Plan {
 	return k.Answer(req, k.clock()).Plan
 }
 
-// ListOrders gives rows, newest first, and the cursor of the next page.
+// ListOrders gives this node's rows, newest first, and the cursor of the next page; Listing asks all nodes.
 func (k *Knowledge) ListOrders(f OrderFilter, cursor string, limit int) ([]*messages.OrderSummary, string) {
 	return k.orders.list(f, cursor, limit)
 }

@@ -11,8 +11,9 @@ import (
 // knower is a Knowledge with a clock by hand and a list of the orders it woke.
 type knower struct {
 	*Knowledge
-	now   int64
-	woken []string
+	now     int64
+	woken   []string
+	version uint64
 }
 
 func newKnower() *knower {
@@ -22,7 +23,8 @@ func newKnower() *knower {
 }
 
 func (k *knower) stock(sku, site string, atp int64) {
-	k.Observe(messages.BucketRef(sku, site), &messages.BucketView{Sku: sku, Site: site, Atp: atp, Version: 1}, nil)
+	k.version++
+	k.Observe(messages.BucketRef(sku, site), &messages.BucketView{Sku: sku, Site: site, Atp: atp, Version: k.version}, nil)
 }
 
 func (k *knower) waits(id, sku string, units int64, priority int32, promise string, placed int64) {

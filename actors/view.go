@@ -11,19 +11,30 @@ import (
 	"orderyard/routing"
 )
 
-// View is the node's picture of stock and sites, fed by what became durable. Readers never wait: every change replaces a small
-// immutable slice.
+// View is the node's picture of stock and sites, fed by what became durable here and by what other nodes say. Readers never wait: every
+// change replaces a small immutable slice. News of one entity comes in any order and more than once: the higher version counts.
 type View struct {
 	skus  sync.Map // string → *skuStock
 	count atomic.Int64
+	news  atomic.Pointer[news] // what other nodes have not been told; nil = there are no others
 
 	mu    sync.Mutex // writers of sites
 	sites atomic.Pointer[siteTable]
+	views map[string]*messages.SiteView // by site: the newest, under mu. The table may lag behind it in load
 }
 
 type skuStock struct {
-	mu    sync.Mutex
-	sites atomic.Pointer[[]routing.SiteStock]
+	sku    string
+	mu     sync.Mutex
+	sites  atomic.Pointer[[]routing.SiteStock]
+	marks  []mark // one per site, beside sites
+	listed bool   // among the news
+}
+
+// mark is what a bucket's writers know beside its stock.
+type mark struct {
+	version uint64
+	news    bool // to be told to other nodes
 }
 
 type siteTable struct {
@@ -36,8 +47,8 @@ var _ routing.View = (*View)(nil)
 
 // NewView makes an empty view.
 func NewView() *View {
-	v := &View{}
-	v.sites.Store(&siteTable{byID: map[string]*routing.Site{}})
+	v := &View{views: make(map[string]*messages.SiteView)}
+	v.sites.Store(&siteTable{byID: make(map[string]*routing.Site), asks: make(map[string]bool)})
 	return v
 }
 
@@ -74,11 +85,15 @@ func (v *View) SiteIDs() []string { return v.sites.Load().ids }
 // SKUs counts the SKUs ever seen.
 func (v *View) SKUs() int64 { return v.count.Load() }
 
-// setStock notes what a bucket has, and says whether that is more than before.
-func (v *View) setStock(sku, site string, atp int64) (more bool) {
-	got, loaded := v.skus.LoadOrStore(sku, &skuStock{})
+// setStock notes what a bucket has at a version, and says whether that is more than before. A version that is not newer changes nothing. own
+// says that it was observed here: then other nodes are to hear of it, the second time as well, for a partition that is taken over tells
+// everything once more (see Sharing).
+func (v *View) setStock(sku, site string, atp int64, version uint64, own bool) (more bool) {
+	got, loaded := v.skus.Load(sku)
 	if !loaded {
-		v.count.Add(1)
+		if got, loaded = v.skus.LoadOrStore(sku, &skuStock{sku: sku}); !loaded {
+			v.count.Add(1)
+		}
 	}
 	s := got.(*skuStock)
 	s.mu.Lock()
@@ -88,7 +103,18 @@ func (v *View) setStock(sku, site string, atp int64) (more bool) {
 		old = *p
 	}
 	i, found := slices.BinarySearchFunc(old, site, func(a routing.SiteStock, id string) int { return strings.Compare(a.Site, id) })
-	if found && old[i].ATP == atp {
+	if found && version < s.marks[i].version {
+		return false
+	}
+	if !found {
+		s.marks = slices.Insert(s.marks, i, mark{})
+	}
+	known := found && version == s.marks[i].version
+	s.marks[i].version = version
+	if !known || own {
+		s.marks[i].news = own && v.news.Load().stock(s)
+	}
+	if known || found && old[i].ATP == atp {
 		return false
 	}
 	more = atp > 0 && (!found || old[i].ATP < atp)
@@ -103,8 +129,9 @@ func (v *View) setStock(sku, site string, atp int64) (more bool) {
 	return more
 }
 
-// setSite notes what a site says of itself, and says whether it may now take what it did not take before.
-func (v *View) setSite(m *messages.SiteView) (opened bool) {
+// setSite notes what a site says of itself, and says whether it may now take what it did not take before. Versions and own are as with
+// setStock.
+func (v *View) setSite(m *messages.SiteView, own bool) (opened bool) {
 	d := m.Doc
 	if d == nil {
 		return false
@@ -119,25 +146,26 @@ func (v *View) setSite(m *messages.SiteView) (opened bool) {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if have := v.views[d.Id]; have != nil && m.Version <= have.Version {
+		if own && m.Version == have.Version {
+			v.news.Load().site(d.Id, false)
+		}
+		return false
+	}
+	v.views[d.Id] = m
 	old := v.sites.Load()
 	asks := d.Accept == "manual"
 	was, known := old.byID[d.Id]
-	if known && sameForRouting(was, s) && old.asks[d.Id] == asks {
+	same := known && sameForRouting(was, s) && old.asks[d.Id] == asks
+	if own {
+		v.news.Load().site(d.Id, !same)
+	}
+	if same {
 		return false
 	}
-	next := &siteTable{byID: make(map[string]*routing.Site, len(old.byID)+1), asks: maps.Clone(old.asks)}
-	if next.asks == nil {
-		next.asks = make(map[string]bool)
-	}
-	next.asks[d.Id] = asks
-	for id, site := range old.byID {
-		next.byID[id] = site
-	}
-	next.byID[d.Id] = s
-	for id := range next.byID {
-		next.ids = append(next.ids, id)
-	}
-	slices.Sort(next.ids)
+	next := &siteTable{byID: maps.Clone(old.byID), asks: maps.Clone(old.asks)}
+	next.byID[d.Id], next.asks[d.Id] = s, asks
+	next.ids = slices.Sorted(maps.Keys(next.byID))
 	v.sites.Store(next)
 	return s.Status == "online" && (!known || !sameButLoad(was, s))
 }

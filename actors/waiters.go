@@ -52,22 +52,8 @@ func newWaiters(now func() int64, wake func(order, sku, site string)) *waiters {
 func (w *waiters) set(s *messages.OrderSummary, skus []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	old := w.skus[s.OrderId]
-	if len(old) == 0 && len(skus) == 0 {
-		return
-	}
-	for _, sku := range old {
-		if slices.Contains(skus, sku) {
-			continue
-		}
-		delete(w.bySKU[sku], s.OrderId)
-		if len(w.bySKU[sku]) == 0 {
-			delete(w.bySKU, sku)
-			delete(w.seen, sku)
-		}
-	}
+	w.leave(s.OrderId, skus)
 	if len(skus) == 0 {
-		delete(w.skus, s.OrderId)
 		return
 	}
 	w.skus[s.OrderId] = skus
@@ -80,6 +66,35 @@ func (w *waiters) set(s *messages.OrderSummary, skus []string) {
 			continue
 		}
 		w.bySKU[sku][s.OrderId] = &waiter{order: s.OrderId, priority: s.Priority, promise: s.DeliverBy, placed: s.PlacedAtMs, units: s.Backordered}
+	}
+}
+
+// leave ends an order's waiting but for the SKUs it still waits for.
+func (w *waiters) leave(order string, still []string) {
+	for _, sku := range w.skus[order] {
+		if slices.Contains(still, sku) {
+			continue
+		}
+		delete(w.bySKU[sku], order)
+		if len(w.bySKU[sku]) == 0 {
+			delete(w.bySKU, sku)
+			delete(w.seen, sku)
+		}
+	}
+	if len(still) == 0 {
+		delete(w.skus, order)
+	}
+}
+
+// forget ends the waiting of orders that another node looks after now.
+func (w *waiters) forget(orders []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.skus) == 0 {
+		return
+	}
+	for _, order := range orders {
+		w.leave(order, nil)
 	}
 }
 

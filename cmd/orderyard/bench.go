@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/pprof"
+	"sync"
 	"syscall"
 	"time"
 
@@ -20,7 +21,7 @@ import (
 
 func newBenchCmd(a *app) *cobra.Command {
 	return group("bench", "Measure this machine: each figure beside a baseline taken in the same run",
-		newBenchHotCmd(a), newBenchOrdersCmd(a))
+		newBenchHotCmd(a), newBenchOrdersCmd(a), newBenchClusterCmd(a))
 }
 
 // benchFlags are common to all benchmarks.
@@ -194,4 +195,38 @@ func (a *app) benchTable(sides ...*side) error {
 
 func (a *app) machine() string {
 	return fmt.Sprintf("%s/%s, %d cores, %s", runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0), runtime.Version())
+}
+
+// each keeps inflight workers busy until the time is over and counts what they did.
+func (f *benchFlags) each(ctx context.Context, latency *hdrhistogram.Histogram, d time.Duration, op func(worker int) error) (int64, error) {
+	var (
+		wait  sync.WaitGroup
+		mu    sync.Mutex
+		total int64
+		first error
+	)
+	end := time.Now().Add(d)
+	for w := range f.inflight {
+		wait.Add(1)
+		go func() {
+			defer wait.Done()
+			times := make([]int64, 0, 1<<8)
+			var err error
+			for time.Now().Before(end) && ctx.Err() == nil && err == nil {
+				began := time.Now()
+				if err = op(w); err == nil {
+					times = append(times, time.Since(began).Microseconds())
+				}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for _, t := range times {
+				_ = latency.RecordValue(max(t, 1)) // above a minute is not recorded; the rate shows it
+			}
+			total += int64(len(times))
+			first = errors.Join(first, err)
+		}()
+	}
+	wait.Wait()
+	return total, first
 }

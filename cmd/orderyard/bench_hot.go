@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -119,43 +117,9 @@ func (h *hotBench) prepare(ctx context.Context) error {
 	return err
 }
 
-// each keeps inflight workers busy until the time is over and counts what they did.
-func (h *hotBench) each(ctx context.Context, latency *hdrhistogram.Histogram, d time.Duration, op func(worker int) error) (int64, error) {
-	var (
-		wait  sync.WaitGroup
-		mu    sync.Mutex
-		total int64
-		first error
-	)
-	end := time.Now().Add(d)
-	for w := range h.f.inflight {
-		wait.Add(1)
-		go func() {
-			defer wait.Done()
-			times := make([]int64, 0, 1<<8)
-			var err error
-			for time.Now().Before(end) && ctx.Err() == nil && err == nil {
-				began := time.Now()
-				if err = op(w); err == nil {
-					times = append(times, time.Since(began).Microseconds())
-				}
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			for _, t := range times {
-				_ = latency.RecordValue(max(t, 1)) // above a minute is not recorded; the rate shows it
-			}
-			total += int64(len(times))
-			first = errors.Join(first, err)
-		}()
-	}
-	wait.Wait()
-	return total, first
-}
-
 func (h *hotBench) raw(ctx context.Context, latency *hdrhistogram.Histogram, d time.Duration) (int64, error) {
 	body := make([]byte, 120)
-	return h.each(ctx, latency, d, func(int) error {
+	return h.f.each(ctx, latency, d, func(int) error {
 		_, err := h.js.Publish(ctx, hotSubject, body)
 		return err
 	})
@@ -167,7 +131,7 @@ func (h *hotBench) inside(ctx context.Context, s *side, d time.Duration) (int64,
 	stats := h.y.node.Runtime().Stats()
 	entries, commits := stats.Entries.Load(), stats.Commits.Load()
 	to := messages.BucketRef(hotSKU, hotSite)
-	n, err := h.each(ctx, s.latency, d, func(int) error {
+	n, err := h.f.each(ctx, s.latency, d, func(int) error {
 		id := h.nextID()
 		reply, err := h.y.node.Ask(ctx, messages.Request{To: to, CommandID: id, Command: &messages.ReserveStock{
 			Sku: hotSKU, Site: hotSite, ReservationId: id, Quantity: 1, HoldForMs: hotHoldMs,
@@ -184,7 +148,7 @@ func (h *hotBench) inside(ctx context.Context, s *side, d time.Duration) (int64,
 func (h *hotBench) outside(ctx context.Context, s *side, d time.Duration) (int64, error) {
 	stats := h.y.node.Runtime().Stats()
 	entries, commits := stats.Entries.Load(), stats.Commits.Load()
-	n, err := h.each(ctx, s.latency, d, func(worker int) error {
+	n, err := h.f.each(ctx, s.latency, d, func(worker int) error {
 		id := h.nextID()
 		body, err := wire.Encode(wire.ReserveStockRequest{ReservationID: id, SKU: hotSKU, Site: hotSite, Quantity: 1, HoldForMs: hotHoldMs})
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -96,8 +97,7 @@ func benchOrders(ctx context.Context, a *app, f *benchFlags) error {
 
 type ordersBench struct {
 	hotBench
-	rng sync.Mutex // of src
-	src *rand.Rand
+	orders orderMaker
 
 	mu       sync.Mutex
 	accepted map[string]chan struct{}
@@ -108,7 +108,7 @@ func (o *ordersBench) prepare(ctx context.Context) error {
 	if err := o.hotBench.prepare(ctx); err != nil {
 		return err
 	}
-	o.src = rand.New(rand.NewPCG(1, 2))
+	o.orders.src = rand.New(rand.NewPCG(1, 2))
 	var commands []messages.Request
 	for s := range benchSites {
 		id := "SITE-" + strconv.Itoa(s)
@@ -126,32 +126,13 @@ func (o *ordersBench) prepare(ctx context.Context) error {
 		return err
 	}
 	var err error
-	o.body, _, err = o.order()
+	o.body, _, err = o.orders.make()
 	return err
-}
-
-// order makes an order of 1 to 3 lines from somewhere in the country.
-func (o *ordersBench) order() (body []byte, id string, err error) {
-	o.rng.Lock()
-	defer o.rng.Unlock()
-	external := strconv.FormatInt(o.serial.Add(1), 10)
-	doc := wire.Order{
-		Channel: benchChannel, ExternalID: external, Currency: "USD",
-		ShipTo: wire.Address{Name: "B. Buyer", Line1: "1 Main St", City: "Denver", Region: "CO", PostalCode: "80202", Country: "US"},
-	}
-	lat, lon := 30+15*o.src.Float64(), -120+45*o.src.Float64()
-	doc.ShipTo.Lat, doc.ShipTo.Lon = &lat, &lon
-	price := int64(1999)
-	for i := range 1 + o.src.IntN(3) {
-		doc.Lines = append(doc.Lines, wire.Line{ID: strconv.Itoa(i + 1), SKU: demoSKU(o.src.IntN(benchSKUs)), Quantity: 1 + o.src.Int64N(3), UnitPrice: &price})
-	}
-	body, err = wire.Encode(doc)
-	return body, messages.OrderID(benchChannel, external), err
 }
 
 // raw publishes the bytes of one order.
 func (o *ordersBench) raw(ctx context.Context, latency *hdrhistogram.Histogram, d time.Duration) (int64, error) {
-	return o.each(ctx, latency, d, func(int) error {
+	return o.f.each(ctx, latency, d, func(int) error {
 		_, err := o.js.Publish(ctx, hotSubject, o.body)
 		return err
 	})
@@ -162,8 +143,8 @@ func (o *ordersBench) round(ctx context.Context, orders, placed *side, d time.Du
 	stats := o.y.node.Runtime().Stats()
 	entries, commits := stats.Entries.Load(), stats.Commits.Load()
 	var times sync.Mutex
-	n, err := o.each(ctx, orders.latency, d, func(worker int) error {
-		body, id, err := o.order()
+	n, err := o.f.each(ctx, orders.latency, d, func(worker int) error {
+		body, id, err := o.orders.make()
 		if err != nil {
 			return err
 		}
@@ -252,4 +233,32 @@ func (o *ordersBench) drainFeed(ctx context.Context) (time.Duration, error) {
 		}
 	}
 	return time.Since(began), nil
+}
+
+// orderMaker makes orders from everywhere in the country. It may be used concurrently.
+type orderMaker struct {
+	prefix string // of external ids
+	serial atomic.Int64
+
+	mu  sync.Mutex
+	src *rand.Rand
+}
+
+// make builds an order of 1 to 3 lines from somewhere in the country.
+func (o *orderMaker) make() (body []byte, id string, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	external := o.prefix + strconv.FormatInt(o.serial.Add(1), 10)
+	doc := wire.Order{
+		Channel: benchChannel, ExternalID: external, Currency: "USD",
+		ShipTo: wire.Address{Name: "B. Buyer", Line1: "1 Main St", City: "Denver", Region: "CO", PostalCode: "80202", Country: "US"},
+	}
+	lat, lon := 30+15*o.src.Float64(), -120+45*o.src.Float64()
+	doc.ShipTo.Lat, doc.ShipTo.Lon = &lat, &lon
+	price := int64(1999)
+	for i := range 1 + o.src.IntN(3) {
+		doc.Lines = append(doc.Lines, wire.Line{ID: strconv.Itoa(i + 1), SKU: demoSKU(o.src.IntN(benchSKUs)), Quantity: 1 + o.src.Int64N(3), UnitPrice: &price})
+	}
+	body, err = wire.Encode(doc)
+	return body, messages.OrderID(benchChannel, external), err
 }

@@ -3,64 +3,84 @@ package main
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"orderyard/gateway/egress"
 	"orderyard/persistence"
 )
 
-// cursors keeps how far followers of the journal have come, in the store's values. A cursor is also a high-water mark: the journal
-// once reached it, so one that ends below it has lost its tail.
+// cursors keeps how far followers of the journal have come, in the store's values, for all nodes. A cursor never goes back: a node that
+// slept may not undo what the partition's new owner has saved. A cursor is also a high-water mark: the journal once reached it, so one
+// that ends below it has lost its tail.
 type cursors struct {
-	store persistence.Values
+	store  persistence.Values
+	egress atomic.Pointer[egress.Egress]
 
-	mu    sync.Mutex
-	known map[string]uint64
+	mu        sync.Mutex
+	revisions map[string]uint64 // of the values last read or written here
 }
+
+// saveAttempts bounds the attempts at one save; whoever stands in the way each time saves newer positions.
+const saveAttempts = 4
 
 func cursorKey(name string) string { return "cursor." + name }
 
 // Load gives a cursor; 0 when there is none yet.
 func (c *cursors) Load(ctx context.Context, name string) (uint64, error) {
-	value, _, err := c.store.Get(ctx, cursorKey(name))
+	value, revision, err := c.store.Get(ctx, cursorKey(name))
 	if err != nil {
 		return 0, fmt.Errorf("read cursor %s: %w", name, err)
 	}
+	c.note(name, revision)
 	if value == nil {
 		return 0, nil
 	}
 	if len(value) != 8 {
 		return 0, fmt.Errorf("cursor %s has %d bytes instead of 8", name, len(value))
 	}
-	position := binary.BigEndian.Uint64(value)
-	c.note(name, position)
-	return position, nil
+	return binary.BigEndian.Uint64(value), nil
 }
 
-// Save stores a cursor.
+// Save moves a cursor forward. Where a newer position is stored it changes nothing.
 func (c *cursors) Save(ctx context.Context, name string, position uint64) error {
-	if err := c.store.Put(ctx, cursorKey(name), binary.BigEndian.AppendUint64(nil, position)); err != nil {
-		return fmt.Errorf("write cursor %s: %w", name, err)
+	for range saveAttempts {
+		c.mu.Lock()
+		revision := c.revisions[name]
+		c.mu.Unlock()
+		next, err := c.store.Update(ctx, cursorKey(name), binary.BigEndian.AppendUint64(nil, position), revision)
+		if err == nil {
+			c.note(name, next)
+			return nil
+		}
+		if !errors.Is(err, persistence.ErrConflict) {
+			return fmt.Errorf("write cursor %s: %w", name, err)
+		}
+		stored, err := c.Load(ctx, name)
+		if err != nil || stored >= position {
+			return err
+		}
 	}
-	c.note(name, position)
-	return nil
+	return fmt.Errorf("write cursor %s: %w", name, persistence.ErrConflict)
 }
 
-func (c *cursors) note(name string, position uint64) {
+func (c *cursors) note(name string, revision uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.known == nil {
-		c.known = make(map[string]uint64)
+	if c.revisions == nil {
+		c.revisions = make(map[string]uint64)
 	}
-	c.known[name] = position
+	c.revisions[name] = revision
 }
 
-// floor is what the egress has read of a partition for good: the journal above it is still needed.
+// floor is what the egress has published of a partition for good: the journal above it is still needed.
 func (c *cursors) floor(partition int) uint64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.known[egress.CursorName(partition)]
+	if e := c.egress.Load(); e != nil {
+		return e.Floor(partition)
+	}
+	return 0
 }
 
 func (c *cursors) highWater(ctx context.Context, partition int) (uint64, error) {

@@ -15,6 +15,14 @@ const (
 	streamMin   = 8 << 20
 )
 
+// streams says how the gateway's streams are made: on this machine's disk to fit it, on a server of its own with the usual sizes.
+func (y *yard) streams() ingress.StreamOptions {
+	if y.server == nil {
+		return ingress.StreamOptions{Replicas: y.cfg.NATS.Replicas, KeepExisting: true}
+	}
+	return streamSizes(y.cfg.Node.Data)
+}
+
 // streamSizes fits the default sizes of the streams to the disk under dir; a large disk gets the defaults.
 func streamSizes(dir string) ingress.StreamOptions {
 	var disk syscall.Statfs_t

@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"orderyard/actors"
+	"orderyard/cluster/link"
 )
 
 // runtimeCollector exports the runtime's counters.
@@ -19,7 +20,7 @@ type runtimeNumber struct {
 	value func() float64
 }
 
-func newRuntimeCollector(node *actors.Node) *runtimeCollector {
+func newRuntimeCollector(node *actors.Node, ready func() error) *runtimeCollector {
 	s := node.Runtime().Stats()
 	c := &runtimeCollector{node: node, orders: prometheus.NewDesc("orderyard_orders", "Orders by headline status.", []string{"status"}, nil)}
 	add := func(kind prometheus.ValueType, name, help string, value func() float64) {
@@ -43,8 +44,8 @@ func newRuntimeCollector(node *actors.Node) *runtimeCollector {
 	counter("checkpoints_total", "Checkpoints written.", s.Checkpoints.Load)
 	add(prometheus.GaugeValue, "inflight", "Client requests inside the node.", func() float64 { return float64(node.Runtime().Inflight()) })
 	add(prometheus.GaugeValue, "skus", "SKUs any site has ever carried.", func() float64 { return float64(node.View().SKUs()) })
-	add(prometheus.GaugeValue, "ready", "1 when every partition serves.", func() float64 {
-		if node.Ready() {
+	add(prometheus.GaugeValue, "ready", "1 when the node serves.", func() float64 {
+		if ready() == nil {
 			return 1
 		}
 		return 0
@@ -67,5 +68,57 @@ func (c *runtimeCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for status, n := range c.node.OrdersByStatus() {
 		ch <- prometheus.MustNewConstMetric(c.orders, prometheus.GaugeValue, float64(n), status)
+	}
+}
+
+// memberCollector exports how the node stands in the cluster.
+type memberCollector struct {
+	m       *member
+	numbers []runtimeNumber
+}
+
+func newMemberCollector(m *member) *memberCollector {
+	c := &memberCollector{m: m}
+	add := func(kind prometheus.ValueType, name, help string, value func() float64) {
+		c.numbers = append(c.numbers, runtimeNumber{prometheus.NewDesc("orderyard_"+name, help, nil, nil), kind, value})
+	}
+	links := func(name, help string, value func(*link.LinkStats) uint64) {
+		add(prometheus.CounterValue, "link_"+name, help, func() float64 { s := m.links.Stats(); return float64(value(&s)) })
+	}
+	links("local_total", "Requests for entities of this node.", func(s *link.LinkStats) uint64 { return s.Local })
+	links("remote_total", "Requests for entities of other nodes, retries included.", func(s *link.LinkStats) uint64 { return s.Remote })
+	links("unowned_total", "Requests that found no owner at that moment.", func(s *link.LinkStats) uint64 { return s.Unowned })
+	links("batches_total", "Batches sent directly.", func(s *link.LinkStats) uint64 { return s.Batches })
+	links("items_total", "Requests and replies in batches.", func(s *link.LinkStats) uint64 { return s.Items })
+	links("bytes_total", "Bytes sent directly.", func(s *link.LinkStats) uint64 { return s.Bytes })
+	links("detour_batches_total", "Batches sent over NATS because the direct way was broken.", func(s *link.LinkStats) uint64 { return s.DetourBatches })
+	links("breaks_total", "Times the way to a peer broke.", func(s *link.LinkStats) uint64 { return s.Breaks })
+	links("broken_calls_total", "Calls answered `moved` because their way broke.", func(s *link.LinkStats) uint64 { return s.Broken })
+	links("retries_total", "Tries of clients' requests after the first.", func(s *link.LinkStats) uint64 { return s.Retries })
+	links("gave_up_total", "Clients' requests that were tried until their deadline.", func(s *link.LinkStats) uint64 { return s.GaveUp })
+	yes := func(b bool) float64 {
+		if b {
+			return 1
+		}
+		return 0
+	}
+	add(prometheus.GaugeValue, "lease", "1 while NATS has confirmed this node's session lately.", func() float64 { return yes(m.lease()) })
+	add(prometheus.GaugeValue, "draining", "1 while partitions are being given away.", func() float64 { return yes(m.draining.Load()) })
+	add(prometheus.GaugeValue, "members", "Nodes that live, as this one sees it.", func() float64 { return float64(len(m.current().Members)) })
+	add(prometheus.GaugeValue, "partitions_serving", "Partitions this node serves.", func() float64 { return float64(len(m.y.node.Runtime().Partitions())) })
+	return c
+}
+
+// Describe implements prometheus.Collector.
+func (c *memberCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, n := range c.numbers {
+		ch <- n.desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *memberCollector) Collect(ch chan<- prometheus.Metric) {
+	for _, n := range c.numbers {
+		ch <- prometheus.MustNewConstMetric(n.desc, n.kind, n.value())
 	}
 }

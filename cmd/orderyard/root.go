@@ -92,6 +92,9 @@ func newRootCmd(a *app) *cobra.Command {
 		newFulfillmentCmd(a),
 		newEventsCmd(a),
 		newDevCmd(a),
+		newNodeCmd(a),
+		newClusterCmd(a),
+		newHealthCmd(a),
 		newReplayCmd(a),
 		newVerifyCmd(a),
 		newSimCmd(a),
@@ -135,7 +138,13 @@ func (a *app) withCommandID(cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
+// release is set when a release is built: -ldflags "-X main.release=1.2.3".
+var release string
+
 func version() string {
+	if release != "" {
+		return release
+	}
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		return info.Main.Version
 	}

@@ -73,7 +73,7 @@ func (a *app) importStock(ctx context.Context, name string, asOf wire.Time, batc
 		return err
 	}
 	defer c.close()
-	i := &stockImport{app: a, client: c, asOf: asOf, batchMax: batch, bar: a.progressBar(size, "importing"), started: time.Now()}
+	i := &stockImport{app: a, client: c, asOf: asOf, batchMax: batch, bar: a.progressBar(size, "importing", progressbar.OptionShowBytes(true)), started: time.Now()}
 	if err := i.columns(csv.NewReader(in)); err != nil {
 		return err
 	}
@@ -84,12 +84,12 @@ func (a *app) importStock(ctx context.Context, name string, asOf wire.Time, batc
 }
 
 // progressBar is nil unless a person looks at the error stream.
-func (a *app) progressBar(size int64, what string) *progressbar.ProgressBar {
+func (a *app) progressBar(size int64, what string, options ...progressbar.Option) *progressbar.ProgressBar {
 	if !a.progress || a.output == outputJSON {
 		return nil
 	}
-	return progressbar.NewOptions64(size, progressbar.OptionSetWriter(a.err), progressbar.OptionSetDescription(what),
-		progressbar.OptionShowBytes(true), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
+	return progressbar.NewOptions64(size, append(options, progressbar.OptionSetWriter(a.err), progressbar.OptionSetDescription(what),
+		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())...)
 }
 
 // row is one line of the file on its way.

@@ -20,6 +20,7 @@ import (
 	"orderyard/cluster"
 	"orderyard/configs"
 	"orderyard/gateway/api"
+	"orderyard/gateway/control"
 	"orderyard/gateway/egress"
 	"orderyard/gateway/ingress"
 	"orderyard/gateway/wire"
@@ -29,17 +30,19 @@ import (
 	"orderyard/routing/geo"
 )
 
-// yard is one whole node in this process: its NATS server, store, actors and doors. dev, replay's tests and bench start one.
+// yard is one whole node in this process: its NATS server or the way to one, its store, actors and doors. dev, replay's tests and bench
+// start one that is alone, `orderyard node` one that is a member.
 type yard struct {
 	cfg     configs.Config
-	server  *embedded.Server
-	conn    *nats.Conn // of the store and the egress
-	doors   *nats.Conn // of the ingress: a busy door must not hold up the journal
+	server  *embedded.Server // nil when NATS runs elsewhere
+	conn    *nats.Conn       // of the store
+	doors   *nats.Conn       // of the ingress: a busy door must not hold up the journal
 	store   *jetstream.Store
 	node    *actors.Node
 	egress  *egress.Egress
 	ingress *ingress.Ingress
 	http    *api.Server
+	member  *member // nil when it is alone
 	log     *slog.Logger
 
 	registry   *prometheus.Registry
@@ -51,76 +54,123 @@ const (
 	closeWithin = 20 * time.Second // then the process ends all the same: what was answered is durable
 )
 
-// openYard starts everything and returns when the node answers.
-func openYard(ctx context.Context, cfg configs.Config, log *slog.Logger) (y *yard, err error) {
+// openYard starts a node that is alone and returns when it answers.
+func openYard(ctx context.Context, cfg configs.Config, log *slog.Logger) (*yard, error) {
+	return open(ctx, cfg, log, (*yard).startAlone)
+}
+
+// open connects, opens the store, starts the node by start and opens the doors. What was opened is closed after an error.
+func open(ctx context.Context, cfg configs.Config, log *slog.Logger, start func(*yard, context.Context) error) (*yard, error) {
 	ctx, cancel := context.WithTimeout(ctx, openWithin)
 	defer cancel()
 	tuneMemory()
-	y = &yard{cfg: cfg, log: log, registry: prometheus.NewRegistry()}
-	opened := y // an error's return sets y to nil before the deferred call runs
-	defer func() {
-		if err != nil {
-			opened.close()
-		}
-	}()
-	y.server, err = embedded.Start(embedded.Options{
-		Dir: storeDir(cfg), Port: cfg.NATS.Port, SyncAlways: cfg.NATS.Sync == configs.SyncAlways, Logger: log,
-	})
-	if err != nil {
-		return nil, err
-	}
-	for _, c := range []**nats.Conn{&y.conn, &y.doors} {
-		if *c, err = y.server.Connect(nats.Name("orderyard node"), nats.MaxReconnects(-1)); err != nil {
-			return nil, fmt.Errorf("connect to the embedded NATS server: %w", err)
+	y := &yard{cfg: cfg, log: log, registry: prometheus.NewRegistry()}
+	for _, step := range []func(context.Context) error{
+		y.connectNATS, y.openStore, func(ctx context.Context) error { return start(y, ctx) }, y.openDoors,
+	} {
+		if err := step(ctx); err != nil {
+			_ = y.close() // the first error tells more
+			return nil, err
 		}
 	}
-	sync := jetstream.SyncRelaxed
-	if cfg.NATS.Sync == configs.SyncAlways {
-		sync = jetstream.SyncAlways
-	} else {
-		log.Warn("nats.sync is not always: what is acknowledged may be lost when the machine loses power")
-	}
-	if y.store, err = jetstream.Open(ctx, y.conn, jetstream.Options{Sync: sync}); err != nil {
-		return nil, err
-	}
-	if err = y.startNode(ctx); err != nil {
-		return nil, err
-	}
-	return y, y.openDoors(ctx)
+	return y, nil
 }
 
-func (y *yard) startNode(ctx context.Context) error {
-	partitions, err := cluster.Partitions(ctx, y.store, y.cfg.Partitions)
-	if err != nil {
+func (y *yard) connectNATS(context.Context) error {
+	c := y.cfg.NATS
+	if c.Embedded() {
+		var err error
+		y.server, err = embedded.Start(embedded.Options{
+			Dir: storeDir(y.cfg), Port: c.Port, SyncAlways: c.Sync == configs.SyncAlways, Logger: y.log,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for _, to := range []**nats.Conn{&y.conn, &y.doors} {
+		var err error
+		if *to, err = y.connect(nats.Name("orderyard node " + y.cfg.Node.Name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (y *yard) openStore(ctx context.Context) error {
+	o := jetstream.Options{Replicas: y.cfg.NATS.Replicas}
+	if y.server != nil {
+		o.Sync = jetstream.SyncRelaxed
+		if y.server.SyncAlways() {
+			o.Sync = jetstream.SyncAlways
+		}
+	}
+	var err error
+	if y.store, err = jetstream.Open(ctx, y.conn, o); err != nil {
 		return err
 	}
-	if partitions != y.cfg.Partitions {
-		y.log.Warn("the store keeps its number of partitions", "configured", y.cfg.Partitions, "store", partitions)
+	switch always, known := y.store.SyncAlways(); {
+	case known && !always:
+		y.log.Warn("NATS does not sync every write (sync_interval: always): what is acknowledged may be lost when a machine loses power")
+	case !known:
+		y.log.Info("cannot ask NATS whether it syncs every write: make sure that its jetstream section says sync_interval: always")
 	}
+	return nil
+}
+
+// startAlone starts a node that owns every partition and returns when all serve.
+func (y *yard) startAlone(ctx context.Context) error {
 	cursors := &cursors{store: y.store}
-	y.node, err = actors.Start(actors.Options{
-		Name: y.cfg.Node.Name, Incarnation: nuid.Next(), Partitions: partitions, Store: y.store, Limits: runtimeLimits(y.cfg),
-		RememberMs: y.cfg.Limits.DedupFor.Milliseconds(),
-		Floor:      cursors.floor, HighWater: cursors.highWater,
-	})
-	if err != nil {
+	if err := y.startNode(ctx, cursors, nuid.Next(), nil); err != nil {
 		return err
 	}
 	if err := y.node.WaitReady(ctx); err != nil {
 		return err
 	}
+	return y.startEgress(ctx, cursors)
+}
+
+func (y *yard) startNode(ctx context.Context, cursors *cursors, incarnation string, member *actors.Cluster) error {
+	partitions, err := y.storedPartitions(ctx)
+	if err != nil {
+		return err
+	}
+	y.node, err = actors.Start(actors.Options{
+		Name: y.cfg.Node.Name, Incarnation: incarnation, Partitions: partitions, Store: y.store, Limits: runtimeLimits(y.cfg),
+		RememberMs: y.cfg.Limits.DedupFor.Milliseconds(), Floor: cursors.floor, HighWater: cursors.highWater, Cluster: member,
+	})
+	return err
+}
+
+// storedPartitions gives the number that the store was made with, or makes it.
+func (y *yard) storedPartitions(ctx context.Context) (int, error) {
+	partitions, err := cluster.Partitions(ctx, y.store, y.cfg.Partitions)
+	if err != nil {
+		return 0, err
+	}
+	if partitions != y.cfg.Partitions {
+		y.log.Warn("the store keeps its number of partitions", "configured", y.cfg.Partitions, "store", partitions)
+		y.cfg.Partitions = partitions
+	}
+	return partitions, nil
+}
+
+func (y *yard) startEgress(ctx context.Context, cursors *cursors) error {
 	j, err := js.New(y.conn)
 	if err != nil {
 		return err
 	}
-	if err := ingress.Setup(ctx, j, streamSizes(y.cfg.Node.Data)); err != nil {
+	if err := ingress.Setup(ctx, j, y.streams()); err != nil {
 		return err
 	}
 	y.egress, err = egress.New(egress.Options{
-		Source: y.node.Runtime(), Cursors: cursors, Connect: y.server.Connect, Registry: y.registry, Log: y.log,
+		Source: y.node.Runtime(), Cursors: cursors, Connect: y.connect, Registry: y.registry, Log: y.log,
 	})
 	if err != nil {
 		return err
+	}
+	cursors.egress.Store(y.egress)
+	for _, p := range y.node.Runtime().Partitions() {
+		y.egress.Serve(p)
 	}
 	run, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -135,12 +185,21 @@ func (y *yard) startNode(ctx context.Context) error {
 }
 
 func (y *yard) openDoors(ctx context.Context) error {
-	y.registry.MustRegister(collectors.NewGoCollector(), newRuntimeCollector(y.node))
+	y.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		newRuntimeCollector(y.node, y.ready))
 	var err error
+	if m := y.member; m != nil {
+		y.registry.MustRegister(newMemberCollector(m))
+		m.control, err = control.Start(y.doors, control.Options{Cluster: clusterDoor{m}, Metadata: y.metadata(), Version: "0.1.0", Log: y.log})
+		if err != nil {
+			return err
+		}
+	}
 	y.ingress, err = ingress.Start(ctx, y.doors, ingress.Options{
-		Actors: y.node, Directory: directory{y.node}, Planner: y.node, Registry: y.registry, Log: y.log,
-		Locate: func(postal, country string) (float64, float64, bool) { return geo.Locate(country, postal) },
-		Limits: ingress.Limits{RequestsMax: y.cfg.Limits.InflightMax},
+		Actors: y.node, Directory: y.directory(), Planner: y.node, Registry: y.registry, Log: y.log,
+		Metadata: y.metadata(),
+		Locate:   func(postal, country string) (float64, float64, bool) { return geo.Locate(country, postal) },
+		Limits:   ingress.Limits{RequestsMax: y.cfg.Limits.InflightMax},
 	})
 	if err != nil {
 		return err
@@ -148,8 +207,29 @@ func (y *yard) openDoors(ctx context.Context) error {
 	if y.cfg.HTTP.Addr == "" {
 		return nil
 	}
-	y.http, err = api.Start(api.Options{Addr: y.cfg.HTTP.Addr, Gatherer: y.registry, Ready: y.ready, Log: y.log})
+	o := api.Options{Addr: y.cfg.HTTP.Addr, Gatherer: y.registry, Ready: y.ready, Log: y.log}
+	if y.member != nil {
+		o.Status = func() any { return clusterDoor{y.member}.Status() }
+	}
+	y.http, err = api.Start(o)
 	return err
+}
+
+func (y *yard) directory() directory {
+	d := directory{Node: y.node}
+	if y.member != nil {
+		d.listing = y.member.listing
+	}
+	return d
+}
+
+// metadata names the process to whoever looks at the services on NATS.
+func (y *yard) metadata() map[string]string {
+	m := map[string]string{"node": y.cfg.Node.Name}
+	if y.member != nil {
+		m["incarnation"] = y.member.incarnation
+	}
+	return m
 }
 
 // storeDir is where the embedded server keeps everything.
@@ -157,28 +237,48 @@ func storeDir(cfg configs.Config) string { return filepath.Join(cfg.Node.Data, "
 
 // ready says why the node does not serve.
 func (y *yard) ready() error {
+	if y.member != nil {
+		return y.member.readiness()
+	}
 	if !y.node.Ready() {
 		return errors.New("not every partition serves")
 	}
 	return nil
 }
 
-// close stops in the order that loses nothing: doors first, then the actors, then what they stand on.
+// close stops in the order that loses nothing: doors first, then partitions are given away, then the actors end, then what they stand on.
 func (y *yard) close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
+	patience := closeWithin
+	if y.member != nil {
+		patience += y.cfg.Cluster.DrainWithin
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	var errs []error
+	note := func(err error) { errs = append(errs, err) }
+	if y.member != nil {
+		y.member.draining.Store(true)
+	}
 	if y.ingress != nil {
-		errs = append(errs, y.ingress.Stop(ctx))
+		note(y.ingress.Drain(ctx))
+	}
+	if y.member != nil {
+		note(y.member.leave(ctx))
+	}
+	if y.ingress != nil {
+		note(y.ingress.Stop(ctx))
 	}
 	if y.node != nil {
-		errs = append(errs, y.node.Stop(ctx))
+		note(y.node.Stop(ctx))
 	}
 	if y.stopEgress != nil {
 		y.stopEgress()
 	}
+	if y.member != nil {
+		note(y.member.close(ctx))
+	}
 	if y.http != nil {
-		errs = append(errs, y.http.Stop(ctx))
+		note(y.http.Stop(ctx))
 	}
 	for _, c := range []*nats.Conn{y.doors, y.conn} {
 		if c != nil {
@@ -204,10 +304,18 @@ func runtimeLimits(cfg configs.Config) entity.Limits {
 }
 
 // directory lends the node's knowledge to the doors.
-type directory struct{ *actors.Node }
+type directory struct {
+	*actors.Node
+	listing *actors.Listing // nil when the node is alone
+}
 
-func (d directory) ListOrders(f wire.ListFilter) ([]*messages.OrderSummary, string) {
-	return d.Node.ListOrders(actors.OrderFilter{Status: f.Status, Channel: f.Channel, Site: f.Site, Query: f.Q}, f.Cursor, int(f.Limit))
+func (d directory) ListOrders(ctx context.Context, f wire.ListFilter) ([]*messages.OrderSummary, string, error) {
+	filter := actors.OrderFilter{Status: f.Status, Channel: f.Channel, Site: f.Site, Query: f.Q}
+	if d.listing != nil {
+		return d.listing.ListOrders(ctx, filter, f.Cursor, int(f.Limit))
+	}
+	rows, next := d.Node.ListOrders(filter, f.Cursor, int(f.Limit))
+	return rows, next, nil
 }
 
 func (d directory) Buckets(sku string) []string {

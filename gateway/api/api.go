@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
@@ -30,8 +31,12 @@ const (
 type Options struct {
 	// Addr is host:port; default DefaultAddr, port 0 = any free one.
 	Addr string
-	// Ready says why the node does not serve; nil = it does. It is called for every probe and must not wait.
+	// Ready says why the node does not serve, or that it drains and should get nothing new; nil = it serves. It is called for every
+	// probe, from many goroutines, and must not wait.
 	Ready func() error
+	// Status gives what this node knows of the cluster, to be written as JSON; nil = it is not served. It is called for every request,
+	// from many goroutines, and must not wait.
+	Status func() any
 	// Gatherer holds the metrics; nil = none are served.
 	Gatherer prometheus.Gatherer
 	Log      *slog.Logger
@@ -96,6 +101,9 @@ func routes(o Options) http.Handler {
 		}
 		say(w, http.StatusOK, "ok")
 	})
+	if o.Status != nil {
+		mux.HandleFunc("GET /v1/cluster", func(w http.ResponseWriter, _ *http.Request) { show(w, o.Status(), o.Log) })
+	}
 	if o.Gatherer != nil {
 		mux.Handle("GET /metrics", promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{MaxRequestsInFlight: scrapesMax}))
 	}
@@ -103,8 +111,23 @@ func routes(o Options) http.Handler {
 }
 
 func say(w http.ResponseWriter, status int, text string) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	write(w, status, "text/plain; charset=utf-8", []byte(text+"\n"))
+}
+
+// show writes a document as JSON, the same bytes for the same document.
+func show(w http.ResponseWriter, doc any, log *slog.Logger) {
+	body, err := json.Marshal(doc, json.Deterministic(true))
+	if err != nil {
+		log.Error("status cannot be written", "error", err)
+		say(w, http.StatusInternalServerError, "the status cannot be written")
+		return
+	}
+	write(w, http.StatusOK, "application/json", append(body, '\n'))
+}
+
+func write(w http.ResponseWriter, status int, kind string, body []byte) {
+	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = w.Write([]byte(text + "\n")) // the caller may be gone
+	_, _ = w.Write(body) // the caller may be gone
 }

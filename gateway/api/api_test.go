@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -61,6 +62,79 @@ func TestProbes(t *testing.T) {
 	}
 	if _, err := http.Get(base + "/livez"); err == nil {
 		t.Error("still open after Stop")
+	}
+}
+
+// TestReadiness proves that a node which drains is alive, tells all its reasons for taking nothing new, and is ready again without them.
+func TestReadiness(t *testing.T) {
+	var reason atomic.Pointer[error]
+	s, err := Start(Options{Addr: "127.0.0.1:0", Ready: func() error {
+		if err := reason.Load(); err != nil {
+			return *err
+		}
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Stop(context.Background())
+	base := "http://" + s.Addr()
+	both := errors.Join(errors.New("this node drains"), errors.New("3 partitions are on their way"))
+	for _, c := range []struct {
+		reason *error
+		status int
+		holds  []string
+	}{{nil, 200, []string{"ok"}}, {&both, 503, []string{"this node drains", "3 partitions"}}, {nil, 200, []string{"ok"}}} {
+		reason.Store(c.reason)
+		status, body := get(t, base+"/readyz")
+		if status != c.status {
+			t.Errorf("ready: %d %s, want %d", status, body, c.status)
+		}
+		for _, part := range c.holds {
+			if !strings.Contains(body, part) {
+				t.Errorf("ready: %q does not say %q", body, part)
+			}
+		}
+		if status, _ := get(t, base+"/livez"); status != 200 {
+			t.Errorf("live: %d", status)
+		}
+	}
+}
+
+// TestStatus proves that the cluster's status is served as JSON where there is one, that one which cannot be written is the house's
+// own fault, and that nothing here takes an order from a caller.
+func TestStatus(t *testing.T) {
+	var status any = map[string]any{"nodes": []string{"n1", "n2"}, "draining": false}
+	s, err := Start(Options{Addr: "127.0.0.1:0", Status: func() any { return status }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Stop(context.Background())
+	url := "http://" + s.Addr() + "/v1/cluster"
+	if code, body := get(t, url); code != 200 || body != `{"draining":false,"nodes":["n1","n2"]}`+"\n" {
+		t.Errorf("%d %s", code, body)
+	}
+	for _, path := range []string{"/v1/cluster", "/readyz", "/livez", "/drain"} {
+		r, err := http.Post("http://"+s.Addr()+path, "application/json", strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Body.Close()
+		if r.StatusCode != http.StatusMethodNotAllowed && r.StatusCode != http.StatusNotFound {
+			t.Errorf("POST %s: %d", path, r.StatusCode)
+		}
+	}
+	status = make(chan int)
+	if code, _ := get(t, url); code != 500 {
+		t.Errorf("%d for what cannot be written", code)
+	}
+	none, err := Start(Options{Addr: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer none.Stop(context.Background())
+	if code, _ := get(t, "http://"+none.Addr()+"/v1/cluster"); code != 404 {
+		t.Errorf("%d without a status", code)
 	}
 }
 

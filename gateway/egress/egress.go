@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -18,14 +18,18 @@ import (
 
 // Source is the journal as the egress sees it.
 type Source interface {
-	// Partitions lists the partitions to follow.
-	Partitions() []int
 	// Follow calls fn for every commit behind a position, in order, and goes on with what comes, until ctx ends or fn fails.
-	// Positions grow.
+	// Positions grow. It may fail at any time, also because the partition left this node: it is then called again from where it
+	// came to, until the partition is released.
 	Follow(ctx context.Context, partition int, after uint64, fn func(position uint64, c *messages.Commit) error) error
 }
 
-// Cursors remembers how far the egress has come. A cursor that was never saved loads as 0.
+// Cursors remembers how far the egress has come, for all nodes. A cursor that was never saved loads as 0.
+//
+// Save should not move a cursor back: where a newer position is stored, it should change nothing and give no error. The egress
+// looks before a lane's last save, but between the look and the save another node may save, and a process that slept wakes up
+// with an old position. Only a Save that compares with what is stored closes that gap. A cursor that went back costs repeats under
+// the same ids, and journal that is kept longer; no event.
 type Cursors interface {
 	Load(ctx context.Context, name string) (uint64, error)
 	Save(ctx context.Context, name string, position uint64) error
@@ -75,35 +79,36 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
-// Egress publishes until it is told to stop.
+const (
+	// waitMin and waitMax bound the back-off of whatever is tried again: a session, or one lane's reading.
+	waitMin, waitMax = 50 * time.Millisecond, 5 * time.Second
+	// cursorFor bounds one read or write of a cursor. Without a last save the next owner publishes a little more again.
+	cursorFor = 2 * time.Second
+)
+
+// Egress publishes the partitions it serves until it is told to stop. All methods may be called from any goroutine.
 type Egress struct {
 	o       Options
 	metrics *metrics
-	lanes   []*lane
-	nudge   chan struct{} // a lane has many unsaved events
+	nudge   chan struct{}  // a lane has many unsaved events
+	workers sync.WaitGroup // one per lane
+
+	mu      sync.Mutex
+	run     context.Context // of Run; nil before it and when it ends
+	lanes   map[int]*lane
+	leaving map[int]*lane // released, and not yet finished: the next lane of that partition waits for it
+	session *session      // nil between sessions
+	changed chan struct{} // closed and replaced when session changes
 }
 
-// lane is one partition across sessions.
-type lane struct {
-	partition int
-	name      string // of its cursor
-	loaded    bool
-	saved     atomic.Uint64 // position known to the cursor store
-	acked     atomic.Uint64 // everything up to here is published
-	unsaved   atomic.Int64  // events acknowledged since the last save
-	redo      uint64        // up to here events are published under a fresh message id
-	round     int           // which one
-}
-
-// New prepares an egress; Run starts it.
+// New prepares an egress that serves nothing yet; Run starts it.
 func New(o Options) (*Egress, error) {
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	e := &Egress{o: o, nudge: make(chan struct{}, 1)}
-	for _, partition := range o.Source.Partitions() {
-		e.lanes = append(e.lanes, &lane{partition: partition, name: CursorName(partition)})
+	e := &Egress{
+		o: o, nudge: make(chan struct{}, 1), lanes: make(map[int]*lane), leaving: make(map[int]*lane), changed: make(chan struct{}),
 	}
 	e.metrics = newMetrics(o.Registry, e)
 	return e, nil
@@ -112,56 +117,116 @@ func New(o Options) (*Egress, error) {
 // CursorName is the name of a partition's cursor: the journal must not be truncated above it.
 func CursorName(partition int) string { return "egress/" + strconv.Itoa(partition) }
 
-// Floor is the saved cursor of a partition: what lies above it is still needed. 0 before the cursors are loaded.
+// Serve publishes a partition from its stored cursor on, once Run runs. It returns at once; serving again does nothing. A
+// partition that was released is read afresh, when its former lane has saved its cursor: another node may have moved it meanwhile.
+func (e *Egress) Serve(partition int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.lanes[partition] != nil {
+		return
+	}
+	l := newLane(e, partition)
+	e.lanes[partition] = l
+	if e.run != nil {
+		l.start(e.run)
+	}
+}
+
+// Release stops publishing a partition. It returns at once: at most the one event that is just being handed to the connection is
+// still published. Acknowledgements under way are waited for and the cursor saved in the background. Releasing again, or what was
+// never served, does nothing.
+func (e *Egress) Release(partition int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if l := e.lanes[partition]; l != nil {
+		delete(e.lanes, partition)
+		l.leave()
+	}
+}
+
+// Floor is the saved cursor of a partition: what lies above it is still needed. 0 means unknown, truncate nothing: the partition is
+// not served, or its cursor is not loaded.
 func (e *Egress) Floor(partition int) uint64 {
-	for _, l := range e.lanes {
-		if l.partition == partition {
-			return l.saved.Load()
-		}
+	if l := e.lane(partition); l != nil {
+		return l.saved.Load()
 	}
 	return 0
 }
 
-// Published is the position up to which a partition's events are acknowledged.
+// Published is the position up to which a partition's events are acknowledged; 0 when it is not served.
 func (e *Egress) Published(partition int) uint64 {
-	for _, l := range e.lanes {
-		if l.partition == partition {
-			return l.acked.Load()
-		}
+	if l := e.lane(partition); l != nil {
+		return l.acked.Load()
 	}
 	return 0
 }
 
-// Run publishes until ctx ends; it gives ctx's error. Failures are logged, waited out and tried again, without end: the journal
-// keeps what is not published.
+func (e *Egress) lane(partition int) *lane {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.lanes[partition]
+}
+
+// serving lists the lanes, by partition.
+func (e *Egress) serving() []*lane {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	list := make([]*lane, 0, len(e.lanes))
+	for _, l := range e.lanes {
+		list = append(list, l)
+	}
+	slices.SortFunc(list, func(a, b *lane) int { return a.partition - b.partition })
+	return list
+}
+
+// Run publishes until ctx ends, then lets every lane finish as Release does, and gives ctx's error. It may be called once.
+// Failures are logged, waited out and tried again, without end: the journal keeps what is not published.
 func (e *Egress) Run(ctx context.Context) error {
-	const waitMin, waitMax = 50 * time.Millisecond, 5 * time.Second
+	// The lanes end first: what they sent is still acknowledged over the session.
+	shared, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	var others sync.WaitGroup
+	others.Go(func() { e.keepSession(shared) })
+	others.Go(func() { e.saveCursors(shared) })
+
+	e.mu.Lock()
+	e.run = ctx
+	for _, l := range e.lanes {
+		l.start(ctx)
+	}
+	e.mu.Unlock()
+	<-ctx.Done()
+	e.mu.Lock()
+	e.run = nil
+	e.mu.Unlock()
+
+	e.workers.Wait()
+	end()
+	others.Wait()
+	return ctx.Err()
+}
+
+// keepSession opens one session after the other.
+func (e *Egress) keepSession(ctx context.Context) {
 	wait := waitMin
 	for ctx.Err() == nil {
 		began := time.Now()
-		err := e.session(ctx)
+		err := e.runSession(ctx)
 		if ctx.Err() != nil {
-			break
+			return
 		}
 		if time.Since(began) > waitMax {
 			wait = waitMin
 		}
 		e.metrics.restarts.Inc()
 		e.o.Log.Warn("event feed interrupted, going back to the last acknowledged position", "error", err, "retry_in", wait)
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-		}
+		sleep(ctx, wait)
 		wait = min(2*wait, waitMax)
 	}
-	return ctx.Err()
 }
 
-// session publishes over one connection until something fails.
-func (e *Egress) session(ctx context.Context) error {
-	if err := e.load(ctx); err != nil {
-		return err
-	}
+// runSession lets the lanes publish over one connection until something fails.
+func (e *Egress) runSession(ctx context.Context) error {
 	nc, err := e.o.Connect(nats.NoReconnect(), nats.Name("orderyard egress"))
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
@@ -169,7 +234,7 @@ func (e *Egress) session(ctx context.Context) error {
 	defer nc.Close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	s := &session{e: e, nc: nc, fail: cancel, inbox: nc.NewInbox() + "."}
+	s := newSession(e, nc, ctx, cancel)
 	closed := nc.StatusChanged(nats.CLOSED)
 	sub, err := nc.Subscribe(s.inbox+"*.*", s.acknowledged)
 	if err != nil {
@@ -178,41 +243,38 @@ func (e *Egress) session(ctx context.Context) error {
 	if err := sub.SetPendingLimits(-1, -1); err != nil { // the windows bound it
 		return fmt.Errorf("subscribe to acknowledgements: %w", err)
 	}
-	var workers sync.WaitGroup
-	for i, l := range e.lanes {
-		p := newPublisher(s, l, i)
-		s.publishers = append(s.publishers, p)
-	}
-	for _, p := range s.publishers {
-		workers.Go(func() { cancel(p.run(ctx)) })
-	}
-	workers.Go(func() { s.watch(ctx, closed) })
-	workers.Go(func() { e.saveCursors(ctx) })
-	workers.Wait()
-	for _, p := range s.publishers {
-		p.settle()
-	}
+	e.setSession(s)
+	defer e.setSession(nil)
+	s.watch(closed)
 	return context.Cause(ctx)
 }
 
-// load reads the cursors once; later sessions know better.
-func (e *Egress) load(ctx context.Context) error {
-	for _, l := range e.lanes {
-		if l.loaded {
-			continue
+func (e *Egress) setSession(s *session) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.session = s
+	close(e.changed)
+	e.changed = make(chan struct{})
+}
+
+// awaitSession gives a session that runs; nil when ctx ends before there is one.
+func (e *Egress) awaitSession(ctx context.Context) *session {
+	for ctx.Err() == nil {
+		e.mu.Lock()
+		s, changed := e.session, e.changed
+		e.mu.Unlock()
+		if s != nil && s.ctx.Err() == nil {
+			return s
 		}
-		position, err := e.o.Cursors.Load(ctx, l.name)
-		if err != nil {
-			return fmt.Errorf("load cursor %s: %w", l.name, err)
+		select {
+		case <-changed:
+		case <-ctx.Done():
 		}
-		l.saved.Store(position)
-		l.acked.Store(position)
-		l.loaded = true
 	}
 	return nil
 }
 
-// saveCursors writes the cursors down now and then, and once more at the end.
+// saveCursors writes the cursors down now and then. A failure costs repeats after a crash, no more.
 func (e *Egress) saveCursors(ctx context.Context) {
 	ticker := time.NewTicker(e.o.SaveEvery)
 	defer ticker.Stop()
@@ -223,32 +285,22 @@ func (e *Egress) saveCursors(ctx context.Context) {
 		case <-e.nudge:
 			atLeast = int64(e.o.SaveEvents)
 		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastSaveFor)
-			defer cancel()
-			e.save(last, 0)
 			return
 		}
-		e.save(ctx, atLeast)
+		for _, l := range e.serving() {
+			if l.unsaved.Load() >= atLeast {
+				l.save(ctx)
+			}
+		}
 	}
 }
 
-// lastSaveFor bounds the save at the end of a session; without it a restart publishes a little more again.
-const lastSaveFor = 2 * time.Second
-
-// save stores the cursors of lanes with at least so many unsaved events. A failure costs repeats after a crash, no more.
-func (e *Egress) save(ctx context.Context, atLeast int64) {
-	for _, l := range e.lanes {
-		unsaved, position := l.unsaved.Load(), l.acked.Load()
-		if position == l.saved.Load() || unsaved < atLeast {
-			continue
-		}
-		if err := e.o.Cursors.Save(ctx, l.name, position); err != nil {
-			if ctx.Err() == nil {
-				e.o.Log.Warn("cursor not saved", "cursor", l.name, "error", err)
-			}
-			continue
-		}
-		l.unsaved.Add(-unsaved)
-		l.saved.Store(position)
+// sleep waits a while, or less when ctx ends.
+func sleep(ctx context.Context, wait time.Duration) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 }

@@ -12,6 +12,7 @@ type metrics struct {
 	counters map[string]prometheus.Counter // by family + event, filled before publishing starts
 	skipped  prometheus.Counter
 	restarts prometheus.Counter
+	retries  prometheus.Counter
 }
 
 var publicEvents = map[string][]string{
@@ -33,6 +34,9 @@ func newMetrics(r prometheus.Registerer, e *Egress) *metrics {
 		restarts: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "orderyard_egress_restarts_total", Help: "Sessions that ended by a failure.",
 		}),
+		retries: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "orderyard_egress_lane_retries_total", Help: "Times one partition's journal or cursor could not be read, partitions that moved included.",
+		}),
 		counters: make(map[string]prometheus.Counter),
 	}
 	for family, events := range publicEvents {
@@ -40,17 +44,27 @@ func newMetrics(r prometheus.Registerer, e *Egress) *metrics {
 			m.counters[family+event] = m.events.WithLabelValues(family, event)
 		}
 	}
-	if r == nil {
-		return m
-	}
-	r.MustRegister(m.events, m.skipped, m.restarts)
-	for _, l := range e.lanes {
-		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "orderyard_egress_position", Help: "Journal position up to which events are published.",
-			ConstLabels: prometheus.Labels{"partition": strconv.Itoa(l.partition)},
-		}, func() float64 { return float64(l.acked.Load()) }))
+	if r != nil {
+		r.MustRegister(m.events, m.skipped, m.restarts, m.retries, &positions{e: e, desc: prometheus.NewDesc(
+			"orderyard_egress_position", "Journal position up to which events are published, by partition served here.", []string{"partition"}, nil)})
 	}
 	return m
+}
+
+// positions tells of the partitions that are served at the moment; those that left this node leave its metrics.
+type positions struct {
+	e    *Egress
+	desc *prometheus.Desc
+}
+
+// Describe implements prometheus.Collector.
+func (p *positions) Describe(ch chan<- *prometheus.Desc) { ch <- p.desc }
+
+// Collect implements prometheus.Collector.
+func (p *positions) Collect(ch chan<- prometheus.Metric) {
+	for _, l := range p.e.serving() {
+		ch <- prometheus.MustNewConstMetric(p.desc, prometheus.GaugeValue, float64(l.acked.Load()), strconv.Itoa(l.partition))
+	}
 }
 
 func (m *metrics) count(ev *outgoing) {

@@ -10,20 +10,24 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nuid"
 
 	"orderyard/gateway/wire"
 	"orderyard/messages"
 )
 
-// publisher publishes one partition in one session. run is called from one goroutine; acknowledge from another.
+// publisher publishes one lane in one session. The lane's goroutine publishes; acknowledge is called from another.
 type publisher struct {
 	s       *session
 	lane    *lane
-	index   string
+	number  uint64 // within the session
+	index   string // the same, as text
 	message *message
 	tr      *translator
 	types   map[string]string // "order.placed" → "orderyard.order.placed.v1" and its kin, made once
 	refused atomic.Bool
+	at      uint64 // every commit up to here is sent
+	failure error  // why publishing failed, as opposed to reading
 
 	mu   sync.Mutex
 	ring []slot
@@ -31,6 +35,8 @@ type publisher struct {
 	tail uint64        // number the next one gets
 	room chan struct{} // the window has room again
 	last uint64        // newest position of which anything was sent
+	// settled: the lane goes on without this publisher, so an answer that is late changes nothing.
+	settled bool
 }
 
 // slot is a published event that waits for its acknowledgement. through is the position that is complete with it: that of its
@@ -41,25 +47,28 @@ type slot struct {
 	sent    time.Time
 }
 
-func newPublisher(s *session, l *lane, index int) *publisher {
+func newPublisher(s *session, l *lane, number uint64) *publisher {
 	return &publisher{
-		s: s, lane: l, index: strconv.Itoa(index), message: newMessage(s.e.o.Origin), tr: newTranslator(s.e.o.Log, s.e.metrics),
-		types: make(map[string]string), ring: make([]slot, s.e.o.Window), room: make(chan struct{}, 1),
+		s: s, lane: l, number: number, index: strconv.FormatUint(number, 10), at: l.acked.Load(),
+		message: newMessage(s.e.o.Origin), tr: newTranslator(s.e.o.Log, s.e.metrics), types: make(map[string]string),
+		ring: make([]slot, s.e.o.Window), room: make(chan struct{}, 1),
 	}
 }
 
-func (p *publisher) run(ctx context.Context) error {
-	err := p.s.e.o.Source.Follow(ctx, p.lane.partition, p.lane.acked.Load(), func(position uint64, c *messages.Commit) error {
-		if err := p.tr.commit(c, func(ev *outgoing) error { return p.publish(ctx, position, ev) }); err != nil {
-			return err
+// follow publishes what lies behind p.at until ctx ends, reading fails, or publishing does: then p.failure says why.
+func (p *publisher) follow(ctx context.Context) error {
+	err := p.s.e.o.Source.Follow(ctx, p.lane.partition, p.at, func(position uint64, c *messages.Commit) error {
+		if p.failure = p.tr.commit(c, func(ev *outgoing) error { return p.publish(ctx, position, ev) }); p.failure != nil {
+			return p.failure
 		}
 		p.complete(position)
+		p.at = position
 		return ctx.Err()
 	})
 	if err == nil {
 		err = errors.New("the source ended")
 	}
-	return fmt.Errorf("partition %d: %w", p.lane.partition, err)
+	return err
 }
 
 // publish sends one event, waiting for room in the window.
@@ -76,7 +85,7 @@ func (p *publisher) publish(ctx context.Context, position uint64, ev *outgoing) 
 	m.at[0] = string(wire.AppendTime(nil, ev.atMs))
 	m.msgID[0] = ev.id
 	if position <= p.lane.redo {
-		m.msgID[0] = ev.id + "~" + strconv.Itoa(p.lane.round)
+		m.msgID[0] = ev.id + "~" + p.lane.redoTag
 	}
 	switch err := p.s.nc.PublishMsg(&m.Msg); {
 	case errors.Is(err, nats.ErrMaxPayload):
@@ -102,9 +111,12 @@ func (p *publisher) typeOf(ev *outgoing) string {
 	return kind
 }
 
-// take gives the next number once the window has room.
+// take gives the next number once the window has room, and none when ctx has ended: a released lane is silent.
 func (p *publisher) take(ctx context.Context, position uint64) (uint64, error) {
 	for {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
 		p.mu.Lock()
 		if p.tail-p.head < uint64(len(p.ring)) {
 			number := p.tail
@@ -118,7 +130,6 @@ func (p *publisher) take(ctx context.Context, position uint64) (uint64, error) {
 		select {
 		case <-p.room:
 		case <-ctx.Done():
-			return 0, ctx.Err()
 		}
 	}
 }
@@ -137,7 +148,7 @@ func (p *publisher) complete(position uint64) {
 // acknowledge takes the answer to one event. Positions become done in order, whatever the order of the answers.
 func (p *publisher) acknowledge(number uint64) {
 	p.mu.Lock()
-	if number < p.head || number >= p.tail {
+	if p.settled || number < p.head || number >= p.tail {
 		p.mu.Unlock()
 		return
 	}
@@ -157,10 +168,7 @@ func (p *publisher) acknowledge(number uint64) {
 	if n == 0 {
 		return
 	}
-	select {
-	case p.room <- struct{}{}:
-	default:
-	}
+	p.wake()
 	if p.lane.unsaved.Add(n) >= int64(p.s.e.o.SaveEvents) {
 		select {
 		case p.s.e.nudge <- struct{}{}:
@@ -176,13 +184,42 @@ func (p *publisher) overdue(before time.Time) bool {
 	return p.head < p.tail && p.ring[p.head%uint64(len(p.ring))].sent.Before(before)
 }
 
-// settle runs after the session. A refused message may lie behind later ones in the stream: everything up to the newest
-// position is then published again under a fresh message id.
+// linger waits until everything sent is answered, a refusal came, or the time is over.
+func (p *publisher) linger(ctx context.Context, atMost time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, atMost)
+	defer cancel()
+	for !p.quiet() && !p.refused.Load() {
+		select {
+		case <-p.room:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// quiet says that nothing waits for its acknowledgement.
+func (p *publisher) quiet() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.head == p.tail
+}
+
+// wake lets whoever waits for room, or for the last answer, look again.
+func (p *publisher) wake() {
+	select {
+	case p.room <- struct{}{}:
+	default:
+	}
+}
+
+// settle ends the publisher. A refused message may lie behind later ones in the stream: everything up to the newest position is then
+// published again under a fresh message id, one that no earlier attempt and no other node has used.
 func (p *publisher) settle() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.settled = true
 	if p.refused.Load() {
 		p.lane.redo = max(p.lane.redo, p.last)
-		p.lane.round++
+		p.lane.redoTag = nuid.Next()
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -22,13 +23,43 @@ type refusedError struct{ reason string }
 
 func (e *refusedError) Error() string { return "the event stream refused a message: " + e.reason }
 
-// session is one connection's worth of publishing.
+// session is one connection's worth of publishing. Lanes join and leave while it runs.
 type session struct {
-	e          *Egress
-	nc         *nats.Conn
-	fail       context.CancelCauseFunc
-	inbox      string // "<inbox>." + lane + "." + number
-	publishers []*publisher
+	e     *Egress
+	nc    *nats.Conn
+	ctx   context.Context
+	fail  context.CancelCauseFunc
+	inbox string // "<inbox>." + publisher + "." + number
+
+	mu         sync.RWMutex
+	joined     uint64
+	publishers map[uint64]*publisher
+}
+
+func newSession(e *Egress, nc *nats.Conn, ctx context.Context, fail context.CancelCauseFunc) *session {
+	return &session{e: e, nc: nc, ctx: ctx, fail: fail, inbox: nc.NewInbox() + ".", publishers: make(map[uint64]*publisher)}
+}
+
+// join gives a lane its publisher. Numbers are never used again, so that a late answer finds nobody instead of somebody else.
+func (s *session) join(l *lane) *publisher {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.joined++
+	p := newPublisher(s, l, s.joined)
+	s.publishers[s.joined] = p
+	return p
+}
+
+func (s *session) leave(p *publisher) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.publishers, p.number)
+}
+
+func (s *session) publisher(number uint64) *publisher {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.publishers[number]
 }
 
 // pubAck is the stream's answer to a publish.
@@ -41,18 +72,30 @@ type pubAck struct {
 
 // acknowledged takes the stream's answers, on one goroutine.
 func (s *session) acknowledged(m *nats.Msg) {
-	laneText, numberText, _ := strings.Cut(m.Subject[len(s.inbox):], ".")
-	i, err := strconv.Atoi(laneText)
+	whoText, numberText, _ := strings.Cut(m.Subject[len(s.inbox):], ".")
+	who, err := strconv.ParseUint(whoText, 10, 64)
 	number, err2 := strconv.ParseUint(numberText, 10, 64)
-	if err != nil || err2 != nil || i < 0 || i >= len(s.publishers) {
+	if err != nil || err2 != nil {
 		return // not ours
 	}
+	p := s.publisher(who)
+	if p == nil {
+		return // its lane has left
+	}
 	if err := checkAck(m); err != nil {
-		s.publishers[i].refused.Store(true)
-		s.fail(err)
+		s.refuse(p, err)
 		return
 	}
-	s.publishers[i].acknowledge(number)
+	p.acknowledge(number)
+}
+
+// refuse ends the session, for the sake of the order. A lane that is leaving anyway does not cost the others theirs.
+func (s *session) refuse(p *publisher, err error) {
+	p.refused.Store(true)
+	p.wake()
+	if p.lane.ctx.Err() == nil {
+		s.fail(err)
+	}
 }
 
 func checkAck(m *nats.Msg) error {
@@ -72,27 +115,35 @@ func checkAck(m *nats.Msg) error {
 	return nil
 }
 
-// watch ends the session when its connection ends or an acknowledgement is overdue.
-func (s *session) watch(ctx context.Context, closed <-chan nats.Status) {
+// watch returns when the session has ended. It ends it when its connection does or an acknowledgement is overdue.
+func (s *session) watch(closed <-chan nats.Status) {
 	ticker := time.NewTicker(s.e.o.AckWait / 8)
 	defer ticker.Stop()
 	for {
 		select {
-		case <-ctx.Done():
+		case <-s.ctx.Done():
 			return
 		case <-closed:
 			s.fail(errEnded)
-			return
 		case now := <-ticker.C:
-			for _, p := range s.publishers {
-				if p.overdue(now.Add(-s.e.o.AckWait)) {
-					p.refused.Store(true) // nobody knows whether it is stored, nor what behind it is
-					s.fail(&refusedError{"no acknowledgement in time"})
-					return
-				}
+			for _, p := range s.overdue(now.Add(-s.e.o.AckWait)) {
+				// Nobody knows whether it is stored, nor what behind it is.
+				s.refuse(p, &refusedError{"no acknowledgement in time"})
 			}
 		}
 	}
+}
+
+func (s *session) overdue(before time.Time) []*publisher {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var late []*publisher
+	for _, p := range s.publishers {
+		if p.overdue(before) {
+			late = append(late, p)
+		}
+	}
+	return late
 }
 
 // outgoing is one public event on its way; its buffers are used again for the next.

@@ -6,6 +6,9 @@
 // timeout says nothing about the outcome; the same command id asks again. A message of the intake queue is acknowledged only
 // after its order is durable, or after its bytes are durable among the dead letters; until then it is delivered again.
 //
+// Several nodes open the same doors: the services share a queue group and the intake one consumer, so each request reaches one of them.
+// A node leaves without failing a request by Drain, then Stop.
+//
 // It keeps no state that matters and decides nothing about orders or stock. It reaches the actors through the small interfaces
 // below, which any node, local or routed, can satisfy.
 //

@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
 	"orderyard/gateway/wire"
@@ -235,6 +237,51 @@ func TestQuestions(t *testing.T) {
 		}
 	}
 	h.wantError(h.ask(messages.StockSubject("get"), `{"sku":"B"}`), messages.CodeNotFound, "sku")
+}
+
+// TestListFails proves that a list which another node does not answer for is refused in that node's name and may be asked again, and that
+// other errors are not told: the directory fails in both ways.
+func TestListFails(t *testing.T) {
+	h := openHouse(t, Limits{})
+	a := h.ask(messages.OrderSubject("list"), `{"channel":"far"}`)
+	h.wantError(a, messages.CodeUnavailable, "")
+	if !a.Error.Retryable || a.Error.RetryAfterMs != 500 || !strings.Contains(a.Error.Message, "n2") {
+		t.Errorf("answer %s", a.raw)
+	}
+	a = h.ask(messages.OrderSubject("list"), `{"channel":"odd"}`)
+	h.wantError(a, messages.CodeInternal, "")
+	if strings.Contains(a.Error.Message, "odd") {
+		t.Errorf("answer %s", a.raw)
+	}
+}
+
+// TestSlowListsHoldUpNothing proves that lists which wait for other nodes keep no placement waiting, and that there are only so many of
+// them: as many as may be are held up, one more is refused, an order is placed meanwhile.
+func TestSlowListsHoldUpNothing(t *testing.T) {
+	h := openHouse(t, Limits{})
+	var answered sync.WaitGroup
+	for range listsMax {
+		answered.Add(1)
+		go func() {
+			defer answered.Done()
+			m := nats.NewMsg(messages.OrderSubject("list"))
+			m.Data = []byte(`{"channel":"slow"}`)
+			m.Header.Set(messages.HeaderDeadlineMs, "30000")
+			if _, err := h.nc.RequestMsg(m, 30*time.Second); err != nil {
+				t.Error(err)
+			}
+		}()
+	}
+	eventually(t, "all lists are being made", func() bool { return h.in.lists.Load() == listsMax })
+	h.wantError(h.ask(messages.OrderSubject("list"), `{}`), messages.CodeLimit, "")
+	if a := h.ask(messages.PlaceSubject("web"), goodOrder); !a.OK || h.in.lists.Load() != listsMax {
+		t.Errorf("answer %s while %d lists are made", a.raw, h.in.lists.Load())
+	}
+	close(h.directory.hold)
+	answered.Wait()
+	if a := h.ask(messages.OrderSubject("list"), `{}`); !a.OK {
+		t.Errorf("answer %s", a.raw)
+	}
 }
 
 // TestCapacityKeepsWhatIsNotGiven proves that a change of one limit asks for the present ones and keeps them.

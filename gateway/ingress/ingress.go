@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -23,10 +24,11 @@ type Actors interface {
 }
 
 // Directory knows what is spread over many entities. Its answers may be milliseconds old. All methods may be called
-// concurrently and do not wait for anything outside the process.
+// concurrently, and but for ListOrders they do not wait for anything outside the process.
 type Directory interface {
-	// ListOrders gives a page of rows, newest first, and the cursor of the next page ("" = none).
-	ListOrders(filter wire.ListFilter) (rows []*messages.OrderSummary, next string)
+	// ListOrders gives a page of rows, newest first, and the cursor of the next page ("" = none). It may ask other nodes, until ctx
+	// ends. A *messages.Failure goes to the caller as it is; another error is logged and answered `internal`.
+	ListOrders(ctx context.Context, filter wire.ListFilter) (rows []*messages.OrderSummary, next string, err error)
 	// Buckets lists the sites that have ever held the SKU, sorted.
 	Buckets(sku string) []string
 	// Sites lists all sites, sorted.
@@ -53,6 +55,8 @@ type Options struct {
 	Log      *slog.Logger
 	// Version is announced to $SRV.INFO; semantic, default "0.1.0".
 	Version string
+	// Metadata is announced there too: which node this is, of several that answer. It must not change.
+	Metadata map[string]string
 }
 
 // Ingress is the running set of doors.
@@ -68,11 +72,13 @@ type Ingress struct {
 	services []micro.Service
 	doors    []*door
 	intake   *intake
+	lists    atomic.Int64 // being made
 	workers  sync.WaitGroup
 	stopped  sync.Once
 }
 
-// Start opens the doors. The streams must exist: see Setup. Nothing of the caller's connection is closed by Stop.
+// Start opens the doors; when it returns, the server sends requests here. The streams must exist: see Setup. Nothing of the caller's
+// connection is closed by Stop.
 func Start(ctx context.Context, nc *nats.Conn, o Options) (*Ingress, error) {
 	if o.Actors == nil || o.Directory == nil || o.Planner == nil {
 		return nil, errors.New("ingress: Actors, Directory and Planner are required")
@@ -90,11 +96,19 @@ func Start(ctx context.Context, nc *nats.Conn, o Options) (*Ingress, error) {
 	o.Limits = o.Limits.withDefaults()
 	in := &Ingress{nc: nc, js: js, o: o, log: o.Log, metrics: newMetrics(o.Registry), wheel: newWheel(time.Now)}
 	in.dead = newDeadLetters(nc, js, in.metrics, o.Limits, time.Now)
-	for _, open := range []func() error{in.openServices, func() error { return in.openIntake(ctx) }} {
-		if err := open(); err != nil {
-			in.close()
-			return nil, err
-		}
+	if in.intake, err = in.openIntake(ctx); err != nil {
+		in.intake = noIntake()
+		in.close()
+		return nil, err
+	}
+	if err := in.openServices(); err != nil {
+		in.close()
+		return nil, err
+	}
+	// Whoever waits for Start may then close another node's doors: the server must know of these.
+	if err := in.flush(); err != nil {
+		in.close()
+		return nil, err
 	}
 	return in, nil
 }
@@ -120,7 +134,10 @@ func (in *Ingress) openServices() error {
 		{"orderyard-stock", "counts, moves and reserves stock", in.stockEndpoints()},
 		{"orderyard-site", "applies and runs sites; takes their answers about fulfillment orders", append(in.siteEndpoints(), in.fulfillmentEndpoints()...)},
 	} {
-		svc, err := micro.AddService(in.nc, micro.Config{Name: s.name, Version: in.o.Version, Description: s.about})
+		// Every node joins the same queue group, micro's default: a request reaches one of them.
+		svc, err := micro.AddService(in.nc, micro.Config{
+			Name: s.name, Version: in.o.Version, Description: s.about, Metadata: in.o.Metadata,
+		})
 		if err != nil {
 			return fmt.Errorf("ingress: service %s: %w", s.name, err)
 		}
@@ -137,53 +154,4 @@ func (in *Ingress) openServices() error {
 		}
 	}
 	return nil
-}
-
-// Stop takes no new requests, waits for those in flight until ctx ends, and stops. Requests that nobody answered by then are
-// answered `unavailable`. It may be called again and does nothing then.
-func (in *Ingress) Stop(ctx context.Context) error {
-	var err error
-	in.stopped.Do(func() {
-		if in.intake != nil {
-			in.intake.stop()
-		}
-		for _, s := range in.services {
-			err = errors.Join(err, s.Stop())
-		}
-		for in.inFlight() > 0 && ctx.Err() == nil {
-			time.Sleep(time.Millisecond)
-		}
-		in.close()
-		err = errors.Join(err, in.nc.FlushTimeout(flushFor))
-	})
-	return err
-}
-
-// flushFor bounds how long the last answers may take to leave.
-const flushFor = 2 * time.Second
-
-func (in *Ingress) inFlight() int64 {
-	var n int64
-	for _, d := range in.doors {
-		n += d.requests.Load()
-	}
-	return n
-}
-
-// close answers what is left and ends every goroutine. Services were stopped, or never started.
-func (in *Ingress) close() {
-	for _, s := range in.services {
-		_ = s.Stop() // a second stop is a no-op
-	}
-	for _, d := range in.doors {
-		d.closing.Store(true)
-	}
-	in.wheel.stop(stopping())
-	for _, d := range in.doors {
-		for d.requests.Load() > 0 { // what the wheel just answered leaves through the responders
-			time.Sleep(time.Millisecond)
-		}
-		close(d.answers)
-	}
-	in.workers.Wait()
 }

@@ -3,6 +3,8 @@ package ingress
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -61,12 +63,23 @@ func (a *fakeActors) requests() []messages.Request {
 	return append([]messages.Request(nil), a.seen...)
 }
 
-// fakeDirectory knows two sites and one SKU.
-type fakeDirectory struct{ filter wire.ListFilter }
+// fakeDirectory knows two sites and one SKU; a list of the channels "far" and "odd" fails, and one of "slow" waits for hold.
+type fakeDirectory struct{ hold chan struct{} }
 
-func (d *fakeDirectory) ListOrders(f wire.ListFilter) ([]*messages.OrderSummary, string) {
-	d.filter = f
-	return []*messages.OrderSummary{{OrderId: "web-1", Channel: "web", Status: "placed", Units: 2}}, "next"
+func (d *fakeDirectory) ListOrders(ctx context.Context, f wire.ListFilter) ([]*messages.OrderSummary, string, error) {
+	_, limited := ctx.Deadline()
+	switch {
+	case f.Channel == "far":
+		return nil, "", fmt.Errorf("list: %w", messages.Retry(messages.CodeUnavailable, 500, "node n2 does not answer"))
+	case f.Channel == "slow":
+		select {
+		case <-d.hold:
+		case <-ctx.Done():
+		}
+	case f.Channel == "odd" || !limited:
+		return nil, "", errors.New("odd")
+	}
+	return []*messages.OrderSummary{{OrderId: "web-1", Channel: "web", Status: "placed", Units: 2}}, "next", nil
 }
 
 func (d *fakeDirectory) Buckets(sku string) []string {
@@ -102,6 +115,7 @@ func (fakePlanner) Plan(o *messages.Order) *messages.Plan {
 // house is a NATS server with the doors open and fakes behind them.
 type house struct {
 	t         testing.TB
+	connect   func() *nats.Conn
 	nc        *nats.Conn // the client's
 	js        jetstream.JetStream
 	server    *nats.Conn // the doors'
@@ -121,8 +135,8 @@ func openHouse(t testing.TB, limits Limits) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(srv.Shutdown)
-	h := &house{t: t, actors: &fakeActors{answer: placed}, directory: &fakeDirectory{}}
-	connect := func() *nats.Conn {
+	h := &house{t: t, actors: &fakeActors{answer: placed}, directory: &fakeDirectory{hold: make(chan struct{})}}
+	h.connect = func() *nats.Conn {
 		nc, err := srv.Connect()
 		if err != nil {
 			t.Fatal(err)
@@ -130,7 +144,7 @@ func openHouse(t testing.TB, limits Limits) *house {
 		t.Cleanup(nc.Close)
 		return nc
 	}
-	h.nc, h.server = connect(), connect()
+	h.nc, h.server = h.connect(), h.connect()
 	if h.js, err = jetstream.New(h.nc); err != nil {
 		t.Fatal(err)
 	}

@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"orderyard/messages"
+	oyjs "orderyard/persistence/jetstream"
 )
 
 const (
@@ -28,38 +30,128 @@ const (
 type intake struct {
 	in       *Ingress
 	door     *door
-	consume  jetstream.ConsumeContext
 	outcomes map[string]prometheus.Counter
+
+	draining atomic.Bool
+	newest   atomic.Int64    // when the newest message came, in Unix milliseconds
+	pulling  context.Context // ends a pull in the middle
+	giveUp   context.CancelFunc
+	ended    chan struct{} // no message comes any more
 }
 
-func (in *Ingress) openIntake(ctx context.Context) error {
-	limits := in.o.Limits
-	consumer, err := in.js.CreateOrUpdateConsumer(ctx, messages.StreamIntake, jetstream.ConsumerConfig{
-		Durable: intakeConsumer, Description: "places orders", AckPolicy: jetstream.AckExplicitPolicy,
-		AckWait: limits.IntakeWait, MaxAckPending: limits.IntakeMax, MaxDeliver: -1,
-	})
+const (
+	// pullFor is how long one pull lasts when few messages come, and so how long a drain of the intake takes. One that lasts longer
+	// would save nothing worth it: a pull a second.
+	pullFor = time.Second
+	// pullAgainMin and pullAgainMax bound the back-off when the consumer cannot be pulled from.
+	pullAgainMin, pullAgainMax = 50 * time.Millisecond, time.Second
+	// consumerFor bounds one attempt to make the consumer again.
+	consumerFor = 2 * time.Second
+)
+
+// openIntake starts to take messages.
+func (in *Ingress) openIntake(ctx context.Context) (*intake, error) {
+	it := noIntake()
+	it.in = in
+	consumer, err := it.consumer(ctx)
 	if err != nil {
-		return fmt.Errorf("ingress: intake consumer: %w", err)
+		return nil, err
 	}
-	it := &intake{in: in, door: in.newDoor(doorIntake), outcomes: make(map[string]prometheus.Counter)}
+	it.door = in.newDoor(doorIntake)
+	it.outcomes = make(map[string]prometheus.Counter)
 	for _, outcome := range []string{"placed", "dead", "returned"} {
 		it.outcomes[outcome] = in.metrics.intake.WithLabelValues(outcome)
 	}
-	it.consume, err = consumer.Consume(it.handle, jetstream.PullMaxMessages(limits.IntakeMax),
-		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
-			in.log.Warn("intake consumer", "error", err)
-		}))
-	if err != nil {
-		return fmt.Errorf("ingress: intake: %w", err)
-	}
-	in.intake = it
-	return nil
+	it.pulling, it.giveUp = context.WithCancel(context.Background())
+	it.ended = make(chan struct{})
+	go it.pull(consumer)
+	return it, nil
 }
 
-// stop takes no further messages. Those that are open are finished; those in the client's buffer are delivered again.
-func (it *intake) stop() { it.consume.Stop() }
+// noIntake has ended before it began.
+func noIntake() *intake {
+	it := &intake{giveUp: func() {}, ended: make(chan struct{})}
+	close(it.ended)
+	return it
+}
 
-// handle runs on the consumer's goroutine and never waits.
+// consumer makes the one consumer, or finds it.
+func (it *intake) consumer(ctx context.Context) (jetstream.Consumer, error) {
+	limits := it.in.o.Limits
+	var consumer jetstream.Consumer
+	err := oyjs.Patiently(ctx, func(ctx context.Context) (err error) {
+		consumer, err = it.in.js.CreateOrUpdateConsumer(ctx, messages.StreamIntake, jetstream.ConsumerConfig{
+			Durable: intakeConsumer, Description: "places orders", AckPolicy: jetstream.AckExplicitPolicy,
+			AckWait: limits.IntakeWait, MaxAckPending: limits.IntakeMax, MaxDeliver: -1,
+		})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ingress: intake consumer: %w", err)
+	}
+	return consumer, nil
+}
+
+// pullNoMore lets the present pull be the last. What it still brings is handled as ever.
+func (it *intake) pullNoMore() { it.draining.Store(true) }
+
+// idle says that no message came lately.
+func (it *intake) idle() bool {
+	return time.Now().UnixMilli()-it.newest.Load() > pullFor.Milliseconds()
+}
+
+// pull asks for messages again and again. (The client's own Consume cannot stop asking without leaving its last pull.)
+func (it *intake) pull(consumer jetstream.Consumer) {
+	defer close(it.ended)
+	wait := pullAgainMin
+	for !it.draining.Load() && it.pulling.Err() == nil {
+		err := it.pullOnce(consumer)
+		if err == nil {
+			wait = pullAgainMin
+			continue
+		}
+		if it.pulling.Err() != nil {
+			return
+		}
+		it.in.log.Warn("intake interrupted", "error", err, "retry_in", wait)
+		select {
+		case <-time.After(wait):
+		case <-it.pulling.Done():
+			return
+		}
+		wait = min(2*wait, pullAgainMax)
+		ctx, cancel := context.WithTimeout(it.pulling, consumerFor)
+		if again, err := it.consumer(ctx); err == nil {
+			consumer = again
+		}
+		cancel()
+	}
+}
+
+// pullOnce handles what one pull brings, until it is full or over.
+func (it *intake) pullOnce(consumer jetstream.Consumer) error {
+	batch, err := consumer.Fetch(it.door.limits.IntakeMax, jetstream.FetchContext(pullContext{it.pulling, time.Now().Add(pullFor)}))
+	if err != nil {
+		return err
+	}
+	for m := range batch.Messages() {
+		it.newest.Store(time.Now().UnixMilli())
+		it.handle(m)
+	}
+	return batch.Error()
+}
+
+// pullContext tells the server when a pull is over, and does not end itself then: what was sent in time must not be dropped because
+// it comes late. The server says when it is over.
+type pullContext struct {
+	context.Context
+	over time.Time
+}
+
+// Deadline implements context.Context.
+func (c pullContext) Deadline() (time.Time, bool) { return c.over, true }
+
+// handle runs on the pulling goroutine and never waits.
 func (it *intake) handle(m jetstream.Msg) {
 	body := m.Data()
 	if f := it.door.admit(1, len(body)); f != nil {
@@ -141,10 +233,13 @@ func delivered(m jetstream.Msg) uint64 {
 	return meta.NumDelivered
 }
 
-// giveBack asks for the message again, later each time.
+// giveBack asks for the message again, later each time; at once when this node stops, for the others do not.
 func (it *intake) giveBack(m jetstream.Msg, f *messages.Failure) {
 	it.count("returned")
 	wait := max(time.Duration(f.GetRetryAfterMs())*time.Millisecond, backOff(delivered(m)))
+	if it.door.closing.Load() {
+		wait = 0
+	}
 	if err := m.NakWithDelay(wait); err != nil {
 		it.in.log.Debug("intake nak not sent", "error", err) // delivered again after AckWait
 	}

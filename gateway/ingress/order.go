@@ -1,6 +1,10 @@
 package ingress
 
 import (
+	"context"
+	"errors"
+	"time"
+
 	"orderyard/gateway/wire"
 	"orderyard/messages"
 )
@@ -9,6 +13,9 @@ const (
 	doorOrder   = "order"
 	doorRouting = "routing"
 )
+
+// listsMax bounds how many lists are made at once: each holds a page of every node.
+const listsMax = 64
 
 func (in *Ingress) orderEndpoints() []endpoint {
 	return []endpoint{
@@ -96,10 +103,33 @@ func (in *Ingress) listOrders(q *query) {
 		q.refuse(f)
 		return
 	}
-	q.later(func() (any, *messages.Reply) {
-		rows, next := in.o.Directory.ListOrders(r.ListFilter)
-		return wire.OrderListAnswerOf(rows, next), nil
-	})
+	if in.lists.Add(1) > listsMax {
+		in.lists.Add(-1)
+		q.refuse(messages.Retry(messages.CodeLimit, shedRetryAfterMs, "too many lists are being made, come back"))
+		return
+	}
+	go func() { // not on a responder: a list waits for other nodes, and placements must not wait for lists
+		ctx, cancel := context.WithDeadline(context.Background(), time.UnixMilli(q.deadline))
+		defer cancel()
+		rows, next, err := in.o.Directory.ListOrders(ctx, r.ListFilter)
+		in.lists.Add(-1)
+		q.later(func() (any, *messages.Reply) {
+			if err != nil {
+				f := in.listFailure(err)
+				return wire.FailureHead(f), messages.Refuse(f)
+			}
+			return wire.OrderListAnswerOf(rows, next), nil
+		})
+	}()
+}
+
+func (in *Ingress) listFailure(err error) *messages.Failure {
+	var f *messages.Failure
+	if errors.As(err, &f) {
+		return f
+	}
+	in.log.Error("orders cannot be listed", "error", err)
+	return messages.Fail(messages.CodeInternal, "", "the orders cannot be listed")
 }
 
 // plan is the dry run: an order body in, ranked plans out, no effect.

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"orderyard/messages"
+	oyjs "orderyard/persistence/jetstream"
 )
 
 // StreamOptions bound the gateway's streams. Zero takes the default. The sizes are reserved by the server: their sum must fit
@@ -21,6 +22,8 @@ type StreamOptions struct {
 	DeadAge        time.Duration // default 30 days
 	DeadBytes      int64         // default 256 MiB; full: the oldest letters go
 	EventsIsSynced bool          // true = do not use the relaxed persist mode for events
+	// KeepExisting leaves a stream that exists as it is: where several nodes share a server, its operator decides about sizes.
+	KeepExisting bool
 }
 
 func (o StreamOptions) withDefaults() StreamOptions {
@@ -67,7 +70,8 @@ func Setup(ctx context.Context, js jetstream.JetStream, o StreamOptions) error {
 			MaxAge: o.DeadAge, MaxBytes: o.DeadBytes, Replicas: o.Replicas,
 		},
 	} {
-		if err := ensureStream(ctx, js, cfg); err != nil {
+		err := oyjs.Patiently(ctx, func(ctx context.Context) error { return ensureStream(ctx, js, cfg, o.KeepExisting) })
+		if err != nil {
 			return fmt.Errorf("set up stream %s: %w", cfg.Name, err)
 		}
 	}
@@ -77,11 +81,13 @@ func Setup(ctx context.Context, js jetstream.JetStream, o StreamOptions) error {
 // duplicatesFor is the window in which the server itself drops an event published twice; a help, not the guarantee.
 const duplicatesFor = 2 * time.Minute
 
-// ensureStream keeps an existing stream's persist mode, which cannot be changed, and falls back to the default mode where the
-// server or the replication does not know the relaxed one.
-func ensureStream(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig) error {
+// ensureStream keeps an existing stream's persist mode, which cannot be changed. A new one falls back to the default mode where the
+// server or the replication does not know the relaxed one, and to half its size, again and again, where the server has no room for it.
+func ensureStream(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig, keep bool) error {
 	existing, err := js.Stream(ctx, cfg.Name)
 	switch {
+	case err == nil && keep:
+		return nil
 	case err == nil:
 		cfg.PersistMode = existing.CachedInfo().Config.PersistMode
 		_, err = js.UpdateStream(ctx, cfg)
@@ -89,11 +95,28 @@ func ensureStream(ctx context.Context, js jetstream.JetStream, cfg jetstream.Str
 	case !errors.Is(err, jetstream.ErrStreamNotFound):
 		return err
 	}
-	_, err = js.CreateStream(ctx, cfg)
-	var refused *jetstream.APIError
-	if err != nil && cfg.PersistMode != jetstream.DefaultPersistMode && errors.As(err, &refused) {
-		cfg.PersistMode = jetstream.DefaultPersistMode
+	for {
 		_, err = js.CreateStream(ctx, cfg)
+		var refused *jetstream.APIError
+		switch {
+		case err == nil, errors.Is(err, jetstream.ErrStreamNameAlreadyInUse): // another node was faster
+			return nil
+		case !errors.As(err, &refused):
+			return err
+		case noRoom(refused) && cfg.MaxBytes/2 >= streamBytesMin:
+			cfg.MaxBytes /= 2
+		case !noRoom(refused) && cfg.PersistMode != jetstream.DefaultPersistMode:
+			cfg.PersistMode = jetstream.DefaultPersistMode
+		default:
+			return err
+		}
 	}
-	return err
+}
+
+// streamBytesMin is the least a stream is made with.
+const streamBytesMin = 8 << 20
+
+// noRoom: codes of nats-server's errors.json: insufficient storage, no suitable peers in a cluster for want of storage.
+func noRoom(e *jetstream.APIError) bool {
+	return e.ErrorCode == 10047 || e.ErrorCode == 10023 || e.ErrorCode == 10005
 }

@@ -1,0 +1,365 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nuid"
+
+	"orderyard/actors"
+	"orderyard/cluster"
+	"orderyard/cluster/bus"
+	"orderyard/cluster/gossip"
+	"orderyard/cluster/link"
+	"orderyard/cluster/registry"
+	"orderyard/configs"
+	"orderyard/gateway/control"
+	"orderyard/gateway/egress"
+	"orderyard/messages"
+)
+
+// member is a yard's part in a cluster.
+type member struct {
+	y           *yard
+	incarnation string
+	peers       *nats.Conn // of bus and registry: a busy door or journal must not hold up a ping
+	bus         *bus.Bus
+	registry    *registry.Registry
+	gossip      *gossip.Gossip
+	links       *link.Links
+	keeper      atomic.Pointer[cluster.Keeper]
+	sharing     *actors.Sharing
+	listing     *actors.Listing
+	control     *control.Control
+	egress      atomic.Pointer[egress.Egress]
+	route       atomic.Pointer[link.Router]
+	draining    atomic.Bool
+}
+
+const (
+	settleWithin = time.Minute // for the first partitions to be served; a damaged one never is
+	learnAgain   = 200 * time.Millisecond
+	settlePoll   = 10 * time.Millisecond
+	askWithin    = 2 * time.Second // one peer
+	wordDrain    = "drain"
+)
+
+// openMember starts a node that shares the partitions with others, and returns when it answers.
+func openMember(ctx context.Context, cfg configs.Config, log *slog.Logger) (*yard, error) {
+	return open(ctx, cfg, log, func(y *yard, ctx context.Context) error {
+		y.member = &member{y: y, incarnation: nuid.Next()}
+		return y.member.start(ctx)
+	})
+}
+
+// start joins. The order matters: ears first, then the runtime, then membership, then knowledge; only who knows stock and sites may own
+// partitions.
+func (m *member) start(ctx context.Context) error {
+	y := m.y
+	partitions, err := y.storedPartitions(ctx)
+	if err != nil {
+		return err
+	}
+	if err := m.reachArbiter(ctx, partitions); err != nil {
+		return err
+	}
+	cursors := &cursors{store: y.store}
+	if err := y.startNode(ctx, cursors, m.incarnation, &actors.Cluster{Route: m.send, Lease: m.lease, Changed: m.changed}); err != nil {
+		return err
+	}
+	if m.sharing, err = actors.Share(y.node.Knowledge, m.bus, m.incarnation, y.log); err != nil {
+		return err
+	}
+	if m.listing, err = actors.NewListing(y.node.Knowledge, m.bus, m.others); err != nil {
+		return err
+	}
+	if err := y.startEgress(ctx, cursors); err != nil {
+		return err
+	}
+	m.egress.Store(y.egress)
+	if err := m.join(ctx, partitions); err != nil {
+		return err
+	}
+	if err := m.bus.Serve(wordDrain, m.heardDrain); err != nil {
+		return err
+	}
+	keeper := m.keeper.Load()
+	if err := m.learn(ctx); err != nil {
+		return err
+	}
+	keeper.SetReady(true)
+	return m.settle(ctx)
+}
+
+// reachArbiter opens what lies in NATS.
+func (m *member) reachArbiter(ctx context.Context, partitions int) error {
+	y := m.y
+	var err error
+	if m.peers, err = y.connect(nats.Name("orderyard member " + y.cfg.Node.Name)); err != nil {
+		return err
+	}
+	if m.bus, err = bus.Open(m.peers, m.incarnation); err != nil {
+		return err
+	}
+	m.registry, err = registry.Open(ctx, m.peers, registry.Options{
+		Partitions: partitions, TTL: y.cfg.Cluster.SessionTTL, Replicas: y.cfg.NATS.Replicas, Log: y.log,
+	})
+	return err
+}
+
+// join makes this process a member: it listens to its peers, then shows itself.
+func (m *member) join(ctx context.Context, partitions int) error {
+	y, c := m.y, m.y.cfg.Cluster
+	gossipAddr, remoteAddr, err := y.cfg.Advertised(ctx)
+	if err != nil {
+		return err
+	}
+	key, err := c.Key()
+	if err != nil {
+		return fmt.Errorf("cluster.gossip_key: %w", err)
+	}
+	secure, err := c.Remote.TLS.Load()
+	if err != nil {
+		return fmt.Errorf("cluster.remote.tls: %w", err)
+	}
+	m.gossip, err = gossip.New(gossip.Options{
+		Incarnation: m.incarnation, Node: y.cfg.Node.Name,
+		Bind: c.Bind, Advertise: gossipAddr, RemoteBind: c.Remote.Bind, RemoteAdvertise: remoteAddr,
+		Seeds: c.Seeds, Key: key, TLS: secure, AllowPlain: c.Plain,
+		Map: m.current, OnSuspect: m.suspect, Log: y.log,
+	})
+	if err != nil {
+		return err
+	}
+	limits := link.DefaultLimits()
+	limits.CallsMax, limits.TasksMax = y.cfg.Limits.CallsMax, y.cfg.Limits.TasksMax
+	m.links, err = link.Open(link.Options{
+		Self: m.incarnation, Addr: m.gossip.RemoteAddr(), Map: m.current, Deliver: y.node.Runtime().Send, Suspect: m.suspect,
+		Wire: m.gossip.Wire(), Detour: m.bus, Limits: limits, Log: y.log,
+	})
+	if err != nil {
+		return err
+	}
+	if err := m.gossip.Start(ctx); err != nil {
+		return err
+	}
+	m.route.Store(m.links.Router())
+	keeper, err := cluster.New(cluster.Options{
+		Session: &messages.NodeSession{
+			Node: y.cfg.Node.Name, Incarnation: m.incarnation, RemoteAddr: m.gossip.RemoteAddr(), GossipAddr: m.gossip.Addr(),
+			Weight: uint32(y.cfg.Node.Weight), StartedAtMs: time.Now().UnixMilli(), Version: version(), Protocol: messages.LinkProtocol,
+		},
+		Registry: m.registry, Bus: peerBus{m.bus}, Host: y.node.Runtime(), Partitions: partitions,
+		TTL: m.registry.TTL(), MovesMax: c.MovesMax, WarmWithin: c.WarmWithin, DrainWithin: c.DrainWithin, Log: y.log,
+	})
+	if err != nil {
+		return err
+	}
+	if err := keeper.Start(ctx); err != nil {
+		return err
+	}
+	m.keeper.Store(keeper)
+	keeper.OnChange(m.links.Update)
+	return nil
+}
+
+// learn asks the others for stock and sites until one has told everything.
+func (m *member) learn(ctx context.Context) error {
+	for {
+		var known []string
+		for _, peer := range m.others() {
+			known = append(known, peer.Incarnation)
+		}
+		err := m.sharing.Sync(ctx, known)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("learn stock and sites from the other nodes: %w", err)
+		}
+		m.y.log.Warn("no other node has told stock and sites yet", "error", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(learnAgain):
+		}
+	}
+}
+
+// others lists the other members that know stock and sites, and may own partitions.
+func (m *member) others() []actors.Peer {
+	var list []actors.Peer
+	for _, s := range m.current().Members {
+		if s.Ready && s.Incarnation != m.incarnation {
+			list = append(list, actors.Peer{Incarnation: s.Incarnation, Node: s.Node})
+		}
+	}
+	return list
+}
+
+// settle returns when every partition has a living owner and those that are ours are served.
+func (m *member) settle(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, settleWithin)
+	defer cancel()
+	for {
+		why := m.unsettled()
+		if why == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("join the cluster: %w (%w)", why, ctx.Err())
+		case <-time.After(settlePoll):
+		}
+	}
+}
+
+// unsettled says what is missing before this node can answer for everything; nil = nothing.
+func (m *member) unsettled() error {
+	now, missing := m.current(), 0
+	for p := range now.Owners {
+		owner := now.Owner(p)
+		if owner == nil {
+			missing++
+			continue
+		}
+		if phase, _ := m.y.node.Runtime().Local(p); owner.Incarnation == m.incarnation && phase != cluster.PhaseServing {
+			missing++
+		}
+	}
+	if missing > 0 {
+		return fmt.Errorf("%d of %d partitions are not served", missing, len(now.Owners))
+	}
+	return nil
+}
+
+// readiness is what the probe shows. A partition on its way between others is no reason to send nobody here.
+func (m *member) readiness() error {
+	switch k := m.keeper.Load(); {
+	case k == nil:
+		return errors.New("joining the cluster")
+	case m.draining.Load():
+		return errors.New("draining: partitions are being given away")
+	case !k.Lease():
+		return errors.New("cut off: NATS has not confirmed this node's session lately")
+	}
+	return nil
+}
+
+// Before the keeper is there the node is alone on its map and owns nothing.
+func (m *member) current() *cluster.Map {
+	if k := m.keeper.Load(); k != nil {
+		return k.Map()
+	}
+	return &cluster.Map{Self: m.incarnation, Owners: make([]cluster.OwnerAt, m.y.cfg.Partitions)}
+}
+
+func (m *member) lease() bool {
+	k := m.keeper.Load()
+	return k != nil && k.Lease()
+}
+
+func (m *member) suspect(incarnation string) {
+	if k := m.keeper.Load(); k != nil {
+		k.Suspect(incarnation)
+	}
+}
+
+// send carries a request to its owner, wherever that is.
+func (m *member) send(req messages.Request) {
+	if r := m.route.Load(); r != nil {
+		r.Send(req)
+		return
+	}
+	if req.Done != nil {
+		req.Done(messages.Refuse(messages.Retry(messages.CodeUnavailable, 100, "the node is joining the cluster")))
+	}
+}
+
+// changed is told by the runtime how a partition stands.
+func (m *member) changed(partition int, phase cluster.Phase) {
+	if e := m.egress.Load(); e != nil {
+		if phase == cluster.PhaseServing {
+			e.Serve(partition)
+		} else {
+			e.Release(partition)
+		}
+	}
+	if k := m.keeper.Load(); k != nil {
+		k.Nudge()
+	}
+}
+
+// drain gives every partition away and says so to the probes. It may be called again and waits for the same end.
+func (m *member) drain(ctx context.Context) error {
+	m.draining.Store(true)
+	return m.keeper.Load().Drain(ctx)
+}
+
+func (m *member) heardDrain(context.Context, []byte, func([]byte) error) error {
+	m.y.log.Info("told to drain")
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), m.y.cfg.Cluster.DrainWithin)
+		defer cancel()
+		if err := m.drain(ctx); err != nil {
+			m.y.log.Warn("draining goes on", "error", err)
+		}
+	}()
+	return nil
+}
+
+// leave gives the partitions away while the node still answers its peers. What cannot be given away in time is found by the others when
+// the session ends.
+func (m *member) leave(ctx context.Context) error {
+	if m.keeper.Load() == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, m.y.cfg.Cluster.DrainWithin)
+	defer cancel()
+	err := m.drain(ctx)
+	return errors.Join(err, m.links.Flush(ctx))
+}
+
+// close ends the membership once the runtime has stopped.
+func (m *member) close(ctx context.Context) error {
+	var errs []error
+	if k := m.keeper.Load(); k != nil {
+		errs = append(errs, k.Stop(ctx))
+	}
+	if m.sharing != nil {
+		m.sharing.Stop()
+	}
+	if m.links != nil {
+		m.links.Close()
+	}
+	if m.gossip != nil {
+		errs = append(errs, m.gossip.Leave(ctx))
+	}
+	if m.registry != nil {
+		m.registry.Close()
+	}
+	if m.bus != nil {
+		m.bus.Close()
+	}
+	if m.peers != nil {
+		m.peers.Close()
+	}
+	return errors.Join(errs...)
+}
+
+// peerBus lets the keeper use the bus, whose words for liveness are its own.
+type peerBus struct{ *bus.Bus }
+
+func (b peerBus) Ping(ctx context.Context, incarnation string) cluster.Liveness {
+	switch b.Bus.Ping(ctx, incarnation) {
+	case bus.Alive:
+		return cluster.Alive
+	case bus.Gone:
+		return cluster.Gone
+	}
+	return cluster.Silent
+}
