@@ -290,15 +290,17 @@ func (x *PartitionOwner) GetAtMs() int64 {
 
 // LinkBatch is what one node sends another at a time. Numbers count up per direction and pair of incarnations; `seen` acknowledges.
 type LinkBatch struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
-	To            string                 `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`                             // incarnations
-	FromAddr      string                 `protobuf:"bytes,3,opt,name=from_addr,json=fromAddr,proto3" json:"from_addr,omitempty"` // remote address of the sender
-	Number        uint64                 `protobuf:"varint,4,opt,name=number,proto3" json:"number,omitempty"`
-	Seen          uint64                 `protobuf:"varint,5,opt,name=seen,proto3" json:"seen,omitempty"`
-	Requests      []*LinkRequest         `protobuf:"bytes,6,rep,name=requests,proto3" json:"requests,omitempty"`
-	Replies       []*LinkReply           `protobuf:"bytes,7,rep,name=replies,proto3" json:"replies,omitempty"`
-	Refused       bool                   `protobuf:"varint,8,opt,name=refused,proto3" json:"refused,omitempty"` // `to` is not who lives here: everything under way to it is void
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	From     string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	To       string                 `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`                             // incarnations
+	FromAddr string                 `protobuf:"bytes,3,opt,name=from_addr,json=fromAddr,proto3" json:"from_addr,omitempty"` // remote address of the sender
+	Number   uint64                 `protobuf:"varint,4,opt,name=number,proto3" json:"number,omitempty"`
+	Seen     uint64                 `protobuf:"varint,5,opt,name=seen,proto3" json:"seen,omitempty"`
+	Requests []*LinkRequest         `protobuf:"bytes,6,rep,name=requests,proto3" json:"requests,omitempty"`
+	Replies  []*LinkReply           `protobuf:"bytes,7,rep,name=replies,proto3" json:"replies,omitempty"`
+	// Without a number: `to` is not who lives here, everything under way to it is void. With one: batches of the receiver were lost on the
+	// way here. A batch without a number is an acknowledgement only.
+	Refused       bool `protobuf:"varint,8,opt,name=refused,proto3" json:"refused,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

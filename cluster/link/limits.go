@@ -44,6 +44,7 @@ const (
 	strangerFor = 10 * time.Second       // a peer that the map never had is forgotten after this much silence
 	chunkMin    = 512                    // bytes a new chunk has room for; more when the last one was larger
 	headMax     = 1 << 10                // of a batch, beside its items: incarnations, address, numbers
+	pastMax     = 1 << 12                // forgotten peers whose numbers are remembered
 )
 
 // orDefault fills what was left zero.

@@ -301,11 +301,10 @@ func TestAnswerAfterReunion(t *testing.T) {
 	}
 	w.owned(b, a, b)
 	b.on(b.echo)
-	w.answeredBy(b.raw(a, messages.Request{To: messages.OrderRef("2"), Command: &messages.GetOrder{}}), a) // B speaks: A finds the gap
+	w.answeredBy(b.ask("2"), b)
+	w.answeredBy(b.raw(a, messages.Request{To: messages.OrderRef("3"), Command: &messages.GetOrder{}}), a) // B speaks: A finds the gap
 	b.echo(req)
-	if f := w.within(answer).GetFailure(); f != nil && f.Code != messages.CodeMoved {
-		t.Errorf("got %v", f)
-	}
+	w.refused(answer, messages.CodeMoved)
 }
 
 // TestLimits proves that each limit refuses the next request with `limit` and leaves room for entities, by a peer that does not answer.

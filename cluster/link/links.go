@@ -40,7 +40,8 @@ type Links struct {
 	mu     sync.Mutex
 	closed bool
 	peers  map[string]*peer
-	base   uint64 // numbers of a new peer start above those of any that was forgotten
+	past   map[string]uint64 // number above which those of a forgotten peer go on, should it be met again
+	base   uint64            // the same for those that are no longer in past
 	last   *cluster.Map
 
 	done  chan struct{}
@@ -58,7 +59,7 @@ func Open(o Options) (*Links, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	l := &Links{o: o, limits: o.Limits.orDefault(), log: o.Log, peers: map[string]*peer{}, done: make(chan struct{})}
+	l := &Links{o: o, limits: o.Limits.orDefault(), log: o.Log, peers: map[string]*peer{}, past: map[string]uint64{}, done: make(chan struct{})}
 	if most := l.limits.CallsMax + l.limits.TasksMax; most > 1<<slotBits {
 		return nil, fmt.Errorf("open links: %d calls per peer, at most %d", most, 1<<slotBits)
 	}
@@ -156,7 +157,7 @@ func (l *Links) peer(id, addr string, known bool) *peer {
 	defer l.mu.Unlock()
 	p := l.peers[id]
 	if p == nil && !l.closed {
-		p = newPeer(l, id, addr, l.base)
+		p = newPeer(l, id, addr, max(l.past[id], l.base))
 		l.peers[id] = p
 		l.ended.Go(p.run)
 		known = known || l.o.Map().Member(id) != nil
@@ -183,7 +184,13 @@ func (l *Links) forget(p *peer, why string) {
 	l.mu.Unlock()
 	flights, last := p.close()
 	l.mu.Lock()
-	l.base = max(l.base, last+1)
+	if len(l.past) == pastMax {
+		for _, number := range l.past {
+			l.base = max(l.base, number)
+		}
+		clear(l.past)
+	}
+	l.past[p.id] = max(l.past[p.id], last+1)
 	l.mu.Unlock()
 	l.giveBack(flights, why)
 }

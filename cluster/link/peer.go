@@ -37,6 +37,7 @@ func newPeer(l *Links, id, addr string, base uint64) *peer {
 	p := &peer{l: l, id: id, addr: addr, wake: make(chan struct{}, 1), active: time.Now()}
 	p.direct.direct = true
 	p.direct.sent, p.detour.sent = base, base
+	p.direct.tell, p.detour.tell = base > 0, base > 0 // met before: the other is to find a gap before it gets requests
 	return p
 }
 

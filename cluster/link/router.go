@@ -44,7 +44,11 @@ func (r *Router) Send(req messages.Request) {
 		r.route(&req)
 		return
 	}
-	// The closure holds req by value: one allocation per request.
+	r.ask(req)
+}
+
+// ask tries a client's request for the first time. The closure holds it by value, since nobody takes its address: one allocation.
+func (r *Router) ask(req messages.Request) {
 	first := req
 	first.Done = func(reply *messages.Reply) {
 		if again(reply) {

@@ -47,6 +47,9 @@ type Remote struct {
 // NewRemote makes the wire of an actor system. Start it (link.Open does) before the system's remote is started: what arrives for a name
 // that nobody has is lost.
 func NewRemote(system *actor.ActorSystem, log *slog.Logger) *Remote {
+	if log == nil {
+		log = slog.Default()
+	}
 	return &Remote{system: system, log: log}
 }
 
@@ -104,4 +107,17 @@ func (r *Remote) Close() {
 	}
 	r.system.EventStream.Unsubscribe(r.ended)
 	r.system.ProcessRegistry.Remove(r.self)
+}
+
+// Attacher gives what gossip.Options.Attach wants: it opens links over the remote of the actor system that is about to be started, with Wire, Addr and
+// what options says, and hands them to opened.
+func Attacher(options Options, opened func(*Links)) func(*actor.ActorSystem, string) error {
+	return func(system *actor.ActorSystem, addr string) error {
+		options.Wire, options.Addr = NewRemote(system, options.Log), addr
+		l, err := Open(options)
+		if err == nil {
+			opened(l)
+		}
+		return err
+	}
 }

@@ -127,31 +127,28 @@ func (m *member) join(ctx context.Context, partitions int) error {
 	if err != nil {
 		return fmt.Errorf("cluster.remote.tls: %w", err)
 	}
-	m.gossip, err = gossip.New(gossip.Options{
-		Incarnation: m.incarnation, Node: y.cfg.Node.Name,
-		Bind: c.Bind, Advertise: gossipAddr, RemoteBind: c.Remote.Bind, RemoteAdvertise: remoteAddr,
-		Seeds: c.Seeds, Key: key, TLS: secure, AllowPlain: c.Plain,
-		Map: m.current, OnSuspect: m.suspect, Log: y.log,
-	})
-	if err != nil {
-		return err
-	}
 	limits := link.DefaultLimits()
 	limits.CallsMax, limits.TasksMax = y.cfg.Limits.CallsMax, y.cfg.Limits.TasksMax
-	m.links, err = link.Open(link.Options{
-		Self: m.incarnation, Addr: m.gossip.RemoteAddr(), Map: m.current, Deliver: y.node.Runtime().Send, Suspect: m.suspect,
-		Wire: m.gossip.Wire(), Detour: m.bus, Limits: limits, Log: y.log,
+	links := link.Options{
+		Self: m.incarnation, Map: m.current, Deliver: y.node.Runtime().Send, Suspect: m.suspect, Detour: m.bus, Limits: limits, Log: y.log,
+	}
+	var keys [][]byte
+	if key != nil {
+		keys = [][]byte{key}
+	}
+	m.gossip, err = gossip.Join(ctx, gossip.Options{
+		Node: y.cfg.Node.Name, Incarnation: m.incarnation,
+		Bind: c.Remote.Bind, Advertise: remoteAddr, GossipBind: c.Bind, GossipAdvertise: gossipAddr, Seeds: c.Seeds,
+		Keys: keys, TLS: secure, AllowPlain: c.Plain,
+		Map: m.current, Suspect: m.suspect, Attach: link.Attacher(links, func(l *link.Links) { m.links = l }), Log: y.log,
 	})
 	if err != nil {
-		return err
-	}
-	if err := m.gossip.Start(ctx); err != nil {
 		return err
 	}
 	m.route.Store(m.links.Router())
 	keeper, err := cluster.New(cluster.Options{
 		Session: &messages.NodeSession{
-			Node: y.cfg.Node.Name, Incarnation: m.incarnation, RemoteAddr: m.gossip.RemoteAddr(), GossipAddr: m.gossip.Addr(),
+			Node: y.cfg.Node.Name, Incarnation: m.incarnation, RemoteAddr: m.gossip.Addr(), GossipAddr: m.gossip.GossipAddr(),
 			Weight: uint32(y.cfg.Node.Weight), StartedAtMs: time.Now().UnixMilli(), Version: version(), Protocol: messages.LinkProtocol,
 		},
 		Registry: m.registry, Bus: peerBus{m.bus}, Host: y.node.Runtime(), Partitions: partitions,
@@ -337,7 +334,9 @@ func (m *member) close(ctx context.Context) error {
 		m.links.Close()
 	}
 	if m.gossip != nil {
-		errs = append(errs, m.gossip.Leave(ctx))
+		if err := m.gossip.Shutdown(); err != nil {
+			m.y.log.Debug("good-bye not said to everybody", "error", err) // the session's end says it too
+		}
 	}
 	if m.registry != nil {
 		m.registry.Close()

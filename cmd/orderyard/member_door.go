@@ -18,8 +18,8 @@ type clusterDoor struct{ *member }
 func (d clusterDoor) Status() *wire.ClusterStatus {
 	s := d.keeper.Load().Status()
 	seen := make(map[string]bool)
-	for _, incarnation := range d.gossip.Members() {
-		seen[incarnation] = true
+	for _, m := range d.gossip.Members() {
+		seen[m.Incarnation] = true
 	}
 	out := &wire.ClusterStatus{AnsweredBy: d.y.cfg.Node.Name, Partitions: len(s.Partitions)}
 	for i := range s.Members {
