@@ -22,6 +22,8 @@ type Knowledge struct {
 
 	offeredAt int64 // OfferStock's own
 
+	coverage coverage
+
 	// Stopwatch gives nanoseconds for the duration in a decision record; the simulator stops it.
 	Stopwatch func() int64
 }
@@ -46,7 +48,10 @@ func NewKnowledge(rules *routing.Rules, clock func() int64, send func(messages.R
 func (k *Knowledge) View() *View { return k.view }
 
 // SplitBy keeps the rows of orders by partition, which Forget needs. It is called once, before anything is observed.
-func (k *Knowledge) SplitBy(partitions int) { k.orders = newOrders(partitions) }
+func (k *Knowledge) SplitBy(partitions int) {
+	k.orders = newOrders(partitions)
+	k.coverage.init(partitions)
+}
 
 // Observe takes what became durable of an entity. It implements entity.Observer.
 func (k *Knowledge) Observe(_ messages.Ref, summary messages.Message, waits []string) {
@@ -99,7 +104,8 @@ func (k *Knowledge) OfferStock() {
 	}
 }
 
-// Prepare completes a placement with what only the node knows: which SKUs exist, where the address lies, and the content's fingerprint.
+// Prepare completes a placement with what only the node knows: which SKUs exist, where the address lies, and the content's fingerprint. While the
+// stock of some partitions is not known here, an unknown SKU is a *messages.Failure worth a retry instead.
 // The fingerprint is taken first, so the same order sent twice has the same one whatever the node has learned in between.
 func (k *Knowledge) Prepare(place *messages.PlaceOrder) error {
 	b, err := place.Order.MarshalVT()
@@ -111,6 +117,10 @@ func (k *Knowledge) Prepare(place *messages.PlaceOrder) error {
 		if !k.view.Known(line.Sku) {
 			place.UnknownSkuLines = append(place.UnknownSkuLines, uint32(i))
 		}
+	}
+	if missing := k.Uncovered(); missing > 0 && len(place.UnknownSkuLines) > 0 {
+		return messages.Retry(messages.CodeUnavailable, uncoveredRetryMs, "this node does not know the stock of %d partitions yet, so it cannot say whether %q exists",
+			missing, place.Order.Lines[place.UnknownSkuLines[0]].Sku)
 	}
 	if to := place.Order.ShipTo; to != nil && !to.HasPosition {
 		if lat, lon, ok := geo.Locate(to.Country, to.PostalCode); ok {

@@ -60,14 +60,16 @@ func (n *news) ring() {
 	}
 }
 
-// take gives at most so many SKUs, and the sites that are due, and forgets them. It rings again for what is left.
-func (n *news) take(skusMax int, all bool) (skus []*skuStock, sites []string) {
+// take gives at most so many SKUs, and the sites that are due, and forgets them. It rings again for SKUs that are left, and says that
+// there are.
+func (n *news) take(skusMax int, all bool) (skus []*skuStock, sites []string, more bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	skus = n.skus
 	n.skus = nil
 	if len(skus) > skusMax {
 		skus, n.skus = skus[:skusMax:skusMax], skus[skusMax:]
+		more = true
 		n.ring()
 	}
 	for _, id := range slices.Sorted(maps.Keys(n.sites)) {
@@ -76,7 +78,7 @@ func (n *news) take(skusMax int, all bool) (skus []*skuStock, sites []string) {
 			delete(n.sites, id)
 		}
 	}
-	return skus, sites
+	return skus, sites, more
 }
 
 // share begins to collect news. What is known already counts as news, so that the first telling holds everything. Doing it again

@@ -92,6 +92,8 @@ func (n *Node) changed(partition int, phase cluster.Phase) {
 	switch phase {
 	case cluster.PhaseOpening:
 		n.Remember(partition)
+	case cluster.PhaseServing:
+		n.Cover(partition)
 	case cluster.PhaseClosed, cluster.PhaseIdle:
 		n.Forget(partition)
 	}

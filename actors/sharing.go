@@ -57,6 +57,7 @@ type Sharing struct {
 	log  *slog.Logger
 
 	number atomic.Uint64 // of the newest delta published; written by the loop alone
+	told   []uint32      // partitions served here of which everything was told; the loop's own
 
 	mu      sync.Mutex
 	senders map[string]*sender
@@ -88,6 +89,9 @@ func Share(k *Knowledge, bus Bus, self string, log *slog.Logger) (*Sharing, erro
 		know: k, news: k.view.share(), bus: bus, self: self, log: log,
 		senders: make(map[string]*sender), heal: make(chan struct{}, 1), stop: cancel,
 	}
+	k.coverage.mu.Lock()
+	k.coverage.shared, k.coverage.ring = true, s.news.ring
+	k.coverage.mu.Unlock()
 	if err := bus.Subscribe(topicView, s.hear); err != nil {
 		cancel()
 		return nil, fmt.Errorf("share the view: %w", err)
@@ -133,7 +137,9 @@ func (s *Sharing) publish(ctx context.Context) {
 				return
 			case <-soon.C:
 			}
-			s.tell(false)
+			if s.tell(false) {
+				s.beat()
+			}
 		case <-beat.C:
 			s.tell(true)
 			s.beat()
@@ -141,9 +147,11 @@ func (s *Sharing) publish(ctx context.Context) {
 	}
 }
 
-// tell publishes what is new. What the bus does not take is lost, and with it its number: whoever listens asks for a snapshot.
-func (s *Sharing) tell(all bool) {
-	skus, sites := s.news.take(newsMax, all)
+// tell publishes what is new, and says whether whole partitions are told by it. What the bus does not take is lost, and with it its
+// number: whoever listens asks for a snapshot.
+func (s *Sharing) tell(all bool) (covered bool) {
+	served := s.know.coverage.served() // before the news are taken: what a served partition has is among them, or was
+	skus, sites, more := s.news.take(newsMax, all)
 	w := &deltas{from: s.self, send: func(d *messages.ViewDelta) error {
 		d.Number = s.number.Add(1)
 		s.stats.Published.Add(1)
@@ -163,11 +171,16 @@ func (s *Sharing) tell(all bool) {
 			}
 		}
 	})
+	if more || len(served) == len(s.told) {
+		return false
+	}
+	s.told = served
+	return true
 }
 
 // beat says how far the numbers are, and forgets who has not been heard for long.
 func (s *Sharing) beat() {
-	b, err := (&messages.ViewDelta{From: s.self, Number: s.number.Load()}).MarshalVT()
+	b, err := (&messages.ViewDelta{From: s.self, Number: s.number.Load(), Covered: s.told}).MarshalVT()
 	if err == nil {
 		err = s.bus.Publish(topicView, b)
 	}
@@ -210,6 +223,15 @@ func (s *Sharing) hear(data []byte) {
 	one.heard(d.Number, full)
 	if one.behind() {
 		s.nudge()
+	}
+	if one.known && one.seen >= d.Number {
+		s.cover(d)
+	}
+}
+
+func (s *Sharing) cover(d *messages.ViewDelta) {
+	for _, p := range d.Covered {
+		s.know.coverage.note(int(p), false)
 	}
 }
 
@@ -274,7 +296,7 @@ func (s *Sharing) serve(_ context.Context, _ []byte, send func([]byte) error) er
 func (s *Sharing) positions() []*messages.ViewDelta {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list := []*messages.ViewDelta{{From: s.self, Number: s.number.Load()}}
+	list := []*messages.ViewDelta{{From: s.self, Number: s.number.Load(), Covered: s.know.coverage.all()}}
 	for id, one := range s.senders {
 		if one.known {
 			list = append(list, &messages.ViewDelta{From: id, Number: one.seen})
@@ -326,6 +348,7 @@ func (s *Sharing) fetch(ctx context.Context, from string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range positions {
+		s.cover(p)
 		if p.From == s.self {
 			continue
 		}

@@ -92,6 +92,22 @@ func (w *world) move(partition int, to string) {
 			w.members[to].Observe(ref, summary, nil)
 		}
 	}
+	w.members[to].Cover(partition)
+}
+
+// promises checks what coverage says: whoever believes to know a partition whole knows every bucket that it had at this moment and that
+// nobody made since in another node's hands.
+func (w *world) promises(existed []messages.Ref) {
+	for id, m := range w.members {
+		for _, p := range m.coverage.all() {
+			for _, ref := range existed {
+				sku, _, ok := messages.SplitBucket(ref.ID)
+				if ok && cluster.PartitionOf(ref, len(w.owners)) == int(p) && !m.View().Known(sku) {
+					w.t.Fatalf("%s believes to know partition %d, and does not know %s", id, p, ref)
+				}
+			}
+		}
+	}
 }
 
 // commit makes something of an entity durable, and its owner observes it.
@@ -247,6 +263,62 @@ func TestViewsConverge(t *testing.T) {
 			w.setBad(false)
 			w.settle(4 * healAgainMax)
 		})
+	})
+}
+
+// Nodes that start together know nothing, and each reads some partitions back. Until a node has heard of all it cannot say that a SKU does
+// not exist: an order for one is sent back for a moment, not refused. Whatever the bus loses, nobody believes to know a partition
+// before every bucket of it is in the view.
+func TestUnknownIsNotMissing(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		before := newWorld(t, 3, 8)
+		before.join()
+		var existed []messages.Ref
+		for i := range 400 {
+			before.stock(fmt.Sprintf("SKU-%d", i), "S1", int64(i))
+			existed = append(existed, messages.BucketRef(fmt.Sprintf("SKU-%d", i), "S1"))
+		}
+		before.end()
+
+		w := newWorld(t, 4, 8)
+		defer w.end()
+		for p := range w.owners {
+			w.owners[p] = "nobody" // all are to be read back
+		}
+		w.truth = before.truth
+		for range 3 {
+			w.join()
+		}
+		place := func() error {
+			o := &messages.Order{Lines: []*messages.OrderLine{{Sku: "SKU-7"}}, ShipTo: &messages.Address{Country: "US", PostalCode: "80202"}}
+			return w.members["n3"].Prepare(&messages.PlaceOrder{Order: o})
+		}
+		if f, ok := place().(*messages.Failure); !ok || !f.Retryable || f.Code != messages.CodeUnavailable {
+			t.Errorf("a node that knows nothing said %v", place())
+		}
+		for _, m := range w.members {
+			m.port.set(true, false)
+		}
+		for p := range w.owners {
+			w.move(p, fmt.Sprintf("n%d", p%3+1))
+			time.Sleep(7 * time.Millisecond)
+			w.promises(existed)
+		}
+		for _, m := range w.members {
+			m.port.set(false, false)
+		}
+		for range 400 {
+			time.Sleep(25 * time.Millisecond)
+			w.promises(existed)
+		}
+		for id, m := range w.members {
+			if n := m.Uncovered(); n != 0 {
+				t.Errorf("%s still does not know %d partitions", id, n)
+			}
+		}
+		if err := place(); err != nil {
+			t.Errorf("a node that knows everything said %v", err)
+		}
 	})
 }
 

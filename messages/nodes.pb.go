@@ -673,8 +673,9 @@ type ViewDelta struct {
 	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
 	Number        uint64                 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
 	Stock         []*StockLevel          `protobuf:"bytes,3,rep,name=stock,proto3" json:"stock,omitempty"`
-	Sites         [][]byte               `protobuf:"bytes,4,rep,name=sites,proto3" json:"sites,omitempty"` // SiteView
-	Last          bool                   `protobuf:"varint,5,opt,name=last,proto3" json:"last,omitempty"`  // of a snapshot's parts
+	Sites         [][]byte               `protobuf:"bytes,4,rep,name=sites,proto3" json:"sites,omitempty"`             // SiteView
+	Last          bool                   `protobuf:"varint,5,opt,name=last,proto3" json:"last,omitempty"`              // of a snapshot's parts
+	Covered       []uint32               `protobuf:"varint,6,rep,packed,name=covered,proto3" json:"covered,omitempty"` // partitions whose buckets are all told up to this number, or in this snapshot
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -744,6 +745,13 @@ func (x *ViewDelta) GetLast() bool {
 	return false
 }
 
+func (x *ViewDelta) GetCovered() []uint32 {
+	if x != nil {
+		return x.Covered
+	}
+	return nil
+}
+
 var File_nodes_proto protoreflect.FileDescriptor
 
 const file_nodes_proto_rawDesc = "" +
@@ -801,13 +809,14 @@ const file_nodes_proto_rawDesc = "" +
 	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x12\n" +
 	"\x04site\x18\x02 \x01(\tR\x04site\x12\x10\n" +
 	"\x03atp\x18\x03 \x01(\x03R\x03atp\x12\x18\n" +
-	"\aversion\x18\x04 \x01(\x04R\aversion\"\x91\x01\n" +
+	"\aversion\x18\x04 \x01(\x04R\aversion\"\xab\x01\n" +
 	"\tViewDelta\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x04R\x06number\x12.\n" +
 	"\x05stock\x18\x03 \x03(\v2\x18.orderyard.v1.StockLevelR\x05stock\x12\x14\n" +
 	"\x05sites\x18\x04 \x03(\fR\x05sites\x12\x12\n" +
-	"\x04last\x18\x05 \x01(\bR\x04last*S\n" +
+	"\x04last\x18\x05 \x01(\bR\x04last\x12\x18\n" +
+	"\acovered\x18\x06 \x03(\rR\acovered*S\n" +
 	"\n" +
 	"OwnerPhase\x12\x0e\n" +
 	"\n" +

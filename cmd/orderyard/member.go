@@ -198,13 +198,17 @@ func (m *member) others() []actors.Peer {
 	return list
 }
 
-// settle returns when every partition has a living owner and those that are ours are served.
+// settle returns when every partition has a living owner, those that are ours are served and the stock of all is known. A partition whose
+// journal is damaged never is: after a while the node opens its doors for the others and says so.
 func (m *member) settle(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, settleWithin)
-	defer cancel()
+	patience := time.Now().Add(settleWithin)
 	for {
 		why := m.unsettled()
 		if why == nil {
+			return nil
+		}
+		if time.Now().After(patience) {
+			m.y.log.Error("the node opens its doors although not everything is served", "because", why)
 			return nil
 		}
 		select {
@@ -230,6 +234,9 @@ func (m *member) unsettled() error {
 	}
 	if missing > 0 {
 		return fmt.Errorf("%d of %d partitions are not served", missing, len(now.Owners))
+	}
+	if n := m.y.node.Uncovered(); n > 0 {
+		return fmt.Errorf("the stock of %d partitions is not known here yet", n)
 	}
 	return nil
 }

@@ -33,7 +33,8 @@ type Directory interface {
 	Buckets(sku string) []string
 	// Sites lists all sites, sorted.
 	Sites() []string
-	// Prepare completes a placement with what only the node knows: unknown SKUs, the position, the fingerprint.
+	// Prepare completes a placement with what only the node knows: unknown SKUs, the position, the fingerprint. A *messages.Failure
+	// goes to the sender as it is.
 	Prepare(*messages.PlaceOrder) error
 }
 

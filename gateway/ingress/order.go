@@ -78,6 +78,9 @@ func (in *Ingress) readOrder(body []byte, channel string) (*messages.PlaceOrder,
 
 func (in *Ingress) prepare(place *messages.PlaceOrder) *messages.Failure {
 	if err := in.o.Directory.Prepare(place); err != nil {
+		if f := (*messages.Failure)(nil); errors.As(err, &f) {
+			return f
+		}
 		in.log.Error("order cannot be prepared", "error", err)
 		return messages.Fail(messages.CodeInternal, "", "the order cannot be prepared")
 	}
