@@ -24,6 +24,11 @@ type Bus interface {
 
 const (
 	topicView = "view" // also the word of an ask for everything
+	wordSKUs  = "skus" // an ask about some
+
+	// learnWithin bounds an ask about SKUs; skusAskMax is how many one may name.
+	learnWithin = time.Second
+	skusAskMax  = 1024
 
 	// publishAfter gathers news before they are told: a bucket that many orders want changes a hundred times in it.
 	publishAfter = 10 * time.Millisecond
@@ -96,9 +101,11 @@ func Share(k *Knowledge, bus Bus, self string, log *slog.Logger) (*Sharing, erro
 		cancel()
 		return nil, fmt.Errorf("share the view: %w", err)
 	}
-	if err := bus.Serve(topicView, s.serve); err != nil {
-		cancel()
-		return nil, fmt.Errorf("share the view: %w", err)
+	for word, fn := range map[string]func(context.Context, []byte, func([]byte) error) error{topicView: s.serve, wordSKUs: s.serveSKUs} {
+		if err := bus.Serve(word, fn); err != nil {
+			cancel()
+			return nil, fmt.Errorf("share the view: %w", err)
+		}
 	}
 	for _, run := range []func(context.Context){s.publish, s.healing} {
 		s.done.Add(1)

@@ -322,6 +322,32 @@ func TestUnknownIsNotMissing(t *testing.T) {
 	})
 }
 
+// A SKU that was counted a moment ago at another node is found by asking, long before the news of it come; one that nobody has is
+// unknown to all, and while a member does not answer nobody can say.
+func TestLearn(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, 5, 6)
+		defer w.end()
+		for range 3 {
+			w.join()
+		}
+		w.settle(5 * time.Second)
+		w.stock("new", "S1", 4)
+		asker := w.members["n3"]
+		known, err := asker.Learn(t.Context(), []string{"new", "never"}, []string{"n1", "n2"})
+		if err != nil || !known["new"] || known["never"] {
+			t.Errorf("learned %v, %v", known, err)
+		}
+		if got := asker.View().Stock("new"); len(got) != 1 || got[0].ATP != 4 {
+			t.Errorf("stock %v", got)
+		}
+		w.members["n2"].port.set(false, true)
+		if _, err := asker.Learn(t.Context(), []string{"never"}, []string{"n1", "n2"}); err == nil {
+			t.Error("a member does not answer, and that is fine")
+		}
+	})
+}
+
 // A node that joins knows everything after one snapshot from one member, and asks nobody else although it hears of them for the first time;
 // a member that does not answer is passed over.
 func TestJoin(t *testing.T) {

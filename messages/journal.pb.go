@@ -398,6 +398,44 @@ func (x *EntitySnapshot) GetSummary() []byte {
 	return nil
 }
 
+// CommandRefused says that a command was refused for good and its sender may repeat it: it changes nothing, but the repeat gets the same
+// answer, whatever has happened in between. Every kind of entity has it.
+type CommandRefused struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CommandRefused) Reset() {
+	*x = CommandRefused{}
+	mi := &file_journal_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CommandRefused) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CommandRefused) ProtoMessage() {}
+
+func (x *CommandRefused) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CommandRefused.ProtoReflect.Descriptor instead.
+func (*CommandRefused) Descriptor() ([]byte, []int) {
+	return file_journal_proto_rawDescGZIP(), []int{5}
+}
+
 var File_journal_proto protoreflect.FileDescriptor
 
 const file_journal_proto_rawDesc = "" +
@@ -435,7 +473,8 @@ const file_journal_proto_rawDesc = "" +
 	"\n" +
 	"wake_at_ms\x18\x06 \x01(\x03R\bwakeAtMs\x12\x14\n" +
 	"\x05waits\x18\a \x03(\tR\x05waits\x12\x18\n" +
-	"\asummary\x18\b \x01(\fR\asummaryB\x14Z\x12orderyard/messagesb\x06proto3"
+	"\asummary\x18\b \x01(\fR\asummary\"\x10\n" +
+	"\x0eCommandRefusedB\x14Z\x12orderyard/messagesb\x06proto3"
 
 var (
 	file_journal_proto_rawDescOnce sync.Once
@@ -449,13 +488,14 @@ func file_journal_proto_rawDescGZIP() []byte {
 	return file_journal_proto_rawDescData
 }
 
-var file_journal_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_journal_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_journal_proto_goTypes = []any{
 	(*EventRecord)(nil),    // 0: orderyard.v1.EventRecord
 	(*Entry)(nil),          // 1: orderyard.v1.Entry
 	(*Commit)(nil),         // 2: orderyard.v1.Commit
 	(*DedupEntry)(nil),     // 3: orderyard.v1.DedupEntry
 	(*EntitySnapshot)(nil), // 4: orderyard.v1.EntitySnapshot
+	(*CommandRefused)(nil), // 5: orderyard.v1.CommandRefused
 }
 var file_journal_proto_depIdxs = []int32{
 	0, // 0: orderyard.v1.Entry.events:type_name -> orderyard.v1.EventRecord
@@ -480,7 +520,7 @@ func file_journal_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_journal_proto_rawDesc), len(file_journal_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

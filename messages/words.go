@@ -34,6 +34,9 @@ type Task struct {
 	Command Command
 }
 
+// ClientKey begins the command ids that senders outside chose: they may repeat one at any time.
+const ClientKey = "client/"
+
 // Request is one command on its way to an entity, with where the answer goes.
 type Request struct {
 	To        Ref
@@ -44,6 +47,9 @@ type Request struct {
 	// Done receives the answer of a client's request exactly once, from any goroutine. It must not block.
 	Done func(*Reply)
 }
+
+// TypeCommandRefused is the type number of CommandRefused, which the runtime writes for every kind of entity.
+const TypeCommandRefused = 100
 
 // newEvent makes an empty event of a type number. The numbers are written to the journal: append, never reuse.
 var newEvent = [...]func() Event{
@@ -78,6 +84,8 @@ var newEvent = [...]func() Event{
 	88: func() Event { return new(FulfillmentOpened) }, 89: func() Event { return new(FulfillmentMoved) },
 	90: func() Event { return new(FulfillmentCancelled) }, 91: func() Event { return new(CancellationRefused) },
 	92: func() Event { return new(OrderTold) },
+
+	TypeCommandRefused: func() Event { return new(CommandRefused) },
 }
 
 // eventTypes is built on first use: while package variables are initialized the generated descriptors do not exist yet.

@@ -216,6 +216,14 @@ func TestNodesComeAndGo(t *testing.T) {
 	second, third := join(t, server.ClientURL(), 2).isReady(), join(t, server.ClientURL(), 3).isReady()
 	settled(3)
 	some("three nodes")
+	for i := range 30 { // counted through one door, ordered through another in the same moment
+		sku := fmt.Sprintf("NEW-%d", i)
+		setStock(t, nc, sku, site(1, nil).ID, 10)
+		if err := placeSurely(nc, order(fmt.Sprintf("new-%d", i), 1, sku)); err != nil {
+			t.Errorf("a SKU counted a moment ago: %v", err)
+		}
+		placed.Add(1)
+	}
 	_ = second.cmd.Process.Kill()
 	<-second.ended
 	settled(2)

@@ -133,6 +133,9 @@ func (a *Auditor) entry(e *messages.Entry) {
 	}
 	events := make([]messages.Event, 0, len(e.Events))
 	for _, r := range e.Events {
+		if r.Type == messages.TypeCommandRefused { // it changes nothing
+			continue
+		}
 		event, err := messages.DecodeEvent(r)
 		if err != nil {
 			a.violate("I10", ref, "%v", err)

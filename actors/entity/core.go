@@ -3,6 +3,7 @@ package entity
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/cespare/xxhash/v2"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -97,12 +98,32 @@ func (c *Core) Step(req *messages.Request, now int64) Output {
 	}
 	records, reply := c.decide(req.Command, now, c.records[:0])
 	out.Reply = reply
+	if len(records) == 0 && c.remembersRefusal(req, reply) {
+		records = append(records, &messages.EventRecord{Type: messages.TypeCommandRefused})
+		c.machine.Evolve(&messages.CommandRefused{}, now)
+		c.version++
+		c.machine.SetVersion(c.version)
+	}
 	if settled != "" {
 		c.settle(settled, now)
 	}
 	records = c.owe(&out, now, records)
 	c.seal(&out, req.CommandID, fingerprint, records, reply, now)
 	return out
+}
+
+// remembersRefusal says whether a refusal is worth an entry: its sender may repeat the command long after, when it could be granted, and must not
+// be told another thing than the first time. What concerns nothing that exists leaves no trace, else bad input would fill the store.
+func (c *Core) remembersRefusal(req *messages.Request, reply *messages.Reply) bool {
+	f := reply.GetFailure()
+	if f == nil || f.Retryable || c.version == 0 || !strings.HasPrefix(req.CommandID, messages.ClientKey) {
+		return false
+	}
+	switch f.Code {
+	case messages.CodeDeclined, messages.CodeRejected, messages.CodeHeld, messages.CodeTooLate, messages.CodeConflict:
+		return true
+	}
+	return false
 }
 
 // Tick runs the timers that are due and sends again what was not answered.

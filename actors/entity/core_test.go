@@ -131,3 +131,47 @@ func TestDedupIsBounded(t *testing.T) {
 		t.Fatalf("%d kept, all but the newest are too old", n)
 	}
 }
+
+// A sender who repeats a refused command long after, when it could be granted, gets the refusal again, also after a replay: the first answer
+// was no, and whoever heard it acts on that. Refusals of the house's own commands, and about what does not exist, leave no trace.
+func TestRefusalIsRemembered(t *testing.T) {
+	limits := DefaultLimits()
+	kind := toyKinds()[messages.KindBucket]
+	c := NewCore(toyRef("a"), kind, nil, &limits)
+	step := func(id string, cmd messages.Command) Output {
+		return c.Step(&messages.Request{To: toyRef("a"), CommandID: id, Command: cmd}, 1)
+	}
+	take := func() messages.Command { return &messages.AdjustStock{Delta: -5} }
+	if out := step(messages.ClientKey+"early", take()); out.Entry != nil {
+		t.Error("a refusal about nothing was written down")
+	}
+	var journal [][]byte
+	journal = append(journal, step("add", &messages.AdjustStock{Delta: 3}).Entry)
+	if out := step("house", take()); out.Entry != nil {
+		t.Error("a refusal of the house's own was written down")
+	}
+	first := step(messages.ClientKey+"take", take())
+	if first.Reply.GetFailure().GetCode() != messages.CodeDeclined || first.Entry == nil {
+		t.Fatalf("the first answer: %v, written %v", first.Reply, first.Entry != nil)
+	}
+	journal = append(journal, first.Entry, step("more", &messages.AdjustStock{Delta: 30}).Entry)
+	again := NewCore(toyRef("a"), kind, nil, &limits)
+	for _, b := range journal {
+		commit, err := DecodeCommit(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := again.Apply(commit.Entries[0]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, core := range map[string]*Core{"live": c, "replayed": again} {
+		out := core.Step(&messages.Request{To: toyRef("a"), CommandID: messages.ClientKey + "take", Command: take()}, 9)
+		if !out.Reply.Replayed || out.Reply.GetFailure().GetCode() != messages.CodeDeclined || out.Entry != nil {
+			t.Errorf("%s: the repeat was answered %v", name, out.Reply)
+		}
+		if core.Version() != 3 {
+			t.Errorf("%s: version %d", name, core.Version())
+		}
+	}
+}

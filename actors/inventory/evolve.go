@@ -10,6 +10,7 @@ import (
 func Evolve(s *State, event messages.Event, at int64) {
 	s.sequence++
 	switch e := event.(type) {
+	case *messages.CommandRefused: // only the answer is remembered
 	case *messages.StockReserved:
 		s.onReserved(e, at)
 	case *messages.ReservationConfirmed:

@@ -8,6 +8,9 @@ import (
 
 // Evolve writes one event. It never fails: what names a line or an FO that is not there changes nothing.
 func Evolve(s *State, event messages.Event, at int64) {
+	if _, refused := event.(*messages.CommandRefused); refused {
+		return // only the answer is remembered
+	}
 	s.changedAt = at
 	if placed, ok := event.(*messages.OrderPlaced); ok {
 		s.evolvePlaced(placed, at)

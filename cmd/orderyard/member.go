@@ -187,6 +187,15 @@ func (m *member) learn(ctx context.Context) error {
 	}
 }
 
+// learnSKUs asks every other member that may own a bucket.
+func (m *member) learnSKUs(ctx context.Context, skus []string) (map[string]bool, error) {
+	var members []string
+	for _, peer := range m.others() {
+		members = append(members, peer.Incarnation)
+	}
+	return m.sharing.Learn(ctx, skus, members)
+}
+
 // others lists the other members that know stock and sites, and may own partitions.
 func (m *member) others() []actors.Peer {
 	var list []actors.Peer

@@ -196,6 +196,7 @@ func (y *yard) openDoors(ctx context.Context) error {
 		}
 	}
 	y.ingress, err = ingress.Start(ctx, y.doors, ingress.Options{
+		Learn:  y.learn(),
 		Actors: y.node, Directory: y.directory(), Planner: y.node, Registry: y.registry, Log: y.log,
 		Metadata: y.metadata(),
 		Locate:   func(postal, country string) (float64, float64, bool) { return geo.Locate(country, postal) },
@@ -221,6 +222,14 @@ func (y *yard) directory() directory {
 		d.listing = y.member.listing
 	}
 	return d
+}
+
+// learn lets the doors ask other nodes about SKUs; nil when there are none.
+func (y *yard) learn() func(context.Context, []string) (map[string]bool, error) {
+	if y.member == nil {
+		return nil
+	}
+	return y.member.learnSKUs
 }
 
 // metadata names the process to whoever looks at the services on NATS.
@@ -279,6 +288,9 @@ func (y *yard) close() error {
 	}
 	if y.http != nil {
 		note(y.http.Stop(ctx))
+	}
+	if y.store != nil {
+		note(y.store.Close())
 	}
 	for _, c := range []*nats.Conn{y.doors, y.conn} {
 		if c != nil {

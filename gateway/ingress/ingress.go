@@ -48,6 +48,9 @@ type Options struct {
 	Actors    Actors
 	Directory Directory
 	Planner   Planner
+	// Learn asks the other nodes about SKUs this one has never heard of, and says which of them exist: what was counted a moment ago
+	// through another door may be on its way here. It may wait until ctx ends; nil = there are no other nodes.
+	Learn func(ctx context.Context, skus []string) (known map[string]bool, err error)
 	// Locate finds a site by its postal code when its document gives no position; nil = the position is required.
 	Locate func(postalCode, country string) (lat, lon float64, ok bool)
 	Limits Limits
@@ -73,6 +76,7 @@ type Ingress struct {
 	services []micro.Service
 	doors    []*door
 	intake   *intake
+	learners atomic.Int64 // asking other nodes about SKUs
 	lists    atomic.Int64 // being made
 	workers  sync.WaitGroup
 	stopped  sync.Once

@@ -162,33 +162,40 @@ func (it *intake) handle(m jetstream.Msg) {
 		door: it.door, weight: 1, size: len(body),
 		expires: time.Now().Add(time.Duration(float64(it.door.limits.IntakeWait) * intakeWithin)).UnixMilli(),
 	}
-	req, f := it.request(m)
-	if f != nil {
-		c.complete = func(*call) { it.finish(m, f) }
-		c.send(it.in.o.Actors, nil)
-		return
-	}
-	req.Deadline = c.expires
-	c.complete = func(c *call) { it.finish(m, c.replies[0].GetFailure()) }
-	c.send(it.in.o.Actors, []messages.Request{req})
+	it.request(m, c.expires, func(req messages.Request, f *messages.Failure) {
+		if f != nil {
+			c.complete = func(*call) { it.finish(m, f) }
+			c.send(it.in.o.Actors, nil)
+			return
+		}
+		req.Deadline = c.expires
+		c.complete = func(c *call) { it.finish(m, c.replies[0].GetFailure()) }
+		c.send(it.in.o.Actors, []messages.Request{req})
+	})
 }
 
-func (it *intake) request(m jetstream.Msg) (messages.Request, *messages.Failure) {
+// request makes the placement of a message and goes on with then, at once or a moment later.
+func (it *intake) request(m jetstream.Msg, deadline int64, then func(messages.Request, *messages.Failure)) {
 	id, f := commandID(m.Headers())
 	if f != nil {
-		return messages.Request{}, f
+		then(messages.Request{}, f)
+		return
 	}
 	place, errs, f := it.in.readOrder(m.Data(), messages.LastToken(m.Subject()))
 	if f == nil {
 		f = messages.InvalidAll(errs)
 	}
-	if f == nil {
-		f = it.in.prepare(place)
-	}
 	if f != nil {
-		return messages.Request{}, f
+		then(messages.Request{}, f)
+		return
 	}
-	return placeRequest(place, id), nil
+	it.in.prepared(place, deadline, func(f *messages.Failure) {
+		if f != nil {
+			then(messages.Request{}, f)
+			return
+		}
+		then(placeRequest(place, id), nil)
+	})
 }
 
 // finish runs on a responder, which may wait: the queue's own bound is what keeps senders back.

@@ -3,6 +3,7 @@ package ingress
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"orderyard/gateway/wire"
@@ -49,11 +50,13 @@ func (in *Ingress) place(q *query) {
 	case len(errs) > 0:
 		q.refuse(messages.InvalidAll(errs))
 	default:
-		if f := in.prepare(place); f != nil {
-			q.refuse(f)
-			return
-		}
-		q.ask(placeRequest(place, q.commandID), func(r *messages.Reply) any { return wire.OrderReceiptOf(r) })
+		in.prepared(place, q.deadline, func(f *messages.Failure) {
+			if f != nil {
+				q.refuse(f)
+				return
+			}
+			q.ask(placeRequest(place, q.commandID), func(r *messages.Reply) any { return wire.OrderReceiptOf(r) })
+		})
 	}
 }
 
@@ -85,6 +88,40 @@ func (in *Ingress) prepare(place *messages.PlaceOrder) *messages.Failure {
 		return messages.Fail(messages.CodeInternal, "", "the order cannot be prepared")
 	}
 	return nil
+}
+
+// learnersMax bounds the orders that wait for other nodes' word about a SKU.
+const learnersMax = 256
+
+// prepared completes a placement and goes on with then: at once, or, when the order names a SKU that this node has never heard of, after
+// the other nodes were asked. A SKU that is refused as unknown is unknown to all.
+func (in *Ingress) prepared(place *messages.PlaceOrder, deadline int64, then func(*messages.Failure)) {
+	f := in.prepare(place)
+	if f != nil || len(place.UnknownSkuLines) == 0 || in.o.Learn == nil {
+		then(f)
+		return
+	}
+	if in.learners.Add(1) > learnersMax {
+		in.learners.Add(-1)
+		then(messages.Retry(messages.CodeLimit, shedRetryAfterMs, "too many orders with unknown SKUs at once, come back with the same command id"))
+		return
+	}
+	go func() { // the subscription's goroutine never waits
+		ctx, cancel := context.WithDeadline(context.Background(), time.UnixMilli(deadline))
+		defer cancel()
+		var skus []string
+		for _, i := range place.UnknownSkuLines {
+			skus = append(skus, place.Order.Lines[i].Sku)
+		}
+		known, err := in.o.Learn(ctx, skus)
+		in.learners.Add(-1)
+		if err != nil {
+			then(messages.Retry(messages.CodeUnavailable, shedRetryAfterMs, "whether %q exists is not known: %v", skus[0], err))
+			return
+		}
+		place.UnknownSkuLines = slices.DeleteFunc(place.UnknownSkuLines, func(i uint32) bool { return known[place.Order.Lines[i].Sku] })
+		then(nil)
+	}()
 }
 
 // placeRequest: without a key of the sender the order's own id is the key, so the same order over two doors is one order.
@@ -146,11 +183,13 @@ func (in *Ingress) plan(q *query) {
 		q.refuse(messages.InvalidAll(errs))
 		return
 	}
-	if f := in.prepare(place); f != nil {
-		q.refuse(f)
-		return
-	}
-	q.later(func() (any, *messages.Reply) {
-		return wire.PlanAnswerOf(in.o.Planner.Plan(place.GetOrder()), place.GetOrder()), nil
+	in.prepared(place, q.deadline, func(f *messages.Failure) {
+		if f != nil {
+			q.refuse(f)
+			return
+		}
+		q.later(func() (any, *messages.Reply) {
+			return wire.PlanAnswerOf(in.o.Planner.Plan(place.GetOrder()), place.GetOrder()), nil
+		})
 	})
 }

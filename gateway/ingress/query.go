@@ -66,7 +66,7 @@ func commandID(h nats.Header) (string, *messages.Failure) {
 	if strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r > '~' }) {
 		return "", messages.Invalid(messages.HeaderCommandID, "must be printable ASCII")
 	}
-	return "client/" + id, nil
+	return messages.ClientKey + id, nil
 }
 
 // deadline reads Oy-Deadline-Ms: milliseconds from now, or a moment in Unix milliseconds.

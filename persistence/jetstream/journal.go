@@ -41,6 +41,8 @@ func (s *Store) publish(ctx context.Context, subject string, expect uint64, id s
 	if id != "" {
 		header[js.MsgIDHeader] = []string{id}
 	}
+	ctx, cancel := s.life.bound(ctx)
+	defer cancel()
 	ack, err := s.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Header: header, Data: data})
 	switch {
 	case err == nil && ack.Duplicate:

@@ -56,6 +56,7 @@ type Store struct {
 	checkpoint js.Stream
 	meta       js.KeyValue
 	sync       Sync
+	life       *life
 }
 
 var _ persistence.Store = (*Store)(nil)
@@ -91,6 +92,7 @@ func Open(ctx context.Context, nc *nats.Conn, o Options) (*Store, error) {
 	if s.sync == SyncUnknown {
 		s.sync = askSync(ctx, nc)
 	}
+	s.life = newLife(nc)
 	return s, nil
 }
 
@@ -155,8 +157,11 @@ func (s *Store) SyncAlways() (always, known bool) { return s.sync == SyncAlways,
 // RecordMax is the largest record the server takes, in bytes.
 func (s *Store) RecordMax() int { return int(s.nc.MaxPayload()) - headroom }
 
-// Close implements persistence.Store. The connection stays open: it is the caller's.
-func (s *Store) Close() error { return nil }
+// Close implements persistence.Store. The connection stays open: it is the caller's. A store whose connection is closed needs no Close.
+func (s *Store) Close() error {
+	s.life.stop()
+	return nil
+}
 
 // askSync asks every server of the system account within a short time; one that is not synced decides.
 func askSync(ctx context.Context, nc *nats.Conn) Sync {
