@@ -63,6 +63,7 @@ var seams = map[string][]string{
 	"github.com/hashicorp/memberlist": {"cluster"},
 	"github.com/nats-io":              {"persistence/jetstream", "cluster", "gateway", "cmd", "sim", "test"},
 	"github.com/spf13/cobra":          {"cmd"},
+	"cel.dev/cel-go":                  {"routing/ruleset"},
 }
 
 // topFolders is the whole top level. A further one needs a border that the compiler can check.
