@@ -1,0 +1,108 @@
+//go:build fault && linux
+
+package fault
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"orderyard/cluster"
+	"orderyard/messages"
+	"orderyard/test/fault/history"
+	"orderyard/test/fault/journal"
+	"orderyard/test/fault/load"
+	"orderyard/test/fault/world"
+)
+
+// TestF03Pause proves the fence: a node is stopped in the middle of its work, others take its partitions over, and it wakes and goes on as
+// if nothing had happened. Nothing that it writes may count, its clients must get true answers, and the counter must have seen it.
+func TestF03Pause(t *testing.T) {
+	row := results.Row("F3", "SIGSTOP 1 / 5 / 15 s, then SIGCONT", "all I; no commit of an old epoch accepted; fenced appends > 0")
+	s := setUp(t, row, world.Options{Nodes: 3}, cast{})
+	pauses := []time.Duration{time.Second, 5 * time.Second, 15 * time.Second}
+	if testing.Short() {
+		pauses = []time.Duration{time.Second, 6 * time.Second}
+	}
+	for i, pause := range pauses {
+		s.pauseOne(s.w.Nodes[i%len(s.w.Nodes)], pause)
+	}
+	// Whether a woken node writes before it learns that it may not is a race; the row wants to have seen it lost.
+	for more := 0; s.fenced() == 0 && more < 6; more++ {
+		s.pauseOne(s.w.Nodes[more%len(s.w.Nodes)], 5*time.Second)
+	}
+	fenced := s.fenced()
+	row.Lead("%.0f partitions were fenced from a woken node", fenced)
+	s.require(fenced > 0, "the counter of fenced appends is %v", fenced)
+	s.audit()
+}
+
+// pauseOne stops a node for a while and waits until everything is as before.
+func (s *scene) pauseOne(n *world.Node, pause time.Duration) {
+	s.Helper()
+	_, err := s.w.Balance(balanceIn, s.names()...)
+	s.must("balance", err)
+	owned, err := s.w.Owned(n.Name)
+	s.must("who owns what", err)
+	began := time.Now()
+	s.must("pause", n.Pause())
+	time.Sleep(pause) // the pause is the subject
+	s.must("resume", n.Resume())
+	woken := time.Now()
+	back, err := s.probe.Everywhere(woken, time.Minute)
+	s.must("commit after the pause", err)
+	var gaps []time.Duration
+	for _, p := range owned {
+		gaps = append(gaps, s.probe.Gap(p, began, woken.Add(back)))
+	}
+	p50, _, longest := spread(gaps)
+	s.row.Say("paused %v: its %d partitions were silent for %v (median), %v (longest); all commit %v after it woke", pause, len(owned), ms(p50), ms(longest), ms(back))
+}
+
+// TestNoFenceIsSeen proves the checks by taking away what they check: in a build without the fence, the same pauses must lead to answers
+// that no single bucket could give or to a journal that is no line. If this suite finds nothing wrong with that build, it finds nothing.
+func TestNoFenceIsSeen(t *testing.T) {
+	row := results.Row("F3-", "the same pauses, in a build without the fence", "the checks must fail")
+	s := setUp(t, row, world.Options{Nodes: 3, Build: "nofence", How: world.Build{Tags: "nofence"}}, cast{
+		load: load.Options{Quiet: true}, history: history.Options{PerBucket: 12, Interval: 5 * time.Millisecond, OnHand: 4000},
+	})
+	s.load.Stop() // what this build does to orders is nobody's concern
+	var seen []string
+	for round := range 6 {
+		owner := s.ownerOf(watched(s.w.Partitions())[round%watchedBuckets])
+		s.must("pause", owner.Pause())
+		time.Sleep(5 * time.Second) // longer than a session
+		s.must("resume", owner.Resume())
+		time.Sleep(3 * time.Second) // let the woken one write
+		for _, v := range s.history.Check(checkWithin) {
+			if !v.OK() {
+				seen = append(seen, "not linearizable: "+v.String())
+			}
+		}
+		if len(seen) > 0 {
+			break
+		}
+	}
+	row.Say("%d histories are impossible", len(seen))
+	if len(seen) == 0 {
+		s.require(false, "pauses in a build without the fence left possible histories: the check of histories sees nothing")
+	}
+	if _, err := s.line(t.Context()); !errors.Is(err, journal.ErrBroken) {
+		s.require(false, "the journal of a build without the fence is a line: the check of the journal sees nothing (%v)", err)
+	} else {
+		row.Say("%v", err)
+	}
+}
+
+// ownerOf is the node that serves a bucket.
+func (s *scene) ownerOf(b history.Bucket) *world.Node {
+	s.Helper()
+	all, err := s.w.Owners()
+	s.must("who owns what", err)
+	p := cluster.PartitionOf(messages.BucketRef(b.SKU, b.Site), s.w.Partitions())
+	n := s.w.Node(all[p].Node)
+	if n == nil {
+		s.Fatalf("partition %d is owned by %q", p, all[p].Node)
+	}
+	return n
+}
