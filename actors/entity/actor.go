@@ -181,6 +181,9 @@ func (a *entityActor) request(e *envelope) {
 	case e.Deadline != 0 && a.p.clock() > e.Deadline:
 		a.p.stats.Expired.Add(1)
 		e.reply(a.p.router, messages.Refuse(messages.Retry(messages.CodeTimeout, 0, "the deadline passed before %s could decide", e.To)))
+	case e.external() && a.log.stalled(a.p.clock()):
+		a.p.stats.Shed.Add(1)
+		e.reply(a.p.router, messages.Refuse(messages.Retry(messages.CodeUnavailable, 500, "the journal does not answer")))
 	case e.external() && a.log.busy():
 		a.p.stats.Shed.Add(1)
 		e.reply(a.p.router, messages.Refuse(messages.Retry(messages.CodeLimit, 20, "the journal is behind")))

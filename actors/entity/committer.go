@@ -29,6 +29,7 @@ type committer struct {
 	closed  []*batch
 	work    chan struct{} // holds a token while there may be work
 	backlog atomic.Int64  // closed batches waiting
+	began   atomic.Int64  // when the append under way began, Unix ms; 0 = none is
 	head    persistence.Manifest
 	bytes   int64 // appended since the last checkpoint
 	lost    bool
@@ -84,6 +85,12 @@ func (c *committer) add(entry []byte, who *actor.PID, last uint64) uint64 {
 // busy says that clients should be shed: too many full batches wait for the journal.
 func (c *committer) busy() bool { return c.backlog.Load() >= int64(c.limits.BatchesMax) }
 
+// stalled says that the journal has not answered for a while: whoever asks now would only wait for a time-out.
+func (c *committer) stalled(now int64) bool {
+	began := c.began.Load()
+	return began != 0 && now-began > c.limits.StallAfterMs
+}
+
 // take gives the next batch to append; nil when there is nothing.
 func (c *committer) take() *batch {
 	c.mu.Lock()
@@ -115,7 +122,9 @@ func (c *committer) run(ctx context.Context) {
 			}
 		}
 		began := time.Now()
+		c.began.Store(began.UnixMilli())
 		position, err := c.log.Append(ctx, b.payload)
+		c.began.Store(0)
 		if err != nil {
 			if ctx.Err() == nil {
 				slog.Warn("journal append failed", "entries", b.entries, "error", err)

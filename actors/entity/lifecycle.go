@@ -25,7 +25,7 @@ func (p *partition) crashed(ctx actor.Context, m *crashed) {
 	p.store.setLive(sl, nil)
 	sl.retired, sl.rebuild = false, true
 	sl.crashes++
-	if sl.crashes > p.limits.CrashesMax {
+	if sl.crashes >= p.limits.CrashesMax {
 		slog.Error("entity quarantined", "entity", m.ref.String(), "crashes", sl.crashes, "error", m.err)
 	}
 	base, blob := p.manifest, sl.blob
@@ -102,7 +102,7 @@ func (p *partition) rebuilt(ctx actor.Context, m *rebuilt) {
 	sl.parked = nil
 	if m.err != nil {
 		slog.Error("entity cannot be rebuilt", "entity", m.ref.String(), "error", m.err)
-		sl.crashes = p.limits.CrashesMax + 1
+		sl.crashes = p.limits.CrashesMax
 	} else if err := p.store.Put(m.snap); err != nil {
 		slog.Error("entity cannot be stored", "entity", m.ref.String(), "error", err)
 	}

@@ -14,7 +14,8 @@ type Limits struct {
 	AnswerMs             int64 // a task without an answer is sent again after this
 	PassivateAfterMs     int64 // an entity without messages for this long becomes bytes
 	CheckpointTailBytes  int64 // journal bytes after which a checkpoint is written
-	CrashesMax           int   // panics of one entity before it is quarantined
+	CrashesMax           int   // tries of one entity that end in a panic before it is quarantined
+	StallAfterMs         int64 // an append that takes longer stops new client requests: the answer is `unavailable` instead of a time-out
 	FeedBytesMax         int   // recent commits kept for followers before they must read the journal
 }
 
@@ -23,7 +24,7 @@ func DefaultLimits() Limits {
 	return Limits{
 		MailboxMax: 8192, PartitionInflightMax: 32768, ParkedMax: 8192, CommitBytesMax: 512 << 10, BatchesMax: 8, ActivationMax: 1000,
 		DedupMax: 1 << 18, RetryMinMs: 20, RetryMaxMs: 30_000, AnswerMs: 5_000, PassivateAfterMs: 5_000, CheckpointTailBytes: 64 << 20,
-		CrashesMax: 3, FeedBytesMax: 4 << 20,
+		CrashesMax: 3, StallAfterMs: 2_000, FeedBytesMax: 4 << 20,
 	}
 }
 

@@ -167,7 +167,7 @@ func (p *partition) deliver(ctx actor.Context, e *envelope) {
 	}
 	sl.last = p.clock()
 	switch {
-	case sl.crashes > p.limits.CrashesMax:
+	case sl.crashes >= p.limits.CrashesMax:
 		e.reply(p.router, messages.Refuse(messages.Fail(messages.CodeInternal, "", "%s is quarantined: it failed %d times; see the log", e.To, sl.crashes)))
 		return
 	case sl.retired || sl.rebuild:
@@ -241,7 +241,7 @@ func (p *partition) alarm(ctx actor.Context) {
 	now := p.clock()
 	for _, ref := range p.store.Due(now, p.limits.ActivationMax) {
 		sl := p.store.slots[ref]
-		if sl.retired || sl.rebuild || sl.crashes > p.limits.CrashesMax {
+		if sl.retired || sl.rebuild || sl.crashes >= p.limits.CrashesMax {
 			continue
 		}
 		if sl.live == nil && !p.activate(ctx, sl) {

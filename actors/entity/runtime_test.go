@@ -152,7 +152,7 @@ func TestTaskReachesNeighborOnce(t *testing.T) {
 // A command that panics gets an error; the entity is read back from the journal and goes on, its neighbors never stop, and after
 // CrashesMax it is quarantined.
 func TestPoisonIsQuarantined(t *testing.T) {
-	y := startYard(t, memory.New(), func(l *Limits) { l.CrashesMax = 2 })
+	y := startYard(t, memory.New(), func(l *Limits) { l.CrashesMax = 3 })
 	y.ask("c1", &messages.AdjustStock{Delta: 4}, "a")
 	for i := range 3 {
 		if r := y.ask(fmt.Sprint("p", i), &messages.AdjustStock{Reason: "panic"}, "a"); r.GetFailure().GetCode() != messages.CodeInternal {
