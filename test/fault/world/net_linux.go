@@ -72,6 +72,7 @@ type wires struct {
 	bridge string
 	net    string // "10.213.7."
 	spaces []string
+	cables []string
 }
 
 const wirePrefix = "oyf"
@@ -121,6 +122,7 @@ const inside = "wire"
 func (x *wires) lay(p place, last int) error {
 	x.spaces = append(x.spaces, p.space)
 	outside := fmt.Sprintf("%s%dx%d", wirePrefix, os.Getpid(), last) // at most 15 letters, the kernel says
+	x.cables = append(x.cables, outside)
 	for _, args := range [][]string{
 		{"netns", "add", p.space},
 		{"link", "add", outside, "type", "veth", "peer", "name", inside, "netns", p.space},
@@ -137,8 +139,11 @@ func (x *wires) lay(p place, last int) error {
 }
 
 func (x *wires) remove() {
+	for _, cable := range x.cables {
+		_ = ip("link", "del", cable) // it would go with its namespace, but at a time of its own: the next row uses the name
+	}
 	for _, space := range x.spaces {
-		_ = ip("netns", "del", space) // the cable goes with it
+		_ = ip("netns", "del", space)
 	}
 	_ = ip("link", "del", x.bridge) // may be gone already
 }
