@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"orderyard/cluster"
 	"orderyard/messages"
 )
 
@@ -101,7 +102,7 @@ func (b *Bus) next(ctx context.Context, sub *nats.Subscription, incarnation stri
 			return nil, context.Cause(ctx)
 		case !errors.Is(err, context.DeadlineExceeded):
 			return nil, err
-		case b.Ping(context.WithoutCancel(ctx), incarnation) == Gone:
+		case b.Ping(context.WithoutCancel(ctx), incarnation) == cluster.Gone:
 			return nil, ErrNobody
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"orderyard/cluster"
 	"orderyard/messages"
 )
 
@@ -116,20 +117,9 @@ func (b *Bus) Hear(what string, fn func(data []byte)) error {
 	return b.listen(messages.NodeSubject(b.self, what), func(m *nats.Msg) { fn(m.Data) })
 }
 
-// Liveness is what a ping found out.
-type Liveness uint8
-
-const (
-	Silent Liveness = iota // no answer in time: slow, stopped, or cut off, and so may we be
-	Alive                  // it answered
-	Gone                   // the server knows nobody of that name. In the very first moment after an end it is still Silent
-)
-
-func (l Liveness) String() string { return [...]string{"silent", "alive", "gone"}[l] }
-
 // Ping asks whether a process lives. It waits for ctx's deadline, or PingFor when there is none. Gone comes from the server our connection
 // is on: in a cluster of servers that lost sight of each other it means less, which is why nobody is buried for one ping.
-func (b *Bus) Ping(ctx context.Context, incarnation string) Liveness {
+func (b *Bus) Ping(ctx context.Context, incarnation string) cluster.Liveness {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, PingFor)
@@ -138,11 +128,11 @@ func (b *Bus) Ping(ctx context.Context, incarnation string) Liveness {
 	_, err := b.nc.RequestWithContext(ctx, messages.NodeSubject(incarnation, wordPing), nil)
 	switch {
 	case err == nil:
-		return Alive
+		return cluster.Alive
 	case errors.Is(err, nats.ErrNoResponders):
-		return Gone
+		return cluster.Gone
 	}
-	return Silent
+	return cluster.Silent
 }
 
 // listen subscribes until Close.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"orderyard/cluster"
 	"orderyard/messages"
 	"orderyard/persistence/jetstream/embedded"
 )
@@ -326,24 +327,24 @@ func TestPing(t *testing.T) {
 	_, err := bc.SubscribeSync(messages.NodeSubject("mute", wordPing))
 	y.must(err)
 	y.known(bc)
-	for incarnation, want := range map[string]Liveness{"a": Alive, "b": Alive, "c": Alive, "mute": Silent, "never": Gone} {
+	for incarnation, want := range map[string]cluster.Liveness{"a": cluster.Alive, "b": cluster.Alive, "c": cluster.Alive, "mute": cluster.Silent, "never": cluster.Gone} {
 		if got := a.Ping(y.ctxFor(want), incarnation); got != want {
 			t.Errorf("%s is %s, want %s", incarnation, got, want)
 		}
 	}
 	c.Close()
 	c.Close()
-	if got := a.Ping(y.ctx(), "c"); got != Gone {
+	if got := a.Ping(y.ctx(), "c"); got != cluster.Gone {
 		t.Errorf("a closed bus is %s", got)
 	}
 	bc.Close()
 	// A ping that reaches the server together with the end of the connection is lost: hence the usual short wait, and again.
-	y.eventually("a closed connection is gone", func() bool { return a.Ping(context.Background(), "b") == Gone })
+	y.eventually("a closed connection is gone", func() bool { return a.Ping(context.Background(), "b") == cluster.Gone })
 }
 
 // ctxFor lets a ping that must be answered wait as long as it takes, and one that must not wait its usual time.
-func (y *yard) ctxFor(want Liveness) context.Context {
-	if want == Silent {
+func (y *yard) ctxFor(want cluster.Liveness) context.Context {
+	if want == cluster.Silent {
 		return context.Background()
 	}
 	return y.ctx()

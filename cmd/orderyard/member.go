@@ -151,7 +151,7 @@ func (m *member) join(ctx context.Context, partitions int) error {
 			Node: y.cfg.Node.Name, Incarnation: m.incarnation, RemoteAddr: m.gossip.Addr(), GossipAddr: m.gossip.GossipAddr(),
 			Weight: uint32(y.cfg.Node.Weight), StartedAtMs: time.Now().UnixMilli(), Version: version(), Protocol: messages.LinkProtocol,
 		},
-		Registry: m.registry, Bus: peerBus{m.bus}, Host: y.node.Runtime(), Partitions: partitions,
+		Registry: m.registry, Bus: m.bus, Host: y.node.Runtime(), Partitions: partitions,
 		TTL: m.registry.TTL(), MovesMax: c.MovesMax, WarmWithin: c.WarmWithin, DrainWithin: c.DrainWithin, Log: y.log,
 	})
 	if err != nil {
@@ -364,17 +364,4 @@ func (m *member) close(ctx context.Context) error {
 		m.peers.Close()
 	}
 	return errors.Join(errs...)
-}
-
-// peerBus lets the keeper use the bus, whose words for liveness are its own.
-type peerBus struct{ *bus.Bus }
-
-func (b peerBus) Ping(ctx context.Context, incarnation string) cluster.Liveness {
-	switch b.Bus.Ping(ctx, incarnation) {
-	case bus.Alive:
-		return cluster.Alive
-	case bus.Gone:
-		return cluster.Gone
-	}
-	return cluster.Silent
 }
