@@ -208,6 +208,9 @@ func TestDrainAnswersWhatIsDelivered(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if err := h.nc.FlushTimeout(5 * time.Second); err != nil { // the server has passed all of them on
+		t.Fatal(err)
+	}
 	eventually(t, "the first is looked at", func() bool { return in.inFlight() == 1 })
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
