@@ -3,7 +3,7 @@
 //
 // # Running it
 //
-//	go test -tags fault -short -timeout 15m ./test/fault/            the short run: F0 none F1 F3 F8 F14 F18, within 8 minutes on 2 cores
+//	go test -tags fault -short -timeout 15m ./test/fault/            the short run: F0 none F1 F3 F3h F3- F8 F14 F14n F18, within 8 minutes
 //	go test -tags fault -timeout 90m ./test/fault/                   everything, about an hour with the soak and F14's ten minutes
 //	go test -tags fault -run 'F03|NoFence' -v ./test/fault/          some rows
 //	go test -tags fault ./test/fault/ -args -report DIR              faults.json, faults.md and pictures of impossible histories
@@ -38,6 +38,7 @@
 //	F1    kill -9 of a node, 20 ×    moved partitions commit again, p99 ≤ 1 s
 //	F2    kill -9 of everything      ready ≤ 10 s with a million open holds, all of them counted
 //	F3    SIGSTOP 1, 5, 15 s         a woken node writes nothing; the counter of fenced appends has seen it try
+//	F3h   the same where it is hot   48 clients at four buckets whose owners are paused in turn
 //	F3-   the same without the fence the checks fail: a checker that cannot fail is a defect
 //	F4    cut from peers             NATS carries the requests: ≥ 95 % answered, one owner each
 //	F5    cut from NATS              silent ≤ 4 s, partitions elsewhere ≤ 8 s
