@@ -83,7 +83,7 @@ func (l *Log) settle(ctx context.Context, cause error) (uint64, error) {
 	for attempt := 1; attempt <= l.o.AttemptsMax; attempt++ {
 		l.stats.Retried++
 		l.complain(ctx, attempt, cause)
-		position, record, err := l.last(ctx)
+		position, record, err := l.last(ctx, attempt)
 		switch {
 		case err != nil:
 			cause = err
@@ -127,10 +127,15 @@ func (l *Log) complain(ctx context.Context, attempt int, cause error) {
 	l.o.Logger.Log(ctx, level, "append not confirmed, reading the tail", "partition", l.partition, "number", l.chain.head.Number+1, "attempt", attempt, "error", cause)
 }
 
-func (l *Log) last(ctx context.Context) (uint64, []byte, error) {
+// looksBeforePatience is how many attempts have the first TailTimeout: an election takes up to ten seconds.
+const looksBeforePatience = 16
+
+// last looks at the tail, for a time that grows with the attempts.
+func (l *Log) last(ctx context.Context, attempt int) (uint64, []byte, error) {
 	if l.o.AppendTimeout > 0 {
+		within := min(l.o.TailTimeout*time.Duration(1+attempt/looksBeforePatience), l.o.AppendTimeout)
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, l.o.AppendTimeout)
+		ctx, cancel = context.WithTimeout(ctx, within)
 		defer cancel()
 	}
 	return l.journal.Last(ctx, l.partition)

@@ -27,6 +27,10 @@ type LogOptions struct {
 	HighWater Mark
 	// AppendTimeout bounds one attempt; then the outcome is unknown and is looked up. Default 5 s; negative = no bound.
 	AppendTimeout time.Duration
+	// TailTimeout bounds one look at the last record after an append without an answer. A replicated stream without a leader leaves the
+	// question unanswered for ever: asking again meets the next leader, waiting does not. Every 16 looks in a row that stay without an answer
+	// add as much again, up to AppendTimeout, so that a store which is only slow is met in the end. Default 500 ms.
+	TailTimeout time.Duration
 	// BackoffMin and BackoffMax bound the pause between attempts, which doubles. Default 2 ms and 500 ms.
 	BackoffMin, BackoffMax time.Duration
 	// BehindFor is how long (in pauses) a journal that ends below what was acknowledged is asked again before it is called damaged: a
@@ -80,6 +84,7 @@ func OpenLog(j Journal, partition int, o LogOptions) *Log {
 		o.Nonce = binary.LittleEndian.Uint64(b[:])
 	}
 	o.AppendTimeout = orDefault(o.AppendTimeout, 5*time.Second)
+	o.TailTimeout = orDefault(o.TailTimeout, 500*time.Millisecond)
 	o.BackoffMin = orDefault(o.BackoffMin, 2*time.Millisecond)
 	o.BackoffMax = max(orDefault(o.BackoffMax, 500*time.Millisecond), o.BackoffMin)
 	o.BehindFor = orDefault(o.BehindFor, 2*time.Second)

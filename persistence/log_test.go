@@ -236,6 +236,41 @@ func TestConflictProvesNothing(t *testing.T) {
 	wantContents(t, s.Store, "one", "two", "three")
 }
 
+// leaderless leaves the first questions about the tail without any answer, as a replicated stream without a leader does.
+type leaderless struct {
+	persistence.Store
+	left, asked int
+	patience    []time.Duration // how long each of them was waited for
+}
+
+func (s *leaderless) Last(ctx context.Context, partition int) (uint64, []byte, error) {
+	if s.asked++; s.asked > s.left {
+		return s.Store.Last(ctx, partition)
+	}
+	deadline, bounded := ctx.Deadline()
+	if !bounded {
+		return 0, nil, errors.New("a question without an end")
+	}
+	s.patience = append(s.patience, time.Until(deadline))
+	<-ctx.Done()
+	return 0, nil, ctx.Err()
+}
+
+// Proves that a log asks a silent journal about its tail again and again, each time briefly, long before the time-out of an append, so that an
+// election costs what it takes and no more; and that its patience grows, so that a store which is only slow is met as well.
+func TestTailAskedAgain(t *testing.T) {
+	s := &leaderless{Store: memory.New(), left: 33}
+	o := quick("a")
+	o.AppendTimeout, o.TailTimeout = time.Hour, 20*time.Millisecond
+	l := owner(t, faulty.New(s, faulty.Options{Script: faulty.Sequence("append", faulty.None, faulty.LostAck)}), o)
+	s.asked = 0
+	appendAll(t, l, "struck", "after")
+	if s.asked != s.left+1 || s.patience[0] > o.TailTimeout || s.patience[s.left-1] <= o.TailTimeout {
+		t.Fatalf("asked %d times, waiting %v first and %v in the end", s.asked, s.patience[0], s.patience[len(s.patience)-1])
+	}
+	wantContents(t, s.Store, "struck", "after")
+}
+
 // Proves that every fault of a takeover ends in ownership with one epoch more, and that commits found on the way are handed over.
 func TestTakeoverFaults(t *testing.T) {
 	for _, fault := range []faulty.Fault{faulty.Refused, faulty.LostAck, faulty.Late, faulty.Twice, faulty.TwiceDenied} {

@@ -97,7 +97,10 @@ func (a *Auditor) begin(partition int, snap *messages.EntitySnapshot) error {
 		}
 		a.sites[ref] = m
 	case messages.KindOrder:
-		a.placed[ref.ID] = true
+		// A checkpoint may hold an order that was asked about, or whose placing was under way: it is not placed yet.
+		if view := orderView(core); view != nil && view.Order != nil {
+			a.placed[ref.ID] = true
+		}
 	}
 	return nil
 }

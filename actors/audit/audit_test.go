@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"orderyard/actors"
 	"orderyard/actors/entity"
 	"orderyard/messages"
 )
@@ -120,5 +121,37 @@ func TestEveryBrokenPromiseIsFound(t *testing.T) {
 				t.Fatalf("a history without fault: %v", found)
 			}
 		})
+	}
+}
+
+// A checkpoint may hold an order that somebody asked about before it was placed, or while its placing was under way. Placed behind the checkpoint it
+// is placed once; an order that the checkpoint holds placed is placed twice by the same commit.
+func TestOrderInCheckpointBeforePlaced(t *testing.T) {
+	ref := messages.OrderRef("o")
+	limits := entity.DefaultLimits()
+	kinds := actors.Kinds(func() int64 { return 1 }, actors.RememberForMs, nil)
+	for _, placedBefore := range []bool{false, true} {
+		core := entity.NewCore(ref, kinds[ref.Kind], noPlans, &limits)
+		placed := &messages.OrderPlaced{Order: &messages.Order{Channel: "web", ExternalId: "1"}}
+		h := &history{New(kinds, &limits), map[messages.Ref]uint64{}}
+		if placedBefore {
+			data, err := placed.MarshalVT()
+			if err != nil {
+				t.Fatal(err)
+			}
+			e := &messages.Entry{Kind: uint32(ref.Kind), Id: ref.ID, AtMs: 1, Events: []*messages.EventRecord{{Type: messages.EventType(placed), Data: data}}}
+			if err := core.Apply(e); err != nil {
+				t.Fatal(err)
+			}
+			h.versions[ref] = 1
+		}
+		if err := h.begin(0, core.Snapshot(1)); err != nil {
+			t.Fatal(err)
+		}
+		h.happened(ref, 2, placed)
+		twice := slices.ContainsFunc(h.Finish(10, false), func(v Violation) bool { return v.Invariant == "I6" })
+		if twice != placedBefore {
+			t.Errorf("placed before the checkpoint %v, found twice %v: %v", placedBefore, twice, h.found)
+		}
 	}
 }

@@ -153,37 +153,66 @@ func (p *partition) readBack(ctx context.Context, r *reading) (*persistence.Log,
 		}
 		mark.Position = position
 	}
-	log, recovery, err := p.readJournal(ctx, mark)
-	if err != nil {
-		return nil, nil, err
+	for opened := false; ; {
+		log, recovery, err := p.readJournal(ctx, mark)
+		if err != nil {
+			return nil, nil, err
+		}
+		if err := recovery.Settle(p.clock()); err != nil {
+			return nil, nil, err
+		}
+		if !opened {
+			p.system.Root.Send(p.pid, &warmed{of: r})
+			var reach persistence.Mark
+			if reach, err = p.follow(ctx, r, log, recovery); err == nil {
+				mark, opened = reach, true
+			}
+		}
+		if err == nil {
+			err = log.CatchUp(ctx, mark, recovery.commit)
+		}
+		if p.overtaken(ctx, log, err) {
+			slog.Info("partition read back anew: the journal was cut above the place of reading", "partition", p.Partition, "position", log.Position())
+			continue
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("catch up partition %d: %w", p.Partition, err)
+		}
+		result, err := recovery.Take(ctx, log, p.clock())
+		if err != nil {
+			return nil, nil, err
+		}
+		return log, result, nil
 	}
-	if err := recovery.Settle(p.clock()); err != nil {
-		return nil, nil, err
-	}
-	p.system.Root.Send(p.pid, &warmed{of: r})
-	for open := false; !open; {
+}
+
+// follow reads along with the present owner until the partition is to be opened, and gives the mark to be reached then.
+func (p *partition) follow(ctx context.Context, r *reading, log *persistence.Log, recovery *Recovery) (mark persistence.Mark, err error) {
+	for {
 		select {
 		case mark := <-r.open:
-			if err := log.CatchUp(ctx, mark, recovery.commit); err != nil {
-				return nil, nil, fmt.Errorf("catch up partition %d: %w", p.Partition, err)
-			}
-			open = true
+			return mark, nil
 		case <-time.After(followEvery):
 			if err := log.CatchUp(ctx, persistence.Mark{}, recovery.commit); err != nil {
-				return nil, nil, fmt.Errorf("follow partition %d: %w", p.Partition, err)
+				return mark, err
 			}
 			if err := recovery.Settle(p.clock()); err != nil {
-				return nil, nil, err
+				return mark, err
 			}
 		case <-ctx.Done():
-			return nil, nil, ctx.Err()
+			return mark, ctx.Err()
 		}
 	}
-	result, err := recovery.Take(ctx, log, p.clock())
-	if err != nil {
-		return nil, nil, err
+}
+
+// overtaken says that a gap is none: whoever reads along is no reader that the owner waits for, so the owner may have written a checkpoint and
+// cut the journal behind the place of reading. Then all is read anew from that checkpoint.
+func (p *partition) overtaken(ctx context.Context, log *persistence.Log, err error) bool {
+	if !errors.Is(err, persistence.ErrCorrupt) {
+		return false
 	}
-	return log, result, nil
+	newest, found, again := p.Store.Load(ctx, p.Partition, func([]byte) error { return nil })
+	return again == nil && found && newest.Position > log.Position()
 }
 
 // readJournal reads checkpoint and tail. A gap may only mean that a newer checkpoint was made, and the journal cut below it, between

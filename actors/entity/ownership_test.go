@@ -2,6 +2,7 @@ package entity
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,8 @@ import (
 type pair struct {
 	t     testing.TB
 	store persistence.Store
+	views [2]persistence.Store // what a node sees of the store, when not the store itself
+	limit Limits
 	nodes [2]*Runtime
 	lease [2]atomic.Bool
 
@@ -28,7 +31,10 @@ type pair struct {
 const pairPartitions = 4
 
 func startPair(t testing.TB) *pair {
-	p := &pair{t: t, store: memory.New()}
+	return startPairWith(&pair{t: t, store: memory.New(), limit: DefaultLimits()})
+}
+
+func startPairWith(p *pair) *pair {
 	for i := range p.nodes {
 		p.lease[i].Store(true)
 		p.nodes[i] = p.start(i)
@@ -38,8 +44,12 @@ func startPair(t testing.TB) *pair {
 
 func (p *pair) start(i int) *Runtime {
 	p.t.Helper()
+	store := p.store
+	if p.views[i] != nil {
+		store = p.views[i]
+	}
 	r, err := Start(RuntimeOptions{
-		Node: fmt.Sprint("n", i), Incarnation: fmt.Sprint(i), Partitions: pairPartitions, Kinds: toyKinds(), Limits: DefaultLimits(), Store: p.store,
+		Node: fmt.Sprint("n", i), Incarnation: fmt.Sprint(i), Partitions: pairPartitions, Kinds: toyKinds(), Limits: p.limit, Store: store,
 		Observer: &seen{}, Cluster: &ClusterOptions{
 			Router: p, Lease: p.lease[i].Load,
 			Changed: func(partition int, phase cluster.Phase) {
@@ -243,6 +253,67 @@ func TestHostOrdersMayComeInAnySequence(t *testing.T) {
 	p.until(0, partition, cluster.PhaseServing)
 	if r := p.ask("x", "", &messages.GetStock{}); r.GetStock().GetAtp() != 5 {
 		t.Fatalf("after all that: %v", r)
+	}
+}
+
+// slowReader keeps readings of the journal waiting.
+type slowReader struct {
+	persistence.Store
+	gate sync.RWMutex
+}
+
+func (s *slowReader) Read(ctx context.Context, partition int, after uint64, fn func(uint64, []byte) error) error {
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+	return s.Store.Read(ctx, partition, after, fn)
+}
+
+// A node that reads along is overtaken: the owner writes a checkpoint and cuts the journal above the place of reading. That is no damage: the
+// follower reads anew from the checkpoint and takes the partition over with everything in it, at once and not after the pause for damage.
+func TestFollowerOvertakenByCheckpoint(t *testing.T) {
+	store := memory.New()
+	slow := &slowReader{Store: store}
+	p := &pair{t: t, store: store, limit: DefaultLimits()}
+	p.limit.CheckpointTailBytes = 2 << 10
+	p.views[1] = slow
+	startPairWith(p)
+	partition := cluster.PartitionOf(toyRef("x"), pairPartitions)
+	p.nodes[0].Open(partition, persistence.Mark{})
+	p.until(0, partition, cluster.PhaseServing)
+	add := func(i int) {
+		if r := p.ask("x", fmt.Sprint("add", i), &messages.AdjustStock{Delta: 1}); r.Failure != nil {
+			t.Fatal(r.Failure)
+		}
+	}
+	add(0)
+	p.nodes[1].Warm(partition)
+	p.until(1, partition, cluster.PhaseWarm)
+	slow.gate.Lock()
+	place, _, err := store.Last(t.Context(), partition)
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := 1
+	first := func() (at uint64) { // the position of the first record that is left
+		stop := errors.New("enough")
+		if err := store.Read(t.Context(), partition, 0, func(position uint64, _ []byte) error { at = position; return stop }); !errors.Is(err, stop) {
+			t.Fatal(err)
+		}
+		return at
+	}
+	for first() <= place+1 {
+		add(count)
+		count++
+	}
+	slow.gate.Unlock()
+	p.nodes[0].Close(partition)
+	mark := p.until(0, partition, cluster.PhaseClosed)
+	p.nodes[1].Open(partition, mark)
+	p.until(1, partition, cluster.PhaseServing)
+	p.nodes[0].Drop(partition)
+	p.until(0, partition, cluster.PhaseIdle)
+	if sum := p.ask("x", "", &messages.GetStock{}).GetStock().GetAtp(); sum != int64(count) {
+		t.Fatalf("%d of %d additions are left", sum, count)
 	}
 }
 

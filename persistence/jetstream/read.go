@@ -36,8 +36,11 @@ type reader struct {
 }
 
 func (r *reader) run(ctx context.Context, after uint64, fn func(position uint64, data []byte) error) error {
-	var err error
-	if r.target, _, err = last(ctx, r.stream, r.subject); err != nil {
+	err := Patiently(ctx, func(ctx context.Context) (err error) {
+		r.target, _, err = last(ctx, r.stream, r.subject)
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("read %s: %w", r.subject, err)
 	}
 	r.at = after
