@@ -860,23 +860,29 @@ func (x *OrderTimer) GetTimer() string {
 
 // PlanRequest is the order's question to routing (a local task, never sent over the wire).
 type PlanRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	OrderId       string                 `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
-	PlanNo        uint32                 `protobuf:"varint,2,opt,name=plan_no,json=planNo,proto3" json:"plan_no,omitempty"`
-	Cause         string                 `protobuf:"bytes,3,opt,name=cause,proto3" json:"cause,omitempty"`
-	ShipTo        *Address               `protobuf:"bytes,4,opt,name=ship_to,json=shipTo,proto3" json:"ship_to,omitempty"`
-	Service       string                 `protobuf:"bytes,5,opt,name=service,proto3" json:"service,omitempty"`
-	Channel       string                 `protobuf:"bytes,6,opt,name=channel,proto3" json:"channel,omitempty"`
-	Needs         []*LineNeed            `protobuf:"bytes,7,rep,name=needs,proto3" json:"needs,omitempty"`
-	Partial       string                 `protobuf:"bytes,8,opt,name=partial,proto3" json:"partial,omitempty"`
-	SplitsLeft    int32                  `protobuf:"varint,9,opt,name=splits_left,json=splitsLeft,proto3" json:"splits_left,omitempty"`
-	Exclusions    []*Exclusion           `protobuf:"bytes,10,rep,name=exclusions,proto3" json:"exclusions,omitempty"`
-	Known         []*KnownStock          `protobuf:"bytes,11,rep,name=known,proto3" json:"known,omitempty"`
-	PlacedAtMs    int64                  `protobuf:"varint,12,opt,name=placed_at_ms,json=placedAtMs,proto3" json:"placed_at_ms,omitempty"`
-	Labels        []string               `protobuf:"bytes,13,rep,name=labels,proto3" json:"labels,omitempty"`
-	Priority      int32                  `protobuf:"varint,14,opt,name=priority,proto3" json:"priority,omitempty"`
-	DeliverBy     string                 `protobuf:"bytes,15,opt,name=deliver_by,json=deliverBy,proto3" json:"deliver_by,omitempty"`
-	SitesUsed     []string               `protobuf:"bytes,16,rep,name=sites_used,json=sitesUsed,proto3" json:"sites_used,omitempty"` // sites that already hold live fulfillment orders of this order: using one again is no further split
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	OrderId    string                 `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	PlanNo     uint32                 `protobuf:"varint,2,opt,name=plan_no,json=planNo,proto3" json:"plan_no,omitempty"`
+	Cause      string                 `protobuf:"bytes,3,opt,name=cause,proto3" json:"cause,omitempty"`
+	ShipTo     *Address               `protobuf:"bytes,4,opt,name=ship_to,json=shipTo,proto3" json:"ship_to,omitempty"`
+	Service    string                 `protobuf:"bytes,5,opt,name=service,proto3" json:"service,omitempty"`
+	Channel    string                 `protobuf:"bytes,6,opt,name=channel,proto3" json:"channel,omitempty"`
+	Needs      []*LineNeed            `protobuf:"bytes,7,rep,name=needs,proto3" json:"needs,omitempty"`
+	Partial    string                 `protobuf:"bytes,8,opt,name=partial,proto3" json:"partial,omitempty"`
+	SplitsLeft int32                  `protobuf:"varint,9,opt,name=splits_left,json=splitsLeft,proto3" json:"splits_left,omitempty"`
+	Exclusions []*Exclusion           `protobuf:"bytes,10,rep,name=exclusions,proto3" json:"exclusions,omitempty"`
+	Known      []*KnownStock          `protobuf:"bytes,11,rep,name=known,proto3" json:"known,omitempty"`
+	PlacedAtMs int64                  `protobuf:"varint,12,opt,name=placed_at_ms,json=placedAtMs,proto3" json:"placed_at_ms,omitempty"`
+	Labels     []string               `protobuf:"bytes,13,rep,name=labels,proto3" json:"labels,omitempty"`
+	Priority   int32                  `protobuf:"varint,14,opt,name=priority,proto3" json:"priority,omitempty"`
+	DeliverBy  string                 `protobuf:"bytes,15,opt,name=deliver_by,json=deliverBy,proto3" json:"deliver_by,omitempty"`
+	SitesUsed  []string               `protobuf:"bytes,16,rep,name=sites_used,json=sitesUsed,proto3" json:"sites_used,omitempty"` // sites that already hold live fulfillment orders of this order: using one again is no further split
+	// What only rules of operators ask about.
+	Total         int64    `protobuf:"varint,17,opt,name=total,proto3" json:"total,omitempty"` // minor units: lines + shipping + tax − discount
+	Currency      string   `protobuf:"bytes,18,opt,name=currency,proto3" json:"currency,omitempty"`
+	Attributes    []byte   `protobuf:"bytes,19,opt,name=attributes,proto3" json:"attributes,omitempty"`   // attributes: a JSON object, as the channel sent it
+	Queue         string   `protobuf:"bytes,20,opt,name=queue,proto3" json:"queue,omitempty"`             // the queue a rule has put the order into
+	Preselected   []string `protobuf:"bytes,21,rep,name=preselected,proto3" json:"preselected,omitempty"` // the only sites that may serve, by somebody's choice
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1023,6 +1029,41 @@ func (x *PlanRequest) GetSitesUsed() []string {
 	return nil
 }
 
+func (x *PlanRequest) GetTotal() int64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *PlanRequest) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *PlanRequest) GetAttributes() []byte {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+func (x *PlanRequest) GetQueue() string {
+	if x != nil {
+		return x.Queue
+	}
+	return ""
+}
+
+func (x *PlanRequest) GetPreselected() []string {
+	if x != nil {
+		return x.Preselected
+	}
+	return nil
+}
+
 type LineNeed struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Line          uint32                 `protobuf:"varint,1,opt,name=line,proto3" json:"line,omitempty"`
@@ -1030,6 +1071,9 @@ type LineNeed struct {
 	Quantity      int64                  `protobuf:"varint,3,opt,name=quantity,proto3" json:"quantity,omitempty"`
 	Labels        []string               `protobuf:"bytes,4,rep,name=labels,proto3" json:"labels,omitempty"`
 	Group         string                 `protobuf:"bytes,5,opt,name=group,proto3" json:"group,omitempty"`
+	Id            string                 `protobuf:"bytes,6,opt,name=id,proto3" json:"id,omitempty"`
+	UnitPrice     int64                  `protobuf:"varint,7,opt,name=unit_price,json=unitPrice,proto3" json:"unit_price,omitempty"`
+	Attributes    []byte                 `protobuf:"bytes,8,opt,name=attributes,proto3" json:"attributes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1097,6 +1141,27 @@ func (x *LineNeed) GetGroup() string {
 		return x.Group
 	}
 	return ""
+}
+
+func (x *LineNeed) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *LineNeed) GetUnitPrice() int64 {
+	if x != nil {
+		return x.UnitPrice
+	}
+	return 0
+}
+
+func (x *LineNeed) GetAttributes() []byte {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
 }
 
 // Exclusion keeps a site out of a plan: for one SKU or (sku empty) for all, until a time (0 = for the order's life).
@@ -1245,6 +1310,7 @@ type Plan struct {
 	Short         []*LineQuantity        `protobuf:"bytes,4,rep,name=short,proto3" json:"short,omitempty"`
 	RulesVersion  string                 `protobuf:"bytes,5,opt,name=rules_version,json=rulesVersion,proto3" json:"rules_version,omitempty"`
 	Decision      *DecisionRecord        `protobuf:"bytes,6,opt,name=decision,proto3" json:"decision,omitempty"`
+	Actions       []*PlanAction          `protobuf:"bytes,7,rep,name=actions,proto3" json:"actions,omitempty"` // what the rule wants done beside the assignments: backorder, hold, customer_care …
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1321,6 +1387,73 @@ func (x *Plan) GetDecision() *DecisionRecord {
 	return nil
 }
 
+func (x *Plan) GetActions() []*PlanAction {
+	if x != nil {
+		return x.Actions
+	}
+	return nil
+}
+
+type PlanAction struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Do            string                 `protobuf:"bytes,1,opt,name=do,proto3" json:"do,omitempty"`
+	Word          string                 `protobuf:"bytes,2,opt,name=word,proto3" json:"word,omitempty"`
+	Days          int64                  `protobuf:"varint,3,opt,name=days,proto3" json:"days,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanAction) Reset() {
+	*x = PlanAction{}
+	mi := &file_order_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanAction) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanAction) ProtoMessage() {}
+
+func (x *PlanAction) ProtoReflect() protoreflect.Message {
+	mi := &file_order_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanAction.ProtoReflect.Descriptor instead.
+func (*PlanAction) Descriptor() ([]byte, []int) {
+	return file_order_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *PlanAction) GetDo() string {
+	if x != nil {
+		return x.Do
+	}
+	return ""
+}
+
+func (x *PlanAction) GetWord() string {
+	if x != nil {
+		return x.Word
+	}
+	return ""
+}
+
+func (x *PlanAction) GetDays() int64 {
+	if x != nil {
+		return x.Days
+	}
+	return 0
+}
+
 // Assignment: manual says that people at the site answer; such a site is asked only when the release conditions hold.
 type Assignment struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1334,7 +1467,7 @@ type Assignment struct {
 
 func (x *Assignment) Reset() {
 	*x = Assignment{}
-	mi := &file_order_proto_msgTypes[16]
+	mi := &file_order_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1346,7 +1479,7 @@ func (x *Assignment) String() string {
 func (*Assignment) ProtoMessage() {}
 
 func (x *Assignment) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[16]
+	mi := &file_order_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1359,7 +1492,7 @@ func (x *Assignment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Assignment.ProtoReflect.Descriptor instead.
 func (*Assignment) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{16}
+	return file_order_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Assignment) GetSite() string {
@@ -1391,22 +1524,34 @@ func (x *Assignment) GetManual() bool {
 }
 
 type DecisionRecord struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Candidates    []*Candidate           `protobuf:"bytes,1,rep,name=candidates,proto3" json:"candidates,omitempty"`
-	Strategy      string                 `protobuf:"bytes,2,opt,name=strategy,proto3" json:"strategy,omitempty"`
-	DecidedBy     string                 `protobuf:"bytes,3,opt,name=decided_by,json=decidedBy,proto3" json:"decided_by,omitempty"`
-	DistanceM     int64                  `protobuf:"varint,4,opt,name=distance_m,json=distanceM,proto3" json:"distance_m,omitempty"`
-	Cost          int64                  `protobuf:"varint,5,opt,name=cost,proto3" json:"cost,omitempty"`
-	Exact         bool                   `protobuf:"varint,6,opt,name=exact,proto3" json:"exact,omitempty"`
-	Note          string                 `protobuf:"bytes,7,opt,name=note,proto3" json:"note,omitempty"`
-	DurationUs    int64                  `protobuf:"varint,8,opt,name=duration_us,json=durationUs,proto3" json:"duration_us,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Candidates []*Candidate           `protobuf:"bytes,1,rep,name=candidates,proto3" json:"candidates,omitempty"`
+	Strategy   string                 `protobuf:"bytes,2,opt,name=strategy,proto3" json:"strategy,omitempty"`
+	DecidedBy  string                 `protobuf:"bytes,3,opt,name=decided_by,json=decidedBy,proto3" json:"decided_by,omitempty"`
+	DistanceM  int64                  `protobuf:"varint,4,opt,name=distance_m,json=distanceM,proto3" json:"distance_m,omitempty"`
+	Cost       int64                  `protobuf:"varint,5,opt,name=cost,proto3" json:"cost,omitempty"`
+	Exact      bool                   `protobuf:"varint,6,opt,name=exact,proto3" json:"exact,omitempty"`
+	Note       string                 `protobuf:"bytes,7,opt,name=note,proto3" json:"note,omitempty"`
+	DurationUs int64                  `protobuf:"varint,8,opt,name=duration_us,json=durationUs,proto3" json:"duration_us,omitempty"`
+	// By rules of operators: strategy is "set/route", and the objective is a list of levels of which the first that differs decided.
+	Rule              string   `protobuf:"bytes,9,opt,name=rule,proto3" json:"rule,omitempty"`
+	Outcome           string   `protobuf:"bytes,10,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	Levels            []string `protobuf:"bytes,11,rep,name=levels,proto3" json:"levels,omitempty"`
+	Objective         []int64  `protobuf:"varint,12,rep,packed,name=objective,proto3" json:"objective,omitempty"`
+	Bound             []int64  `protobuf:"varint,13,rep,packed,name=bound,proto3" json:"bound,omitempty"`
+	BoundShort        int64    `protobuf:"varint,14,opt,name=bound_short,json=boundShort,proto3" json:"bound_short,omitempty"`
+	RunnerUp          []string `protobuf:"bytes,15,rep,name=runner_up,json=runnerUp,proto3" json:"runner_up,omitempty"`
+	RunnerUpObjective []int64  `protobuf:"varint,16,rep,packed,name=runner_up_objective,json=runnerUpObjective,proto3" json:"runner_up_objective,omitempty"`
+	RunnerUpShort     int64    `protobuf:"varint,17,opt,name=runner_up_short,json=runnerUpShort,proto3" json:"runner_up_short,omitempty"`
+	Dropped           []string `protobuf:"bytes,18,rep,name=dropped,proto3" json:"dropped,omitempty"` // soft filters that were not asked
+	Muted             []string `protobuf:"bytes,19,rep,name=muted,proto3" json:"muted,omitempty"`     // scores that decided nothing, for some site has no value
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *DecisionRecord) Reset() {
 	*x = DecisionRecord{}
-	mi := &file_order_proto_msgTypes[17]
+	mi := &file_order_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1418,7 +1563,7 @@ func (x *DecisionRecord) String() string {
 func (*DecisionRecord) ProtoMessage() {}
 
 func (x *DecisionRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[17]
+	mi := &file_order_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1431,7 +1576,7 @@ func (x *DecisionRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecisionRecord.ProtoReflect.Descriptor instead.
 func (*DecisionRecord) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{17}
+	return file_order_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *DecisionRecord) GetCandidates() []*Candidate {
@@ -1490,6 +1635,83 @@ func (x *DecisionRecord) GetDurationUs() int64 {
 	return 0
 }
 
+func (x *DecisionRecord) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *DecisionRecord) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *DecisionRecord) GetLevels() []string {
+	if x != nil {
+		return x.Levels
+	}
+	return nil
+}
+
+func (x *DecisionRecord) GetObjective() []int64 {
+	if x != nil {
+		return x.Objective
+	}
+	return nil
+}
+
+func (x *DecisionRecord) GetBound() []int64 {
+	if x != nil {
+		return x.Bound
+	}
+	return nil
+}
+
+func (x *DecisionRecord) GetBoundShort() int64 {
+	if x != nil {
+		return x.BoundShort
+	}
+	return 0
+}
+
+func (x *DecisionRecord) GetRunnerUp() []string {
+	if x != nil {
+		return x.RunnerUp
+	}
+	return nil
+}
+
+func (x *DecisionRecord) GetRunnerUpObjective() []int64 {
+	if x != nil {
+		return x.RunnerUpObjective
+	}
+	return nil
+}
+
+func (x *DecisionRecord) GetRunnerUpShort() int64 {
+	if x != nil {
+		return x.RunnerUpShort
+	}
+	return 0
+}
+
+func (x *DecisionRecord) GetDropped() []string {
+	if x != nil {
+		return x.Dropped
+	}
+	return nil
+}
+
+func (x *DecisionRecord) GetMuted() []string {
+	if x != nil {
+		return x.Muted
+	}
+	return nil
+}
+
 // Candidate: a site that was looked at; filter is the first hard test it failed ("" = passed).
 type Candidate struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1501,13 +1723,16 @@ type Candidate struct {
 	Units         int64                  `protobuf:"varint,6,opt,name=units,proto3" json:"units,omitempty"`
 	Scores        []int64                `protobuf:"varint,7,rep,packed,name=scores,proto3" json:"scores,omitempty"`
 	Chosen        bool                   `protobuf:"varint,8,opt,name=chosen,proto3" json:"chosen,omitempty"`
+	Abstained     []string               `protobuf:"bytes,9,rep,name=abstained,proto3" json:"abstained,omitempty"`
+	Penalty       int64                  `protobuf:"varint,10,opt,name=penalty,proto3" json:"penalty,omitempty"`
+	Unscored      uint32                 `protobuf:"varint,11,opt,name=unscored,proto3" json:"unscored,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Candidate) Reset() {
 	*x = Candidate{}
-	mi := &file_order_proto_msgTypes[18]
+	mi := &file_order_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1519,7 +1744,7 @@ func (x *Candidate) String() string {
 func (*Candidate) ProtoMessage() {}
 
 func (x *Candidate) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[18]
+	mi := &file_order_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1532,7 +1757,7 @@ func (x *Candidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
 func (*Candidate) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{18}
+	return file_order_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Candidate) GetSite() string {
@@ -1591,6 +1816,27 @@ func (x *Candidate) GetChosen() bool {
 	return false
 }
 
+func (x *Candidate) GetAbstained() []string {
+	if x != nil {
+		return x.Abstained
+	}
+	return nil
+}
+
+func (x *Candidate) GetPenalty() int64 {
+	if x != nil {
+		return x.Penalty
+	}
+	return 0
+}
+
+func (x *Candidate) GetUnscored() uint32 {
+	if x != nil {
+		return x.Unscored
+	}
+	return 0
+}
+
 type OrderPlaced struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Order         *Order                 `protobuf:"bytes,1,opt,name=order,proto3" json:"order,omitempty"`
@@ -1601,7 +1847,7 @@ type OrderPlaced struct {
 
 func (x *OrderPlaced) Reset() {
 	*x = OrderPlaced{}
-	mi := &file_order_proto_msgTypes[19]
+	mi := &file_order_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1613,7 +1859,7 @@ func (x *OrderPlaced) String() string {
 func (*OrderPlaced) ProtoMessage() {}
 
 func (x *OrderPlaced) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[19]
+	mi := &file_order_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1626,7 +1872,7 @@ func (x *OrderPlaced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderPlaced.ProtoReflect.Descriptor instead.
 func (*OrderPlaced) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{19}
+	return file_order_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *OrderPlaced) GetOrder() *Order {
@@ -1653,7 +1899,7 @@ type PlanAdopted struct {
 
 func (x *PlanAdopted) Reset() {
 	*x = PlanAdopted{}
-	mi := &file_order_proto_msgTypes[20]
+	mi := &file_order_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1665,7 +1911,7 @@ func (x *PlanAdopted) String() string {
 func (*PlanAdopted) ProtoMessage() {}
 
 func (x *PlanAdopted) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[20]
+	mi := &file_order_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1678,7 +1924,7 @@ func (x *PlanAdopted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanAdopted.ProtoReflect.Descriptor instead.
 func (*PlanAdopted) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{20}
+	return file_order_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *PlanAdopted) GetPlan() *Plan {
@@ -1706,7 +1952,7 @@ type LineReserved struct {
 
 func (x *LineReserved) Reset() {
 	*x = LineReserved{}
-	mi := &file_order_proto_msgTypes[21]
+	mi := &file_order_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1718,7 +1964,7 @@ func (x *LineReserved) String() string {
 func (*LineReserved) ProtoMessage() {}
 
 func (x *LineReserved) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[21]
+	mi := &file_order_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1731,7 +1977,7 @@ func (x *LineReserved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LineReserved.ProtoReflect.Descriptor instead.
 func (*LineReserved) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{21}
+	return file_order_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *LineReserved) GetFulfillment() uint32 {
@@ -1766,7 +2012,7 @@ type LineDeclined struct {
 
 func (x *LineDeclined) Reset() {
 	*x = LineDeclined{}
-	mi := &file_order_proto_msgTypes[22]
+	mi := &file_order_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1778,7 +2024,7 @@ func (x *LineDeclined) String() string {
 func (*LineDeclined) ProtoMessage() {}
 
 func (x *LineDeclined) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[22]
+	mi := &file_order_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1791,7 +2037,7 @@ func (x *LineDeclined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LineDeclined.ProtoReflect.Descriptor instead.
 func (*LineDeclined) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{22}
+	return file_order_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *LineDeclined) GetFulfillment() uint32 {
@@ -1825,7 +2071,7 @@ type OrderFulfillmentAsked struct {
 
 func (x *OrderFulfillmentAsked) Reset() {
 	*x = OrderFulfillmentAsked{}
-	mi := &file_order_proto_msgTypes[23]
+	mi := &file_order_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1837,7 +2083,7 @@ func (x *OrderFulfillmentAsked) String() string {
 func (*OrderFulfillmentAsked) ProtoMessage() {}
 
 func (x *OrderFulfillmentAsked) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[23]
+	mi := &file_order_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1850,7 +2096,7 @@ func (x *OrderFulfillmentAsked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentAsked.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentAsked) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{23}
+	return file_order_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *OrderFulfillmentAsked) GetFulfillment() uint32 {
@@ -1877,7 +2123,7 @@ type OrderFulfillmentAccepted struct {
 
 func (x *OrderFulfillmentAccepted) Reset() {
 	*x = OrderFulfillmentAccepted{}
-	mi := &file_order_proto_msgTypes[24]
+	mi := &file_order_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1889,7 +2135,7 @@ func (x *OrderFulfillmentAccepted) String() string {
 func (*OrderFulfillmentAccepted) ProtoMessage() {}
 
 func (x *OrderFulfillmentAccepted) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[24]
+	mi := &file_order_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1902,7 +2148,7 @@ func (x *OrderFulfillmentAccepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentAccepted.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentAccepted) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{24}
+	return file_order_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *OrderFulfillmentAccepted) GetFulfillment() uint32 {
@@ -1928,7 +2174,7 @@ type OrderFulfillmentSubmitted struct {
 
 func (x *OrderFulfillmentSubmitted) Reset() {
 	*x = OrderFulfillmentSubmitted{}
-	mi := &file_order_proto_msgTypes[25]
+	mi := &file_order_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1940,7 +2186,7 @@ func (x *OrderFulfillmentSubmitted) String() string {
 func (*OrderFulfillmentSubmitted) ProtoMessage() {}
 
 func (x *OrderFulfillmentSubmitted) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[25]
+	mi := &file_order_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1953,7 +2199,7 @@ func (x *OrderFulfillmentSubmitted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentSubmitted.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentSubmitted) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{25}
+	return file_order_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *OrderFulfillmentSubmitted) GetFulfillment() uint32 {
@@ -1980,7 +2226,7 @@ type OrderFulfillmentRejected struct {
 
 func (x *OrderFulfillmentRejected) Reset() {
 	*x = OrderFulfillmentRejected{}
-	mi := &file_order_proto_msgTypes[26]
+	mi := &file_order_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1992,7 +2238,7 @@ func (x *OrderFulfillmentRejected) String() string {
 func (*OrderFulfillmentRejected) ProtoMessage() {}
 
 func (x *OrderFulfillmentRejected) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[26]
+	mi := &file_order_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2005,7 +2251,7 @@ func (x *OrderFulfillmentRejected) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentRejected.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentRejected) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{26}
+	return file_order_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *OrderFulfillmentRejected) GetFulfillment() uint32 {
@@ -2081,7 +2327,7 @@ type LineAllocated struct {
 
 func (x *LineAllocated) Reset() {
 	*x = LineAllocated{}
-	mi := &file_order_proto_msgTypes[27]
+	mi := &file_order_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2093,7 +2339,7 @@ func (x *LineAllocated) String() string {
 func (*LineAllocated) ProtoMessage() {}
 
 func (x *LineAllocated) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[27]
+	mi := &file_order_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2106,7 +2352,7 @@ func (x *LineAllocated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LineAllocated.ProtoReflect.Descriptor instead.
 func (*LineAllocated) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{27}
+	return file_order_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *LineAllocated) GetFulfillment() uint32 {
@@ -2134,7 +2380,7 @@ type LineLost struct {
 
 func (x *LineLost) Reset() {
 	*x = LineLost{}
-	mi := &file_order_proto_msgTypes[28]
+	mi := &file_order_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2146,7 +2392,7 @@ func (x *LineLost) String() string {
 func (*LineLost) ProtoMessage() {}
 
 func (x *LineLost) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[28]
+	mi := &file_order_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2159,7 +2405,7 @@ func (x *LineLost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LineLost.ProtoReflect.Descriptor instead.
 func (*LineLost) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{28}
+	return file_order_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *LineLost) GetFulfillment() uint32 {
@@ -2192,7 +2438,7 @@ type OrderFulfillmentReleased struct {
 
 func (x *OrderFulfillmentReleased) Reset() {
 	*x = OrderFulfillmentReleased{}
-	mi := &file_order_proto_msgTypes[29]
+	mi := &file_order_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2204,7 +2450,7 @@ func (x *OrderFulfillmentReleased) String() string {
 func (*OrderFulfillmentReleased) ProtoMessage() {}
 
 func (x *OrderFulfillmentReleased) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[29]
+	mi := &file_order_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2217,7 +2463,7 @@ func (x *OrderFulfillmentReleased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentReleased.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentReleased) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{29}
+	return file_order_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *OrderFulfillmentReleased) GetFulfillment() uint32 {
@@ -2238,7 +2484,7 @@ type OrderFulfillmentMoved struct {
 
 func (x *OrderFulfillmentMoved) Reset() {
 	*x = OrderFulfillmentMoved{}
-	mi := &file_order_proto_msgTypes[30]
+	mi := &file_order_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2250,7 +2496,7 @@ func (x *OrderFulfillmentMoved) String() string {
 func (*OrderFulfillmentMoved) ProtoMessage() {}
 
 func (x *OrderFulfillmentMoved) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[30]
+	mi := &file_order_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2263,7 +2509,7 @@ func (x *OrderFulfillmentMoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentMoved.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentMoved) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{30}
+	return file_order_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *OrderFulfillmentMoved) GetFulfillment() uint32 {
@@ -2299,7 +2545,7 @@ type LineFreed struct {
 
 func (x *LineFreed) Reset() {
 	*x = LineFreed{}
-	mi := &file_order_proto_msgTypes[31]
+	mi := &file_order_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2311,7 +2557,7 @@ func (x *LineFreed) String() string {
 func (*LineFreed) ProtoMessage() {}
 
 func (x *LineFreed) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[31]
+	mi := &file_order_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2324,7 +2570,7 @@ func (x *LineFreed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LineFreed.ProtoReflect.Descriptor instead.
 func (*LineFreed) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{31}
+	return file_order_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *LineFreed) GetFulfillment() uint32 {
@@ -2365,7 +2611,7 @@ type LineStockShipped struct {
 
 func (x *LineStockShipped) Reset() {
 	*x = LineStockShipped{}
-	mi := &file_order_proto_msgTypes[32]
+	mi := &file_order_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2377,7 +2623,7 @@ func (x *LineStockShipped) String() string {
 func (*LineStockShipped) ProtoMessage() {}
 
 func (x *LineStockShipped) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[32]
+	mi := &file_order_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2390,7 +2636,7 @@ func (x *LineStockShipped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LineStockShipped.ProtoReflect.Descriptor instead.
 func (*LineStockShipped) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{32}
+	return file_order_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *LineStockShipped) GetFulfillment() uint32 {
@@ -2417,7 +2663,7 @@ type FulfillmentDropped struct {
 
 func (x *FulfillmentDropped) Reset() {
 	*x = FulfillmentDropped{}
-	mi := &file_order_proto_msgTypes[33]
+	mi := &file_order_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2429,7 +2675,7 @@ func (x *FulfillmentDropped) String() string {
 func (*FulfillmentDropped) ProtoMessage() {}
 
 func (x *FulfillmentDropped) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[33]
+	mi := &file_order_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2442,7 +2688,7 @@ func (x *FulfillmentDropped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FulfillmentDropped.ProtoReflect.Descriptor instead.
 func (*FulfillmentDropped) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{33}
+	return file_order_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *FulfillmentDropped) GetFulfillment() uint32 {
@@ -2468,7 +2714,7 @@ type OrderFulfillmentCancelled struct {
 
 func (x *OrderFulfillmentCancelled) Reset() {
 	*x = OrderFulfillmentCancelled{}
-	mi := &file_order_proto_msgTypes[34]
+	mi := &file_order_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2480,7 +2726,7 @@ func (x *OrderFulfillmentCancelled) String() string {
 func (*OrderFulfillmentCancelled) ProtoMessage() {}
 
 func (x *OrderFulfillmentCancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[34]
+	mi := &file_order_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2493,7 +2739,7 @@ func (x *OrderFulfillmentCancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentCancelled.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentCancelled) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{34}
+	return file_order_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *OrderFulfillmentCancelled) GetFulfillment() uint32 {
@@ -2512,7 +2758,7 @@ type OrderCancellationRefused struct {
 
 func (x *OrderCancellationRefused) Reset() {
 	*x = OrderCancellationRefused{}
-	mi := &file_order_proto_msgTypes[35]
+	mi := &file_order_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2524,7 +2770,7 @@ func (x *OrderCancellationRefused) String() string {
 func (*OrderCancellationRefused) ProtoMessage() {}
 
 func (x *OrderCancellationRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[35]
+	mi := &file_order_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2537,7 +2783,7 @@ func (x *OrderCancellationRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderCancellationRefused.ProtoReflect.Descriptor instead.
 func (*OrderCancellationRefused) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{35}
+	return file_order_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *OrderCancellationRefused) GetFulfillment() uint32 {
@@ -2556,7 +2802,7 @@ type UnitsBackordered struct {
 
 func (x *UnitsBackordered) Reset() {
 	*x = UnitsBackordered{}
-	mi := &file_order_proto_msgTypes[36]
+	mi := &file_order_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2568,7 +2814,7 @@ func (x *UnitsBackordered) String() string {
 func (*UnitsBackordered) ProtoMessage() {}
 
 func (x *UnitsBackordered) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[36]
+	mi := &file_order_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2581,7 +2827,7 @@ func (x *UnitsBackordered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnitsBackordered.ProtoReflect.Descriptor instead.
 func (*UnitsBackordered) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{36}
+	return file_order_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *UnitsBackordered) GetLines() []*LineQuantity {
@@ -2601,7 +2847,7 @@ type UnitsReopened struct {
 
 func (x *UnitsReopened) Reset() {
 	*x = UnitsReopened{}
-	mi := &file_order_proto_msgTypes[37]
+	mi := &file_order_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2613,7 +2859,7 @@ func (x *UnitsReopened) String() string {
 func (*UnitsReopened) ProtoMessage() {}
 
 func (x *UnitsReopened) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[37]
+	mi := &file_order_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2626,7 +2872,7 @@ func (x *UnitsReopened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnitsReopened.ProtoReflect.Descriptor instead.
 func (*UnitsReopened) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{37}
+	return file_order_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *UnitsReopened) GetCause() string {
@@ -2653,7 +2899,7 @@ type UnitsCancelled struct {
 
 func (x *UnitsCancelled) Reset() {
 	*x = UnitsCancelled{}
-	mi := &file_order_proto_msgTypes[38]
+	mi := &file_order_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2665,7 +2911,7 @@ func (x *UnitsCancelled) String() string {
 func (*UnitsCancelled) ProtoMessage() {}
 
 func (x *UnitsCancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[38]
+	mi := &file_order_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2678,7 +2924,7 @@ func (x *UnitsCancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnitsCancelled.ProtoReflect.Descriptor instead.
 func (*UnitsCancelled) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{38}
+	return file_order_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *UnitsCancelled) GetLines() []*LineQuantity {
@@ -2706,7 +2952,7 @@ type CancelRequested struct {
 
 func (x *CancelRequested) Reset() {
 	*x = CancelRequested{}
-	mi := &file_order_proto_msgTypes[39]
+	mi := &file_order_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2718,7 +2964,7 @@ func (x *CancelRequested) String() string {
 func (*CancelRequested) ProtoMessage() {}
 
 func (x *CancelRequested) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[39]
+	mi := &file_order_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2731,7 +2977,7 @@ func (x *CancelRequested) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequested.ProtoReflect.Descriptor instead.
 func (*CancelRequested) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{39}
+	return file_order_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *CancelRequested) GetReason() string {
@@ -2767,7 +3013,7 @@ type HoldPlaced struct {
 
 func (x *HoldPlaced) Reset() {
 	*x = HoldPlaced{}
-	mi := &file_order_proto_msgTypes[40]
+	mi := &file_order_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2779,7 +3025,7 @@ func (x *HoldPlaced) String() string {
 func (*HoldPlaced) ProtoMessage() {}
 
 func (x *HoldPlaced) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[40]
+	mi := &file_order_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2792,7 +3038,7 @@ func (x *HoldPlaced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldPlaced.ProtoReflect.Descriptor instead.
 func (*HoldPlaced) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{40}
+	return file_order_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *HoldPlaced) GetReason() string {
@@ -2833,7 +3079,7 @@ type HoldReleased struct {
 
 func (x *HoldReleased) Reset() {
 	*x = HoldReleased{}
-	mi := &file_order_proto_msgTypes[41]
+	mi := &file_order_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2845,7 +3091,7 @@ func (x *HoldReleased) String() string {
 func (*HoldReleased) ProtoMessage() {}
 
 func (x *HoldReleased) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[41]
+	mi := &file_order_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2858,7 +3104,7 @@ func (x *HoldReleased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldReleased.ProtoReflect.Descriptor instead.
 func (*HoldReleased) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{41}
+	return file_order_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *HoldReleased) GetReason() string {
@@ -2886,7 +3132,7 @@ type ExceptionOpened struct {
 
 func (x *ExceptionOpened) Reset() {
 	*x = ExceptionOpened{}
-	mi := &file_order_proto_msgTypes[42]
+	mi := &file_order_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2898,7 +3144,7 @@ func (x *ExceptionOpened) String() string {
 func (*ExceptionOpened) ProtoMessage() {}
 
 func (x *ExceptionOpened) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[42]
+	mi := &file_order_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2911,7 +3157,7 @@ func (x *ExceptionOpened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExceptionOpened.ProtoReflect.Descriptor instead.
 func (*ExceptionOpened) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{42}
+	return file_order_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ExceptionOpened) GetKind() string {
@@ -2945,7 +3191,7 @@ type ExceptionResolved struct {
 
 func (x *ExceptionResolved) Reset() {
 	*x = ExceptionResolved{}
-	mi := &file_order_proto_msgTypes[43]
+	mi := &file_order_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2957,7 +3203,7 @@ func (x *ExceptionResolved) String() string {
 func (*ExceptionResolved) ProtoMessage() {}
 
 func (x *ExceptionResolved) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[43]
+	mi := &file_order_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2970,7 +3216,7 @@ func (x *ExceptionResolved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExceptionResolved.ProtoReflect.Descriptor instead.
 func (*ExceptionResolved) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{43}
+	return file_order_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ExceptionResolved) GetKind() string {
@@ -2995,7 +3241,7 @@ type OrderOpened struct {
 
 func (x *OrderOpened) Reset() {
 	*x = OrderOpened{}
-	mi := &file_order_proto_msgTypes[44]
+	mi := &file_order_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3007,7 +3253,7 @@ func (x *OrderOpened) String() string {
 func (*OrderOpened) ProtoMessage() {}
 
 func (x *OrderOpened) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[44]
+	mi := &file_order_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3020,7 +3266,7 @@ func (x *OrderOpened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderOpened.ProtoReflect.Descriptor instead.
 func (*OrderOpened) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{44}
+	return file_order_proto_rawDescGZIP(), []int{45}
 }
 
 type OrderAllocated struct {
@@ -3031,7 +3277,7 @@ type OrderAllocated struct {
 
 func (x *OrderAllocated) Reset() {
 	*x = OrderAllocated{}
-	mi := &file_order_proto_msgTypes[45]
+	mi := &file_order_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3043,7 +3289,7 @@ func (x *OrderAllocated) String() string {
 func (*OrderAllocated) ProtoMessage() {}
 
 func (x *OrderAllocated) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[45]
+	mi := &file_order_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3056,7 +3302,7 @@ func (x *OrderAllocated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderAllocated.ProtoReflect.Descriptor instead.
 func (*OrderAllocated) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{45}
+	return file_order_proto_rawDescGZIP(), []int{46}
 }
 
 type OrderCompleted struct {
@@ -3067,7 +3313,7 @@ type OrderCompleted struct {
 
 func (x *OrderCompleted) Reset() {
 	*x = OrderCompleted{}
-	mi := &file_order_proto_msgTypes[46]
+	mi := &file_order_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3079,7 +3325,7 @@ func (x *OrderCompleted) String() string {
 func (*OrderCompleted) ProtoMessage() {}
 
 func (x *OrderCompleted) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[46]
+	mi := &file_order_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3092,7 +3338,7 @@ func (x *OrderCompleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderCompleted.ProtoReflect.Descriptor instead.
 func (*OrderCompleted) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{46}
+	return file_order_proto_rawDescGZIP(), []int{47}
 }
 
 type OrderCancelled struct {
@@ -3104,7 +3350,7 @@ type OrderCancelled struct {
 
 func (x *OrderCancelled) Reset() {
 	*x = OrderCancelled{}
-	mi := &file_order_proto_msgTypes[47]
+	mi := &file_order_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3116,7 +3362,7 @@ func (x *OrderCancelled) String() string {
 func (*OrderCancelled) ProtoMessage() {}
 
 func (x *OrderCancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[47]
+	mi := &file_order_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3129,7 +3375,7 @@ func (x *OrderCancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderCancelled.ProtoReflect.Descriptor instead.
 func (*OrderCancelled) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{47}
+	return file_order_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *OrderCancelled) GetReason() string {
@@ -3150,7 +3396,7 @@ type PlanAdoptedOutline struct {
 
 func (x *PlanAdoptedOutline) Reset() {
 	*x = PlanAdoptedOutline{}
-	mi := &file_order_proto_msgTypes[48]
+	mi := &file_order_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3162,7 +3408,7 @@ func (x *PlanAdoptedOutline) String() string {
 func (*PlanAdoptedOutline) ProtoMessage() {}
 
 func (x *PlanAdoptedOutline) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[48]
+	mi := &file_order_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3175,7 +3421,7 @@ func (x *PlanAdoptedOutline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanAdoptedOutline.ProtoReflect.Descriptor instead.
 func (*PlanAdoptedOutline) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{48}
+	return file_order_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *PlanAdoptedOutline) GetPlan() *PlanOutline {
@@ -3205,7 +3451,7 @@ type PlanOutline struct {
 
 func (x *PlanOutline) Reset() {
 	*x = PlanOutline{}
-	mi := &file_order_proto_msgTypes[49]
+	mi := &file_order_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3217,7 +3463,7 @@ func (x *PlanOutline) String() string {
 func (*PlanOutline) ProtoMessage() {}
 
 func (x *PlanOutline) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[49]
+	mi := &file_order_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3230,7 +3476,7 @@ func (x *PlanOutline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanOutline.ProtoReflect.Descriptor instead.
 func (*PlanOutline) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{49}
+	return file_order_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *PlanOutline) GetPlanNo() uint32 {
@@ -3281,7 +3527,7 @@ type OrderHold struct {
 
 func (x *OrderHold) Reset() {
 	*x = OrderHold{}
-	mi := &file_order_proto_msgTypes[50]
+	mi := &file_order_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3293,7 +3539,7 @@ func (x *OrderHold) String() string {
 func (*OrderHold) ProtoMessage() {}
 
 func (x *OrderHold) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[50]
+	mi := &file_order_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3306,7 +3552,7 @@ func (x *OrderHold) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderHold.ProtoReflect.Descriptor instead.
 func (*OrderHold) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{50}
+	return file_order_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *OrderHold) GetReason() string {
@@ -3356,7 +3602,7 @@ type OrderException struct {
 
 func (x *OrderException) Reset() {
 	*x = OrderException{}
-	mi := &file_order_proto_msgTypes[51]
+	mi := &file_order_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3368,7 +3614,7 @@ func (x *OrderException) String() string {
 func (*OrderException) ProtoMessage() {}
 
 func (x *OrderException) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[51]
+	mi := &file_order_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3381,7 +3627,7 @@ func (x *OrderException) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderException.ProtoReflect.Descriptor instead.
 func (*OrderException) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{51}
+	return file_order_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *OrderException) GetKind() string {
@@ -3423,7 +3669,7 @@ type TimelineEntry struct {
 
 func (x *TimelineEntry) Reset() {
 	*x = TimelineEntry{}
-	mi := &file_order_proto_msgTypes[52]
+	mi := &file_order_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3435,7 +3681,7 @@ func (x *TimelineEntry) String() string {
 func (*TimelineEntry) ProtoMessage() {}
 
 func (x *TimelineEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[52]
+	mi := &file_order_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3448,7 +3694,7 @@ func (x *TimelineEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimelineEntry.ProtoReflect.Descriptor instead.
 func (*TimelineEntry) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{52}
+	return file_order_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *TimelineEntry) GetAtMs() int64 {
@@ -3500,7 +3746,7 @@ type OrderFulfillmentState struct {
 
 func (x *OrderFulfillmentState) Reset() {
 	*x = OrderFulfillmentState{}
-	mi := &file_order_proto_msgTypes[53]
+	mi := &file_order_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3512,7 +3758,7 @@ func (x *OrderFulfillmentState) String() string {
 func (*OrderFulfillmentState) ProtoMessage() {}
 
 func (x *OrderFulfillmentState) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[53]
+	mi := &file_order_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3525,7 +3771,7 @@ func (x *OrderFulfillmentState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentState.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentState) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{53}
+	return file_order_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *OrderFulfillmentState) GetNumber() uint32 {
@@ -3677,7 +3923,7 @@ type OrderFulfillmentLine struct {
 
 func (x *OrderFulfillmentLine) Reset() {
 	*x = OrderFulfillmentLine{}
-	mi := &file_order_proto_msgTypes[54]
+	mi := &file_order_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3689,7 +3935,7 @@ func (x *OrderFulfillmentLine) String() string {
 func (*OrderFulfillmentLine) ProtoMessage() {}
 
 func (x *OrderFulfillmentLine) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[54]
+	mi := &file_order_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3702,7 +3948,7 @@ func (x *OrderFulfillmentLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentLine.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentLine) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{54}
+	return file_order_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *OrderFulfillmentLine) GetLine() uint32 {
@@ -3771,7 +4017,7 @@ type OrderLineState struct {
 
 func (x *OrderLineState) Reset() {
 	*x = OrderLineState{}
-	mi := &file_order_proto_msgTypes[55]
+	mi := &file_order_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3783,7 +4029,7 @@ func (x *OrderLineState) String() string {
 func (*OrderLineState) ProtoMessage() {}
 
 func (x *OrderLineState) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[55]
+	mi := &file_order_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3796,7 +4042,7 @@ func (x *OrderLineState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderLineState.ProtoReflect.Descriptor instead.
 func (*OrderLineState) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{55}
+	return file_order_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *OrderLineState) GetCancelled() int64 {
@@ -3849,7 +4095,7 @@ type OrderState struct {
 
 func (x *OrderState) Reset() {
 	*x = OrderState{}
-	mi := &file_order_proto_msgTypes[56]
+	mi := &file_order_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3861,7 +4107,7 @@ func (x *OrderState) String() string {
 func (*OrderState) ProtoMessage() {}
 
 func (x *OrderState) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[56]
+	mi := &file_order_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3874,7 +4120,7 @@ func (x *OrderState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderState.ProtoReflect.Descriptor instead.
 func (*OrderState) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{56}
+	return file_order_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *OrderState) GetOrder() *Order {
@@ -4093,7 +4339,7 @@ type UnitCounts struct {
 
 func (x *UnitCounts) Reset() {
 	*x = UnitCounts{}
-	mi := &file_order_proto_msgTypes[57]
+	mi := &file_order_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4105,7 +4351,7 @@ func (x *UnitCounts) String() string {
 func (*UnitCounts) ProtoMessage() {}
 
 func (x *UnitCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[57]
+	mi := &file_order_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4118,7 +4364,7 @@ func (x *UnitCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnitCounts.ProtoReflect.Descriptor instead.
 func (*UnitCounts) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{57}
+	return file_order_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *UnitCounts) GetOpen() int64 {
@@ -4229,7 +4475,7 @@ type OrderView struct {
 
 func (x *OrderView) Reset() {
 	*x = OrderView{}
-	mi := &file_order_proto_msgTypes[58]
+	mi := &file_order_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4241,7 +4487,7 @@ func (x *OrderView) String() string {
 func (*OrderView) ProtoMessage() {}
 
 func (x *OrderView) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[58]
+	mi := &file_order_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4254,7 +4500,7 @@ func (x *OrderView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderView.ProtoReflect.Descriptor instead.
 func (*OrderView) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{58}
+	return file_order_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *OrderView) GetOrderId() string {
@@ -4396,7 +4642,7 @@ type OrderSummary struct {
 
 func (x *OrderSummary) Reset() {
 	*x = OrderSummary{}
-	mi := &file_order_proto_msgTypes[59]
+	mi := &file_order_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4408,7 +4654,7 @@ func (x *OrderSummary) String() string {
 func (*OrderSummary) ProtoMessage() {}
 
 func (x *OrderSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[59]
+	mi := &file_order_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4421,7 +4667,7 @@ func (x *OrderSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderSummary.ProtoReflect.Descriptor instead.
 func (*OrderSummary) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{59}
+	return file_order_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *OrderSummary) GetOrderId() string {
@@ -4633,7 +4879,7 @@ const file_order_proto_rawDesc = "" +
 	"\bquantity\x18\x04 \x01(\x03R\bquantity\"\"\n" +
 	"\n" +
 	"OrderTimer\x12\x14\n" +
-	"\x05timer\x18\x01 \x01(\tR\x05timer\"\xa1\x04\n" +
+	"\x05timer\x18\x01 \x01(\tR\x05timer\"\xab\x05\n" +
 	"\vPlanRequest\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x17\n" +
 	"\aplan_no\x18\x02 \x01(\rR\x06planNo\x12\x14\n" +
@@ -4657,13 +4903,26 @@ const file_order_proto_rawDesc = "" +
 	"\n" +
 	"deliver_by\x18\x0f \x01(\tR\tdeliverBy\x12\x1d\n" +
 	"\n" +
-	"sites_used\x18\x10 \x03(\tR\tsitesUsed\"z\n" +
+	"sites_used\x18\x10 \x03(\tR\tsitesUsed\x12\x14\n" +
+	"\x05total\x18\x11 \x01(\x03R\x05total\x12\x1a\n" +
+	"\bcurrency\x18\x12 \x01(\tR\bcurrency\x12\x1e\n" +
+	"\n" +
+	"attributes\x18\x13 \x01(\fR\n" +
+	"attributes\x12\x14\n" +
+	"\x05queue\x18\x14 \x01(\tR\x05queue\x12 \n" +
+	"\vpreselected\x18\x15 \x03(\tR\vpreselected\"\xc9\x01\n" +
 	"\bLineNeed\x12\x12\n" +
 	"\x04line\x18\x01 \x01(\rR\x04line\x12\x10\n" +
 	"\x03sku\x18\x02 \x01(\tR\x03sku\x12\x1a\n" +
 	"\bquantity\x18\x03 \x01(\x03R\bquantity\x12\x16\n" +
 	"\x06labels\x18\x04 \x03(\tR\x06labels\x12\x14\n" +
-	"\x05group\x18\x05 \x01(\tR\x05group\"d\n" +
+	"\x05group\x18\x05 \x01(\tR\x05group\x12\x0e\n" +
+	"\x02id\x18\x06 \x01(\tR\x02id\x12\x1d\n" +
+	"\n" +
+	"unit_price\x18\a \x01(\x03R\tunitPrice\x12\x1e\n" +
+	"\n" +
+	"attributes\x18\b \x01(\fR\n" +
+	"attributes\"d\n" +
 	"\tExclusion\x12\x12\n" +
 	"\x04site\x18\x01 \x01(\tR\x04site\x12\x10\n" +
 	"\x03sku\x18\x02 \x01(\tR\x03sku\x12\x19\n" +
@@ -4674,21 +4933,27 @@ const file_order_proto_rawDesc = "" +
 	"\x04site\x18\x01 \x01(\tR\x04site\x12\x10\n" +
 	"\x03sku\x18\x02 \x01(\tR\x03sku\x12\x10\n" +
 	"\x03atp\x18\x03 \x01(\x03R\x03atp\x12\x13\n" +
-	"\x05at_ms\x18\x04 \x01(\x03R\x04atMs\"\x82\x02\n" +
+	"\x05at_ms\x18\x04 \x01(\x03R\x04atMs\"\xb6\x02\n" +
 	"\x04Plan\x12\x17\n" +
 	"\aplan_no\x18\x01 \x01(\rR\x06planNo\x12\x14\n" +
 	"\x05cause\x18\x02 \x01(\tR\x05cause\x12:\n" +
 	"\vassignments\x18\x03 \x03(\v2\x18.orderyard.v1.AssignmentR\vassignments\x120\n" +
 	"\x05short\x18\x04 \x03(\v2\x1a.orderyard.v1.LineQuantityR\x05short\x12#\n" +
 	"\rrules_version\x18\x05 \x01(\tR\frulesVersion\x128\n" +
-	"\bdecision\x18\x06 \x01(\v2\x1c.orderyard.v1.DecisionRecordR\bdecision\"\x89\x01\n" +
+	"\bdecision\x18\x06 \x01(\v2\x1c.orderyard.v1.DecisionRecordR\bdecision\x122\n" +
+	"\aactions\x18\a \x03(\v2\x18.orderyard.v1.PlanActionR\aactions\"D\n" +
+	"\n" +
+	"PlanAction\x12\x0e\n" +
+	"\x02do\x18\x01 \x01(\tR\x02do\x12\x12\n" +
+	"\x04word\x18\x02 \x01(\tR\x04word\x12\x12\n" +
+	"\x04days\x18\x03 \x01(\x03R\x04days\"\x89\x01\n" +
 	"\n" +
 	"Assignment\x12\x12\n" +
 	"\x04site\x18\x01 \x01(\tR\x04site\x120\n" +
 	"\x05lines\x18\x02 \x03(\v2\x1a.orderyard.v1.LineQuantityR\x05lines\x12\x1d\n" +
 	"\n" +
 	"distance_m\x18\x03 \x01(\x03R\tdistanceM\x12\x16\n" +
-	"\x06manual\x18\x04 \x01(\bR\x06manual\"\x82\x02\n" +
+	"\x06manual\x18\x04 \x01(\bR\x06manual\"\xc2\x04\n" +
 	"\x0eDecisionRecord\x127\n" +
 	"\n" +
 	"candidates\x18\x01 \x03(\v2\x17.orderyard.v1.CandidateR\n" +
@@ -4702,7 +4967,20 @@ const file_order_proto_rawDesc = "" +
 	"\x05exact\x18\x06 \x01(\bR\x05exact\x12\x12\n" +
 	"\x04note\x18\a \x01(\tR\x04note\x12\x1f\n" +
 	"\vduration_us\x18\b \x01(\x03R\n" +
-	"durationUs\"\xd0\x01\n" +
+	"durationUs\x12\x12\n" +
+	"\x04rule\x18\t \x01(\tR\x04rule\x12\x18\n" +
+	"\aoutcome\x18\n" +
+	" \x01(\tR\aoutcome\x12\x16\n" +
+	"\x06levels\x18\v \x03(\tR\x06levels\x12\x1c\n" +
+	"\tobjective\x18\f \x03(\x03R\tobjective\x12\x14\n" +
+	"\x05bound\x18\r \x03(\x03R\x05bound\x12\x1f\n" +
+	"\vbound_short\x18\x0e \x01(\x03R\n" +
+	"boundShort\x12\x1b\n" +
+	"\trunner_up\x18\x0f \x03(\tR\brunnerUp\x12.\n" +
+	"\x13runner_up_objective\x18\x10 \x03(\x03R\x11runnerUpObjective\x12&\n" +
+	"\x0frunner_up_short\x18\x11 \x01(\x03R\rrunnerUpShort\x12\x18\n" +
+	"\adropped\x18\x12 \x03(\tR\adropped\x12\x14\n" +
+	"\x05muted\x18\x13 \x03(\tR\x05muted\"\xa4\x02\n" +
 	"\tCandidate\x12\x12\n" +
 	"\x04site\x18\x01 \x01(\tR\x04site\x12\x16\n" +
 	"\x06filter\x18\x02 \x01(\tR\x06filter\x12\x1a\n" +
@@ -4712,7 +4990,11 @@ const file_order_proto_rawDesc = "" +
 	"distance_m\x18\x05 \x01(\x03R\tdistanceM\x12\x14\n" +
 	"\x05units\x18\x06 \x01(\x03R\x05units\x12\x16\n" +
 	"\x06scores\x18\a \x03(\x03R\x06scores\x12\x16\n" +
-	"\x06chosen\x18\b \x01(\bR\x06chosen\"Z\n" +
+	"\x06chosen\x18\b \x01(\bR\x06chosen\x12\x1c\n" +
+	"\tabstained\x18\t \x03(\tR\tabstained\x12\x18\n" +
+	"\apenalty\x18\n" +
+	" \x01(\x03R\apenalty\x12\x1a\n" +
+	"\bunscored\x18\v \x01(\rR\bunscored\"Z\n" +
 	"\vOrderPlaced\x12)\n" +
 	"\x05order\x18\x01 \x01(\v2\x13.orderyard.v1.OrderR\x05order\x12 \n" +
 	"\vfingerprint\x18\x02 \x01(\x04R\vfingerprint\"b\n" +
@@ -4984,7 +5266,7 @@ func file_order_proto_rawDescGZIP() []byte {
 	return file_order_proto_rawDescData
 }
 
-var file_order_proto_msgTypes = make([]protoimpl.MessageInfo, 60)
+var file_order_proto_msgTypes = make([]protoimpl.MessageInfo, 61)
 var file_order_proto_goTypes = []any{
 	(*OrderLine)(nil),                 // 0: orderyard.v1.OrderLine
 	(*Order)(nil),                     // 1: orderyard.v1.Order
@@ -5002,106 +5284,108 @@ var file_order_proto_goTypes = []any{
 	(*Exclusion)(nil),                 // 13: orderyard.v1.Exclusion
 	(*KnownStock)(nil),                // 14: orderyard.v1.KnownStock
 	(*Plan)(nil),                      // 15: orderyard.v1.Plan
-	(*Assignment)(nil),                // 16: orderyard.v1.Assignment
-	(*DecisionRecord)(nil),            // 17: orderyard.v1.DecisionRecord
-	(*Candidate)(nil),                 // 18: orderyard.v1.Candidate
-	(*OrderPlaced)(nil),               // 19: orderyard.v1.OrderPlaced
-	(*PlanAdopted)(nil),               // 20: orderyard.v1.PlanAdopted
-	(*LineReserved)(nil),              // 21: orderyard.v1.LineReserved
-	(*LineDeclined)(nil),              // 22: orderyard.v1.LineDeclined
-	(*OrderFulfillmentAsked)(nil),     // 23: orderyard.v1.OrderFulfillmentAsked
-	(*OrderFulfillmentAccepted)(nil),  // 24: orderyard.v1.OrderFulfillmentAccepted
-	(*OrderFulfillmentSubmitted)(nil), // 25: orderyard.v1.OrderFulfillmentSubmitted
-	(*OrderFulfillmentRejected)(nil),  // 26: orderyard.v1.OrderFulfillmentRejected
-	(*LineAllocated)(nil),             // 27: orderyard.v1.LineAllocated
-	(*LineLost)(nil),                  // 28: orderyard.v1.LineLost
-	(*OrderFulfillmentReleased)(nil),  // 29: orderyard.v1.OrderFulfillmentReleased
-	(*OrderFulfillmentMoved)(nil),     // 30: orderyard.v1.OrderFulfillmentMoved
-	(*LineFreed)(nil),                 // 31: orderyard.v1.LineFreed
-	(*LineStockShipped)(nil),          // 32: orderyard.v1.LineStockShipped
-	(*FulfillmentDropped)(nil),        // 33: orderyard.v1.FulfillmentDropped
-	(*OrderFulfillmentCancelled)(nil), // 34: orderyard.v1.OrderFulfillmentCancelled
-	(*OrderCancellationRefused)(nil),  // 35: orderyard.v1.OrderCancellationRefused
-	(*UnitsBackordered)(nil),          // 36: orderyard.v1.UnitsBackordered
-	(*UnitsReopened)(nil),             // 37: orderyard.v1.UnitsReopened
-	(*UnitsCancelled)(nil),            // 38: orderyard.v1.UnitsCancelled
-	(*CancelRequested)(nil),           // 39: orderyard.v1.CancelRequested
-	(*HoldPlaced)(nil),                // 40: orderyard.v1.HoldPlaced
-	(*HoldReleased)(nil),              // 41: orderyard.v1.HoldReleased
-	(*ExceptionOpened)(nil),           // 42: orderyard.v1.ExceptionOpened
-	(*ExceptionResolved)(nil),         // 43: orderyard.v1.ExceptionResolved
-	(*OrderOpened)(nil),               // 44: orderyard.v1.OrderOpened
-	(*OrderAllocated)(nil),            // 45: orderyard.v1.OrderAllocated
-	(*OrderCompleted)(nil),            // 46: orderyard.v1.OrderCompleted
-	(*OrderCancelled)(nil),            // 47: orderyard.v1.OrderCancelled
-	(*PlanAdoptedOutline)(nil),        // 48: orderyard.v1.PlanAdoptedOutline
-	(*PlanOutline)(nil),               // 49: orderyard.v1.PlanOutline
-	(*OrderHold)(nil),                 // 50: orderyard.v1.OrderHold
-	(*OrderException)(nil),            // 51: orderyard.v1.OrderException
-	(*TimelineEntry)(nil),             // 52: orderyard.v1.TimelineEntry
-	(*OrderFulfillmentState)(nil),     // 53: orderyard.v1.OrderFulfillmentState
-	(*OrderFulfillmentLine)(nil),      // 54: orderyard.v1.OrderFulfillmentLine
-	(*OrderLineState)(nil),            // 55: orderyard.v1.OrderLineState
-	(*OrderState)(nil),                // 56: orderyard.v1.OrderState
-	(*UnitCounts)(nil),                // 57: orderyard.v1.UnitCounts
-	(*OrderView)(nil),                 // 58: orderyard.v1.OrderView
-	(*OrderSummary)(nil),              // 59: orderyard.v1.OrderSummary
-	(*Address)(nil),                   // 60: orderyard.v1.Address
-	(*LineQuantity)(nil),              // 61: orderyard.v1.LineQuantity
-	(FulfillmentStatus)(0),            // 62: orderyard.v1.FulfillmentStatus
-	(*Shipment)(nil),                  // 63: orderyard.v1.Shipment
-	(RequestStatus)(0),                // 64: orderyard.v1.RequestStatus
-	(*FulfillmentOrder)(nil),          // 65: orderyard.v1.FulfillmentOrder
+	(*PlanAction)(nil),                // 16: orderyard.v1.PlanAction
+	(*Assignment)(nil),                // 17: orderyard.v1.Assignment
+	(*DecisionRecord)(nil),            // 18: orderyard.v1.DecisionRecord
+	(*Candidate)(nil),                 // 19: orderyard.v1.Candidate
+	(*OrderPlaced)(nil),               // 20: orderyard.v1.OrderPlaced
+	(*PlanAdopted)(nil),               // 21: orderyard.v1.PlanAdopted
+	(*LineReserved)(nil),              // 22: orderyard.v1.LineReserved
+	(*LineDeclined)(nil),              // 23: orderyard.v1.LineDeclined
+	(*OrderFulfillmentAsked)(nil),     // 24: orderyard.v1.OrderFulfillmentAsked
+	(*OrderFulfillmentAccepted)(nil),  // 25: orderyard.v1.OrderFulfillmentAccepted
+	(*OrderFulfillmentSubmitted)(nil), // 26: orderyard.v1.OrderFulfillmentSubmitted
+	(*OrderFulfillmentRejected)(nil),  // 27: orderyard.v1.OrderFulfillmentRejected
+	(*LineAllocated)(nil),             // 28: orderyard.v1.LineAllocated
+	(*LineLost)(nil),                  // 29: orderyard.v1.LineLost
+	(*OrderFulfillmentReleased)(nil),  // 30: orderyard.v1.OrderFulfillmentReleased
+	(*OrderFulfillmentMoved)(nil),     // 31: orderyard.v1.OrderFulfillmentMoved
+	(*LineFreed)(nil),                 // 32: orderyard.v1.LineFreed
+	(*LineStockShipped)(nil),          // 33: orderyard.v1.LineStockShipped
+	(*FulfillmentDropped)(nil),        // 34: orderyard.v1.FulfillmentDropped
+	(*OrderFulfillmentCancelled)(nil), // 35: orderyard.v1.OrderFulfillmentCancelled
+	(*OrderCancellationRefused)(nil),  // 36: orderyard.v1.OrderCancellationRefused
+	(*UnitsBackordered)(nil),          // 37: orderyard.v1.UnitsBackordered
+	(*UnitsReopened)(nil),             // 38: orderyard.v1.UnitsReopened
+	(*UnitsCancelled)(nil),            // 39: orderyard.v1.UnitsCancelled
+	(*CancelRequested)(nil),           // 40: orderyard.v1.CancelRequested
+	(*HoldPlaced)(nil),                // 41: orderyard.v1.HoldPlaced
+	(*HoldReleased)(nil),              // 42: orderyard.v1.HoldReleased
+	(*ExceptionOpened)(nil),           // 43: orderyard.v1.ExceptionOpened
+	(*ExceptionResolved)(nil),         // 44: orderyard.v1.ExceptionResolved
+	(*OrderOpened)(nil),               // 45: orderyard.v1.OrderOpened
+	(*OrderAllocated)(nil),            // 46: orderyard.v1.OrderAllocated
+	(*OrderCompleted)(nil),            // 47: orderyard.v1.OrderCompleted
+	(*OrderCancelled)(nil),            // 48: orderyard.v1.OrderCancelled
+	(*PlanAdoptedOutline)(nil),        // 49: orderyard.v1.PlanAdoptedOutline
+	(*PlanOutline)(nil),               // 50: orderyard.v1.PlanOutline
+	(*OrderHold)(nil),                 // 51: orderyard.v1.OrderHold
+	(*OrderException)(nil),            // 52: orderyard.v1.OrderException
+	(*TimelineEntry)(nil),             // 53: orderyard.v1.TimelineEntry
+	(*OrderFulfillmentState)(nil),     // 54: orderyard.v1.OrderFulfillmentState
+	(*OrderFulfillmentLine)(nil),      // 55: orderyard.v1.OrderFulfillmentLine
+	(*OrderLineState)(nil),            // 56: orderyard.v1.OrderLineState
+	(*OrderState)(nil),                // 57: orderyard.v1.OrderState
+	(*UnitCounts)(nil),                // 58: orderyard.v1.UnitCounts
+	(*OrderView)(nil),                 // 59: orderyard.v1.OrderView
+	(*OrderSummary)(nil),              // 60: orderyard.v1.OrderSummary
+	(*Address)(nil),                   // 61: orderyard.v1.Address
+	(*LineQuantity)(nil),              // 62: orderyard.v1.LineQuantity
+	(FulfillmentStatus)(0),            // 63: orderyard.v1.FulfillmentStatus
+	(*Shipment)(nil),                  // 64: orderyard.v1.Shipment
+	(RequestStatus)(0),                // 65: orderyard.v1.RequestStatus
+	(*FulfillmentOrder)(nil),          // 66: orderyard.v1.FulfillmentOrder
 }
 var file_order_proto_depIdxs = []int32{
-	60, // 0: orderyard.v1.Order.ship_to:type_name -> orderyard.v1.Address
+	61, // 0: orderyard.v1.Order.ship_to:type_name -> orderyard.v1.Address
 	0,  // 1: orderyard.v1.Order.lines:type_name -> orderyard.v1.OrderLine
 	1,  // 2: orderyard.v1.PlaceOrder.order:type_name -> orderyard.v1.Order
 	15, // 3: orderyard.v1.AdoptPlan.plan:type_name -> orderyard.v1.Plan
-	60, // 4: orderyard.v1.PlanRequest.ship_to:type_name -> orderyard.v1.Address
+	61, // 4: orderyard.v1.PlanRequest.ship_to:type_name -> orderyard.v1.Address
 	12, // 5: orderyard.v1.PlanRequest.needs:type_name -> orderyard.v1.LineNeed
 	13, // 6: orderyard.v1.PlanRequest.exclusions:type_name -> orderyard.v1.Exclusion
 	14, // 7: orderyard.v1.PlanRequest.known:type_name -> orderyard.v1.KnownStock
-	16, // 8: orderyard.v1.Plan.assignments:type_name -> orderyard.v1.Assignment
-	61, // 9: orderyard.v1.Plan.short:type_name -> orderyard.v1.LineQuantity
-	17, // 10: orderyard.v1.Plan.decision:type_name -> orderyard.v1.DecisionRecord
-	61, // 11: orderyard.v1.Assignment.lines:type_name -> orderyard.v1.LineQuantity
-	18, // 12: orderyard.v1.DecisionRecord.candidates:type_name -> orderyard.v1.Candidate
-	1,  // 13: orderyard.v1.OrderPlaced.order:type_name -> orderyard.v1.Order
-	15, // 14: orderyard.v1.PlanAdopted.plan:type_name -> orderyard.v1.Plan
-	61, // 15: orderyard.v1.OrderFulfillmentRejected.lines:type_name -> orderyard.v1.LineQuantity
-	62, // 16: orderyard.v1.OrderFulfillmentMoved.status:type_name -> orderyard.v1.FulfillmentStatus
-	63, // 17: orderyard.v1.OrderFulfillmentMoved.shipment:type_name -> orderyard.v1.Shipment
-	61, // 18: orderyard.v1.UnitsBackordered.lines:type_name -> orderyard.v1.LineQuantity
-	61, // 19: orderyard.v1.UnitsCancelled.lines:type_name -> orderyard.v1.LineQuantity
-	49, // 20: orderyard.v1.PlanAdoptedOutline.plan:type_name -> orderyard.v1.PlanOutline
-	16, // 21: orderyard.v1.PlanOutline.assignments:type_name -> orderyard.v1.Assignment
-	61, // 22: orderyard.v1.PlanOutline.short:type_name -> orderyard.v1.LineQuantity
-	54, // 23: orderyard.v1.OrderFulfillmentState.lines:type_name -> orderyard.v1.OrderFulfillmentLine
-	62, // 24: orderyard.v1.OrderFulfillmentState.status:type_name -> orderyard.v1.FulfillmentStatus
-	64, // 25: orderyard.v1.OrderFulfillmentState.request_status:type_name -> orderyard.v1.RequestStatus
-	63, // 26: orderyard.v1.OrderFulfillmentState.shipments:type_name -> orderyard.v1.Shipment
-	1,  // 27: orderyard.v1.OrderState.order:type_name -> orderyard.v1.Order
-	55, // 28: orderyard.v1.OrderState.lines:type_name -> orderyard.v1.OrderLineState
-	53, // 29: orderyard.v1.OrderState.fulfillments:type_name -> orderyard.v1.OrderFulfillmentState
-	50, // 30: orderyard.v1.OrderState.holds:type_name -> orderyard.v1.OrderHold
-	51, // 31: orderyard.v1.OrderState.exceptions:type_name -> orderyard.v1.OrderException
-	13, // 32: orderyard.v1.OrderState.exclusions:type_name -> orderyard.v1.Exclusion
-	14, // 33: orderyard.v1.OrderState.known:type_name -> orderyard.v1.KnownStock
-	52, // 34: orderyard.v1.OrderState.timeline:type_name -> orderyard.v1.TimelineEntry
-	1,  // 35: orderyard.v1.OrderView.order:type_name -> orderyard.v1.Order
-	57, // 36: orderyard.v1.OrderView.units:type_name -> orderyard.v1.UnitCounts
-	65, // 37: orderyard.v1.OrderView.fulfillments:type_name -> orderyard.v1.FulfillmentOrder
-	50, // 38: orderyard.v1.OrderView.holds:type_name -> orderyard.v1.OrderHold
-	51, // 39: orderyard.v1.OrderView.exceptions:type_name -> orderyard.v1.OrderException
-	15, // 40: orderyard.v1.OrderView.decisions:type_name -> orderyard.v1.Plan
-	52, // 41: orderyard.v1.OrderView.timeline:type_name -> orderyard.v1.TimelineEntry
-	13, // 42: orderyard.v1.OrderView.exclusions:type_name -> orderyard.v1.Exclusion
-	43, // [43:43] is the sub-list for method output_type
-	43, // [43:43] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	17, // 8: orderyard.v1.Plan.assignments:type_name -> orderyard.v1.Assignment
+	62, // 9: orderyard.v1.Plan.short:type_name -> orderyard.v1.LineQuantity
+	18, // 10: orderyard.v1.Plan.decision:type_name -> orderyard.v1.DecisionRecord
+	16, // 11: orderyard.v1.Plan.actions:type_name -> orderyard.v1.PlanAction
+	62, // 12: orderyard.v1.Assignment.lines:type_name -> orderyard.v1.LineQuantity
+	19, // 13: orderyard.v1.DecisionRecord.candidates:type_name -> orderyard.v1.Candidate
+	1,  // 14: orderyard.v1.OrderPlaced.order:type_name -> orderyard.v1.Order
+	15, // 15: orderyard.v1.PlanAdopted.plan:type_name -> orderyard.v1.Plan
+	62, // 16: orderyard.v1.OrderFulfillmentRejected.lines:type_name -> orderyard.v1.LineQuantity
+	63, // 17: orderyard.v1.OrderFulfillmentMoved.status:type_name -> orderyard.v1.FulfillmentStatus
+	64, // 18: orderyard.v1.OrderFulfillmentMoved.shipment:type_name -> orderyard.v1.Shipment
+	62, // 19: orderyard.v1.UnitsBackordered.lines:type_name -> orderyard.v1.LineQuantity
+	62, // 20: orderyard.v1.UnitsCancelled.lines:type_name -> orderyard.v1.LineQuantity
+	50, // 21: orderyard.v1.PlanAdoptedOutline.plan:type_name -> orderyard.v1.PlanOutline
+	17, // 22: orderyard.v1.PlanOutline.assignments:type_name -> orderyard.v1.Assignment
+	62, // 23: orderyard.v1.PlanOutline.short:type_name -> orderyard.v1.LineQuantity
+	55, // 24: orderyard.v1.OrderFulfillmentState.lines:type_name -> orderyard.v1.OrderFulfillmentLine
+	63, // 25: orderyard.v1.OrderFulfillmentState.status:type_name -> orderyard.v1.FulfillmentStatus
+	65, // 26: orderyard.v1.OrderFulfillmentState.request_status:type_name -> orderyard.v1.RequestStatus
+	64, // 27: orderyard.v1.OrderFulfillmentState.shipments:type_name -> orderyard.v1.Shipment
+	1,  // 28: orderyard.v1.OrderState.order:type_name -> orderyard.v1.Order
+	56, // 29: orderyard.v1.OrderState.lines:type_name -> orderyard.v1.OrderLineState
+	54, // 30: orderyard.v1.OrderState.fulfillments:type_name -> orderyard.v1.OrderFulfillmentState
+	51, // 31: orderyard.v1.OrderState.holds:type_name -> orderyard.v1.OrderHold
+	52, // 32: orderyard.v1.OrderState.exceptions:type_name -> orderyard.v1.OrderException
+	13, // 33: orderyard.v1.OrderState.exclusions:type_name -> orderyard.v1.Exclusion
+	14, // 34: orderyard.v1.OrderState.known:type_name -> orderyard.v1.KnownStock
+	53, // 35: orderyard.v1.OrderState.timeline:type_name -> orderyard.v1.TimelineEntry
+	1,  // 36: orderyard.v1.OrderView.order:type_name -> orderyard.v1.Order
+	58, // 37: orderyard.v1.OrderView.units:type_name -> orderyard.v1.UnitCounts
+	66, // 38: orderyard.v1.OrderView.fulfillments:type_name -> orderyard.v1.FulfillmentOrder
+	51, // 39: orderyard.v1.OrderView.holds:type_name -> orderyard.v1.OrderHold
+	52, // 40: orderyard.v1.OrderView.exceptions:type_name -> orderyard.v1.OrderException
+	15, // 41: orderyard.v1.OrderView.decisions:type_name -> orderyard.v1.Plan
+	53, // 42: orderyard.v1.OrderView.timeline:type_name -> orderyard.v1.TimelineEntry
+	13, // 43: orderyard.v1.OrderView.exclusions:type_name -> orderyard.v1.Exclusion
+	44, // [44:44] is the sub-list for method output_type
+	44, // [44:44] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_order_proto_init() }
@@ -5116,7 +5400,7 @@ func file_order_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_order_proto_rawDesc), len(file_order_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   60,
+			NumMessages:   61,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

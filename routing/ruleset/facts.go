@@ -96,6 +96,7 @@ type Candidate struct {
 	Site      *Site
 	DistanceM Number  // meters to the destination; unknown when either is not on the map. From routing/geo
 	Stock     []Stock // what the site has of each of Run.SKUs, in that order; too short = the rest is not carried
+	Used      bool    // it has work of this order already: giving more is no further part
 }
 
 // Stock is what one site has of one SKU.

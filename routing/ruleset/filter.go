@@ -240,17 +240,7 @@ func (r *Run) keepBack(f *filter) said {
 
 // keepTogether says no when the site has something, but nothing that may go alone.
 func (r *Run) keepTogether(f *filter) said {
-	m := r.mode
-	for _, word := range f.Words {
-		switch word {
-		case wordGroup:
-			m |= keepGroups
-		case wordKit:
-			m |= keepKits
-		default:
-			m |= keepOrder
-		}
-	}
+	m := r.mode | f.together()
 	if m == r.mode {
 		return yes
 	}

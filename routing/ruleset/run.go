@@ -50,6 +50,9 @@ type Run struct {
 	asked []answer // expressions without a site, by filter or score
 	ready []bool
 
+	items     []Item
+	itemLines []int32
+
 	cause, attempt ref.Val
 	celLines       ref.Val
 }

@@ -242,25 +242,25 @@ func (r *Run) turnover(s *score) (int64, bool) {
 			return 0, false
 		}
 		stock := &r.here.Stock[k]
-		var value int64
-		switch {
-		case s.By == wordAge:
-			if !stock.AgeDays.Known {
-				return 0, false
-			}
-			value = negSat(stock.AgeDays.Value)
-		case !stock.SoldMilli.Known:
+		if s.By == wordAge && !stock.AgeDays.Known || s.By != wordAge && !stock.SoldMilli.Known {
 			return 0, false
-		case s.By == wordSold:
-			value = stock.SoldMilli.Value
-		case stock.SoldMilli.Value <= 0:
-			value = -supplyMax
-		default:
-			value = -min(mulDiv(stock.ATP, 1_000_000, stock.SoldMilli.Value), supplyMax)
 		}
-		sum, n = addSat(sum, mulSat(value, units)), n+units
+		sum, n = addSat(sum, mulSat(s.turnover(stock), units)), n+units
 	}
 	return sum / max(n, 1), true
+}
+
+// turnover is that of a unit of stock.
+func (s *score) turnover(stock *Stock) int64 {
+	switch {
+	case s.By == wordAge:
+		return negSat(stock.AgeDays.Value)
+	case s.By == wordSold:
+		return stock.SoldMilli.Value
+	case stock.SoldMilli.Value <= 0:
+		return -supplyMax
+	}
+	return -min(mulDiv(stock.ATP, 1_000_000, stock.SoldMilli.Value), supplyMax)
 }
 
 // expiry is the days until the first of what the site gives expires: what expires first goes first.

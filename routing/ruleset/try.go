@@ -25,19 +25,24 @@ func (o Outcome) String() string { return [...]string{"none", "partial", "full"}
 // keeps the hardest way that serves most. Candidates are judged one by one; what several can do together is counted, not optimized:
 // the optimizer, which sees Caps and Blocked, has the last word. The candidates must not change until the run begins anew.
 func (r *Run) Try(route, rule int, candidates []Candidate) Outcome {
+	return r.TryFrom(route, rule, candidates, 0)
+}
+
+// TryFrom is Try with so many ranks of soft filters dropped from the beginning: for an optimizer that could not serve the order with fewer.
+func (r *Run) TryFrom(route, rule int, candidates []Candidate, from int) Outcome {
 	r.prepare(&r.c.routes[route].rules[rule], candidates)
 	best := reach{}
-	for level := 0; ; level++ {
+	for level := from; ; level++ {
 		r.level = level
 		for i := range r.candidates {
 			r.judge(i)
 		}
 		got := r.admit()
 		got.level = level
-		if level == 0 || got.more(best) {
+		if level == from || got.more(best) {
 			best = got
 		}
-		if got.outcome == Full || level == r.rule.levels {
+		if got.outcome == Full || level >= r.rule.levels {
 			break
 		}
 	}

@@ -1,0 +1,224 @@
+package ruleset
+
+import "math"
+
+// Terms are what one score adds to a plan, as sums: something for each site that gives, and something for what it gives. Scores of one
+// site alone are no sums in every kind; those of a plan are made so:
+//
+//   - what a score says of a site whatever it gives (distance, zone, delivery_time, workload, ranked, prefer_type, capacity, expr) is added
+//     once for each site that gives. A score that prefers more counts from the best candidate on, so that no site is ever worth adding;
+//   - fewest_parts adds, for each site, the lines it does not give whole: nothing for one site that gives everything, and for an order cut into
+//     parts the lines times the further parts;
+//   - stock_balance, turnover and expiry add up over the units given;
+//   - cost, margin and co2 by a card follow its price list, which is no sum: these terms are then the best sums never above it, and
+//     Curve tells the truth of a part.
+type Terms struct {
+	Fixed []int64 // by candidate
+	Alone []int64 // by candidate: added when it gives everything; nil = nothing
+	Cost  []int64 // candidate × item: of a unit of a divisible item, of a whole item at once; nil = nothing
+	Curve bool
+	// Excess is how much a part may cost above the terms, at most.
+	Excess int64
+}
+
+// Terms fills the terms of a score of the last Try, for the candidates that pass, in the order of list. Slices are reused.
+func (r *Run) Terms(k int, list []int32, items []Item, t *Terms) {
+	s := &r.rule.scores[k]
+	t.Fixed, t.Curve, t.Excess = resize(t.Fixed, len(list)), false, 0
+	alone, cost := t.Alone[:0], t.Cost[:0]
+	t.Alone, t.Cost = nil, nil
+	switch s.op {
+	case byFewestParts, byCost, byMargin, byCO2, byOpportunity, byStockBalance, byTurnover, byExpiry:
+		t.Cost = resize(cost, len(list)*len(items))
+		clear(t.Cost)
+	}
+	if s.op == byCost && s.Number > 0 {
+		t.Alone = resize(alone, len(list))
+		clear(t.Alone)
+	}
+	for at, i := range list {
+		t.Fixed[at] = 0
+		r.stand(int(i))
+		var row []int64
+		if t.Cost != nil {
+			row = t.Cost[at*len(items) : (at+1)*len(items)]
+		}
+		r.terms(s, k, int(i), at, items, row, t)
+	}
+	t.level()
+}
+
+// terms fills one candidate's.
+func (r *Run) terms(s *score, k, i, at int, items []Item, row []int64, t *Terms) {
+	if r.verdicts[i].Unscored&(1<<k) != 0 {
+		t.Fixed[at] = never
+		return
+	}
+	switch s.op {
+	case byFewestParts:
+		if !r.here.Used {
+			t.Fixed[at] = r.open
+		}
+		for n := range items {
+			if items[n].Whole {
+				row[n] = -int64(len(items[n].Lines))
+			}
+		}
+	case byCost, byMargin:
+		r.costTerms(s, i, at, items, row, t)
+	case byCO2:
+		r.co2Terms(s, at, items, row, t)
+	case byOpportunity, byStockBalance, byTurnover, byExpiry:
+		t.Fixed[at] = r.lateness(s)
+		for n := range items {
+			row[n] = r.unitTerm(s, &items[n])
+		}
+	default:
+		t.Fixed[at] = r.Losses(i)[k]
+	}
+}
+
+// level makes what is added for a site never negative, and the loss of sites that come last one more than that of all others.
+func (t *Terms) level() {
+	least, most := int64(math.MaxInt64), int64(math.MinInt64)
+	for _, v := range t.Fixed {
+		if v != never {
+			least, most = min(least, v), max(most, v)
+		}
+	}
+	if most == math.MinInt64 { // all come last
+		clear(t.Fixed)
+		return
+	}
+	base := min(least, 0)
+	for i, v := range t.Fixed {
+		if v == never {
+			v = addSat(most, 1)
+		}
+		t.Fixed[i] = subSat(v, base)
+	}
+}
+
+// lateness is never for a site that would break the promise which a score asks for.
+func (r *Run) lateness(s *score) int64 {
+	if s.Promise && r.order.DeliverBy.Known {
+		if at, ok := r.arrival(s); ok && at > r.order.DeliverBy.Value {
+			return never
+		}
+	}
+	return 0
+}
+
+// unitTerm is what a unit of a divisible item, or a whole one at once, adds to a score that adds up over units.
+func (r *Run) unitTerm(s *score, it *Item) (sum int64) {
+	r.Parts(it, func(sku int32, units int64) {
+		var stock Stock
+		if int(sku) < len(r.here.Stock) {
+			stock = r.here.Stock[sku]
+		}
+		var value int64
+		switch s.op {
+		case byOpportunity:
+			value = stock.ShadowPrice.Value
+		case byExpiry:
+			value = stock.ExpiresDays.Value
+		case byTurnover:
+			value = s.turnover(&stock)
+		case byStockBalance:
+			value = negSat(stock.ATP)
+			if it.Whole {
+				value = addSat(value, units)
+			}
+		}
+		if it.Whole {
+			value = mulSat(value, units)
+		}
+		sum = addSat(sum, value)
+	})
+	return sum
+}
+
+// costTerms are the site's own costs and what stays below the card's prices.
+func (r *Run) costTerms(s *score, i, at int, items []Item, row []int64, t *Terms) {
+	site := r.here.Site
+	fixed, perUnit := int64(0), int64(0)
+	if !s.Bare {
+		fixed, perUnit = site.CostPerOrder, site.CostPerUnit
+	}
+	if s.op == byCost && s.Number > 0 {
+		fixed = addSat(fixed, s.Number)
+		if r.verdicts[i].Short == 0 {
+			t.Alone[at] = -s.Number
+		}
+	}
+	var line chord
+	if s.card != nil {
+		line = r.chordOf(s.card)
+		fixed = addSat(fixed, line.base)
+		t.Curve = true
+		t.Excess = max(t.Excess, line.excess)
+	}
+	t.Fixed[at] = max(fixed, 0)
+	for n := range items {
+		it := &items[n]
+		units := int64(1)
+		if it.Whole {
+			units = it.Quantity
+		}
+		row[n] = mulSat(perUnit, units)
+		if s.card != nil {
+			row[n] = addSat(row[n], line.above(r.gramsOf(s.card, it)))
+		}
+		if s.op == byMargin {
+			row[n] = subSat(row[n], r.profitOf(it))
+		}
+	}
+}
+
+// gramsOf is the weight of a unit of a divisible item, or of a whole one.
+func (r *Run) gramsOf(c *card, it *Item) (grams int64) {
+	for _, k := range it.Lines {
+		l := &r.order.Lines[k]
+		each := c.UnitGrams
+		if l.UnitGrams.Known {
+			each = l.UnitGrams.Value
+		}
+		if !it.Whole {
+			if grams == 0 || each < grams { // lines of one SKU weigh alike; if they are said not to, the lightest is the bound
+				grams = each
+			}
+			continue
+		}
+		grams = addSat(grams, mulSat(each, min(l.Quantity, unitsMax)))
+	}
+	return grams
+}
+
+// profitOf is what the units bring above what they cost to buy.
+func (r *Run) profitOf(it *Item) (profit int64) {
+	for _, k := range it.Lines {
+		l := &r.order.Lines[k]
+		each := subSat(l.UnitPrice, l.UnitCost.Value)
+		if !it.Whole {
+			return each
+		}
+		profit = addSat(profit, mulSat(each, min(l.Quantity, unitsMax)))
+	}
+	return profit
+}
+
+func (r *Run) co2Terms(s *score, at int, items []Item, row []int64, t *Terms) {
+	t.Curve = true
+	t.Fixed[at] = s.card.ParcelCO2
+	perTonne := mulSat(max(r.here.DistanceM.Value, 0), s.card.TonneKmCO2)
+	var all int64
+	for n := range items {
+		grams := r.gramsOf(s.card, &items[n])
+		row[n] = mulDiv(perTonne, grams, 1_000_000_000)
+		if !items[n].Whole {
+			grams = mulSat(grams, items[n].Quantity)
+		}
+		all = addSat(all, grams)
+	}
+	t.Excess = max(t.Excess, addSat(s.card.emission(all, r.here.DistanceM.Value), 1))
+}
