@@ -3,6 +3,7 @@ package routing
 import (
 	"orderyard/messages"
 	"orderyard/routing/geo"
+	"orderyard/routing/ruleset"
 )
 
 // SiteStock is what one site can promise of a SKU.
@@ -50,6 +51,7 @@ type Rules struct {
 	StepsMax int64
 	// CandidatesMax bounds the sites named in a decision record, which is kept with the order.
 	CandidatesMax int
+	Set           *ruleset.Compiled // the operators' rule set; nil = the built-in one
 }
 
 // DefaultRules are the rules of a network that has configured none.
