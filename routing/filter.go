@@ -227,10 +227,12 @@ func (r *run) hearBuckets() {
 	}
 }
 
+// knownMax bounds how many words of buckets are compared with each other.
+const knownMax = 256
+
 // superseded reports whether a later word of the same bucket is known. Orders know a handful of words, so looking at each will do;
 // beyond knownMax every young word counts, which errs on the side of the lower.
 func (r *run) superseded(i int) bool {
-	const knownMax = 256
 	k := r.req.Known[i]
 	if len(r.req.Known) > knownMax {
 		return false

@@ -31,7 +31,7 @@ type oracle struct {
 
 const oracleNow = 1_000_000
 
-func solve(req *messages.PlanRequest, net *network, rules *Rules) *oracle {
+func trial(req *messages.PlanRequest, net *network, rules *Rules) *oracle {
 	o := &oracle{req: req, net: net, rules: rules, policy: req.Partial, cap: int(req.SplitsLeft),
 		have: map[string]map[string]int64{}, need: map[string]int64{}, taken: map[string]map[string]int64{}}
 	if len(req.SitesUsed) > 0 {
@@ -285,7 +285,7 @@ func TestAgainstOracle(t *testing.T) {
 		req := drawRequest(t, net, 4, 3)
 		rules := DefaultRules()
 		rules.EqualWithinKm = rapid.SampledFrom([]int64{0, 0, 200}).Draw(t, "equal within")
-		want := solve(req, net, rules)
+		want := trial(req, net, rules)
 		plan := Route(req, net, rules, oracleNow)
 		if !plan.Decision.Exact {
 			t.Fatalf("not exact: %v", plan)

@@ -24,6 +24,16 @@ type Site struct {
 	Status                  string   // online suspended offline
 	PausedUntil             int64    // Unix milliseconds; 0 = not paused
 	OpenLoadPermille        int64    // share of open_max in use, a hint
+
+	// What rules of operators ask about besides; FactsAt makes it into facts of a moment.
+	Region, PostalCode string
+	Rank               int64             // lower first
+	Markets            []string          // empty = every market
+	Carriers           []ruleset.Carrier // empty = nobody told
+	Attributes         map[string]any    // own fields: string, int64 or bool
+	Open, OpenMax      int64             // fulfillment orders in the building, and most of them; 0 = no limit
+	Hour, Day          Window            // of the throttle
+	Calendar           Calendar          // nil = nobody told
 }
 
 // Locate fills in the place from the degrees. Call it once, before the site is shared.
@@ -76,6 +86,9 @@ const (
 // answered as if by ship_available when sites_used is not empty, because then something has been accepted already. A
 // splits_left of 0 without used sites counts as not set. Units of a need that is not positive are ignored. Safe for concurrent use.
 func Route(req *messages.PlanRequest, v View, r *Rules, now int64) *messages.Plan {
+	if r.Set != nil {
+		return routeByRules(req, v, r, now)
+	}
 	run := runs.Get().(*run)
 	defer run.done()
 	run.begin(req, v, r, now)

@@ -46,6 +46,7 @@ type Order struct {
 // Line is one line of the order with the units still to be assigned.
 type Line struct {
 	ID        string
+	Number    uint32 // LineNeed.line; rules do not see it
 	SKU       string
 	Quantity  int64    // units to assign; lines without any are ignored
 	UnitPrice int64    // minor units; from the order's document

@@ -82,6 +82,17 @@ func (r *Run) evidence(i int) Evidence {
 	return e
 }
 
+// Natural are the scores of a candidate that passes, each in its own direction and unit. A score without a value is the largest number: see
+// Verdict.Unscored.
+func (r *Run) Natural(candidate int) []int64 {
+	losses := r.Losses(candidate)
+	scores := make([]int64, len(losses))
+	for k, loss := range losses {
+		scores[k] = r.rule.scores[k].natural(loss)
+	}
+	return scores
+}
+
 // natural is a score in its own direction.
 func (s *score) natural(loss int64) int64 {
 	switch {

@@ -1,0 +1,167 @@
+package routing
+
+import (
+	"sync"
+
+	"orderyard/messages"
+	"orderyard/routing/ruleset"
+	"orderyard/routing/solve"
+)
+
+// ruled is the memory of one decision by operators' rules, kept for the next one.
+type ruled struct {
+	req   *messages.PlanRequest
+	view  View
+	rules *Rules
+	now   int64
+
+	order  ruleset.Order
+	lines  []ruleset.Line
+	left   []int64 // units of each line still to be assigned
+	run    ruleset.Run
+	ground ground
+
+	places     []ruledPlace // all sites of the view, in the order of their ids
+	facts      []ruleset.Site
+	candidates []ruleset.Candidate
+	stock      []ruleset.Stock
+	at         []int32 // by candidate: its place
+
+	solver  solve.Solver
+	problem problem
+
+	policy string
+	given  []ruledGive
+	plan   *messages.Plan
+	record *messages.DecisionRecord
+}
+
+// ruledPlace is a site before rules are asked.
+type ruledPlace struct {
+	site      *Site
+	fail      test
+	cause     int32 // the exclusion
+	used      bool
+	candidate int32 // −1 = the rules are not asked
+	chosen    bool
+	meters    int64
+}
+
+// ruledGive is units of a line given by a site, both by position.
+type ruledGive struct {
+	place, line int32
+	units       int64
+}
+
+var ruledRuns = sync.Pool{New: func() any { return new(ruled) }}
+
+// routeByRules plans a request by operators' rules: the route that takes the order, then its rules, one after the other as long as their actions
+// say so. See ruleset for what a rule judges, solve for how the units are assigned.
+func routeByRules(req *messages.PlanRequest, v View, rules *Rules, now int64) *messages.Plan {
+	r := ruledRuns.Get().(*ruled)
+	defer r.done()
+	r.begin(req, v, rules, now)
+	if r.open() == 0 {
+		r.record.DecidedBy, r.record.Exact = stepNothing, true
+		return r.finish()
+	}
+	r.run.Begin(rules.Set, &r.order, now)
+	r.look()
+	match := r.run.Route()
+	r.record.Strategy = rules.Set.Set.Name + "/" + match.Name
+	positions := r.run.RulesOf(match.Route)
+	for i, rule := range positions {
+		if !r.try(match.Route, rule) || i+1 == len(positions) || r.open() == 0 {
+			break
+		}
+	}
+	return r.finish()
+}
+
+func (r *ruled) begin(req *messages.PlanRequest, v View, rules *Rules, now int64) {
+	r.req, r.view, r.rules, r.now = req, v, rules, now
+	r.policy = req.Partial
+	if len(req.SitesUsed) > 0 {
+		r.policy = partialShip
+	}
+	r.given = r.given[:0]
+	r.readOrder()
+	a := new(answer)
+	r.plan, r.record = &a.plan, &a.record
+	r.plan.PlanNo, r.plan.Cause, r.plan.RulesVersion, r.plan.Decision = req.PlanNo, req.Cause, rules.Version, r.record
+}
+
+// done gives the memory back, without what belongs to the caller.
+func (r *ruled) done() {
+	r.run.Done()
+	clear(r.lines)
+	clear(r.places)
+	clear(r.facts)
+	clear(r.candidates)
+	r.order = ruleset.Order{}
+	r.req, r.view, r.rules, r.plan, r.record = nil, nil, nil, nil, nil
+	ruledRuns.Put(r)
+}
+
+// open is how many units are still to be assigned.
+func (r *ruled) open() (units int64) {
+	for _, n := range r.left {
+		units += n
+	}
+	return units
+}
+
+// try asks one rule about what is left, and does what its actions say. It reports whether the next rule is to be asked.
+func (r *ruled) try(route, rule int) (next bool) {
+	outcome := r.run.Try(route, rule, r.candidates)
+	solved := r.solve()
+	for level, levels := r.run.Levels(); solved.short > 0 && level < levels && solved.capped; level, levels = r.run.Levels() {
+		// Enough was found for it to seem possible, and it was not: within so many sites. Softer still, it may be.
+		r.run.TryFrom(route, rule, r.candidates, level+1)
+		if softer := r.solve(); softer.short >= solved.short {
+			outcome = r.run.TryFrom(route, rule, r.candidates, level)
+			solved = r.solve()
+			break
+		} else {
+			solved = softer
+		}
+	}
+	switch {
+	case solved.units == 0:
+		outcome = ruleset.None
+	case solved.short > 0:
+		outcome = ruleset.Partial
+	default:
+		outcome = ruleset.Full
+	}
+	actions := r.run.Rule().Actions.For(outcome)
+	r.evidence(outcome, &solved)
+	assign := false
+	for _, a := range actions {
+		switch a.Do {
+		case ruleset.AssignOne, ruleset.AssignMany:
+			assign = true
+		case ruleset.NextRule:
+			next = true
+		default:
+			r.plan.Actions = append(r.plan.Actions, &messages.PlanAction{Do: a.Do, Word: a.Word, Days: a.Days})
+		}
+	}
+	if assign && (r.policy == partialShip || solved.short == 0) {
+		r.take(&solved)
+	}
+	if next {
+		r.plan.Actions = nil // the next rule says what becomes of the rest
+		r.again()
+	}
+	return next
+}
+
+// again begins anew with the units that are left, for the next rule.
+func (r *ruled) again() {
+	for i := range r.lines {
+		r.lines[i].Quantity = r.left[i]
+	}
+	r.run.Begin(r.rules.Set, &r.order, r.now)
+	r.look()
+}

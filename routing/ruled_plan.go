@@ -1,0 +1,252 @@
+package routing
+
+import (
+	"cmp"
+	"slices"
+
+	"orderyard/messages"
+	"orderyard/routing/ruleset"
+)
+
+// take assigns what the optimizer found: its units go to lines, whole lines first.
+func (r *ruled) take(s *solved) {
+	p := &r.problem
+	for _, g := range s.result.Best.Gives {
+		it, place := &p.items[g.Item], r.at[p.list[g.Site]]
+		r.places[place].chosen = true
+		r.giveLines(it, place, g.Units)
+	}
+}
+
+// giveLines gives units of an item to its lines, so that few lines are cut: whole lines that fit first, the largest ones first, then what is left.
+func (r *ruled) giveLines(it *ruleset.Item, place int32, units int64) {
+	for _, whole := range []bool{true, false} {
+		for units > 0 {
+			best := int32(-1)
+			for _, k := range it.Lines {
+				if n := r.left[k]; n > 0 && (!whole || n <= units) && (best < 0 || whole && n > r.left[best]) {
+					best = k
+				}
+			}
+			if best < 0 {
+				break
+			}
+			n := min(units, r.left[best])
+			r.given = append(r.given, ruledGive{place, best, n})
+			r.left[best] -= n
+			units -= n
+		}
+	}
+}
+
+// evidence writes down what the rule said, and how the optimizer chose. The last rule asked, or the one that assigned, stands in the record.
+func (r *ruled) evidence(outcome ruleset.Outcome, s *solved) {
+	if len(r.given) > 0 {
+		return // an earlier rule has assigned the larger part
+	}
+	d, p, best := r.record, &r.problem, &s.result.Best
+	d.Rule, d.Outcome, d.Exact = r.run.Rule().Name, outcome.String(), s.result.Exact
+	d.Levels, d.Objective, d.Bound = p.names, nil, nil
+	d.RunnerUp, d.RunnerUpObjective = nil, nil
+	d.Levels = slices.Clone(p.names)
+	d.Dropped, d.Muted = r.names()
+	if best.Found {
+		d.Objective, d.Bound, d.BoundShort = slices.Clone(best.Levels), slices.Clone(s.result.Bound), s.result.BoundShort
+		d.DecidedBy = r.decidedBy(s)
+	} else {
+		d.DecidedBy = stepStock
+	}
+	if second := &s.result.Second; second.Found {
+		d.RunnerUpObjective, d.RunnerUpShort = slices.Clone(second.Levels), second.Short
+		for _, j := range second.Sites {
+			d.RunnerUp = append(d.RunnerUp, r.candidates[p.list[j]].Site.ID)
+		}
+	}
+	r.nameRuled(d)
+}
+
+// decidedBy is the first level in which the runner-up is worse.
+func (r *ruled) decidedBy(s *solved) string {
+	if !s.result.Second.Found {
+		return stepOnlyChoice
+	}
+	switch at := s.result.Difference(); {
+	case at < 0:
+		return stepUnits
+	case at < len(r.problem.names):
+		return r.problem.names[at]
+	}
+	return stepSiteID
+}
+
+func (r *ruled) names() (dropped, muted []string) {
+	rule := r.run.Rule()
+	for _, i := range r.run.Dropped() {
+		dropped = append(dropped, rule.Filters[i].Kind)
+	}
+	for _, i := range r.run.Muted() {
+		muted = append(muted, rule.Scores[i].Kind)
+	}
+	return dropped, muted
+}
+
+// nameRuled records the sites looked at: those that give, then those that passed, best first, then the others from the nearest on.
+func (r *ruled) nameRuled(d *messages.DecisionRecord) {
+	most := max(r.rules.CandidatesMax, 0)
+	d.Candidates = nil
+	shown := make([]int32, 0, min(most, len(r.places)))
+	add := func(place int32) {
+		if len(shown) < most && !slices.Contains(shown, place) {
+			shown = append(shown, place)
+		}
+	}
+	for _, j := range r.problem.chosen() {
+		add(r.at[j])
+	}
+	for _, i := range r.run.Ranking() {
+		add(r.at[i])
+	}
+	if len(shown) < most {
+		rest := make([]int32, 0, len(r.places))
+		for i := range r.places {
+			rest = append(rest, int32(i))
+		}
+		slices.SortStableFunc(rest, func(a, b int32) int { return cmp.Compare(r.places[a].meters, r.places[b].meters) })
+		for _, i := range rest {
+			add(i)
+		}
+	}
+	candidates := make([]messages.Candidate, len(shown))
+	d.Candidates = make([]*messages.Candidate, len(shown))
+	for i, place := range shown {
+		d.Candidates[i] = &candidates[i]
+		r.nameOne(&candidates[i], place)
+	}
+}
+
+// chosen are the candidates that give in the best plan.
+func (p *problem) chosen() []int32 {
+	var list []int32
+	for _, j := range p.found.Best.Sites {
+		list = append(list, p.list[j])
+	}
+	return list
+}
+
+func (r *ruled) nameOne(c *messages.Candidate, place int32) {
+	p := &r.places[place]
+	c.Site, c.DistanceM = p.site.ID, p.meters
+	switch p.fail {
+	case testStatus:
+		c.Filter, c.Expected, c.Actual = testNames[p.fail], statusOnline, p.site.Status
+	case testPaused:
+		c.Filter, c.Expected, c.Actual = testNames[p.fail], "not paused", "until "+timeText(p.site.PausedUntil)
+	case testExcluded:
+		c.Filter, c.Expected, c.Actual = testNames[p.fail], "not excluded", exclusionText(r.req.Exclusions[p.cause])
+	}
+	if p.candidate < 0 {
+		return
+	}
+	v := r.run.Verdicts()[p.candidate]
+	rule := r.run.Rule()
+	for k := range rule.Filters {
+		if v.Abstained&(1<<k) != 0 {
+			c.Abstained = append(c.Abstained, rule.Filters[k].Kind)
+		}
+	}
+	if v.Failed != ruleset.Passed {
+		c.Filter, c.Expected, c.Actual = r.run.Explain(int(p.candidate))
+		if e := r.excludedSKU(p.site.ID); e != nil && v.Failed != ruleset.FailedBackup && v.Units == 0 {
+			c.Filter, c.Expected, c.Actual = testNames[testExcluded], "not excluded", exclusionText(e)
+		}
+		return
+	}
+	c.Units, c.Penalty, c.Unscored = v.Units, v.Penalty, v.Unscored
+	c.Scores = r.run.Natural(int(p.candidate))
+	c.Chosen = slices.Contains(r.problem.chosen(), p.candidate)
+}
+
+// excludedSKU finds the exclusion that keeps a SKU of the order from a site; the longest one.
+func (r *ruled) excludedSKU(site string) (found *messages.Exclusion) {
+	for _, e := range r.req.Exclusions {
+		if e.Sku != "" && e.Site == site && r.active(e) && slices.Contains(r.run.SKUs(), e.Sku) && (found == nil || longer(e, found)) {
+			found = e
+		}
+	}
+	return found
+}
+
+// finish makes the plan of what was given: parcels with the nearest site first, lines in their order, and what nobody gives.
+func (r *ruled) finish() *messages.Plan {
+	slices.SortFunc(r.given, func(a, b ruledGive) int {
+		if a.place != b.place {
+			return cmp.Or(cmp.Compare(r.places[a.place].meters, r.places[b.place].meters), cmp.Compare(a.place, b.place))
+		}
+		return cmp.Compare(a.line, b.line)
+	})
+	r.mergeGiven()
+	quantities := make([]messages.LineQuantity, len(r.given))
+	for i, g := range r.given {
+		q := &quantities[i]
+		q.Line, q.Quantity = r.lines[g.line].Number, g.units
+		n := len(r.plan.Assignments)
+		if n == 0 || r.given[i-1].place != g.place {
+			s := &r.places[g.place]
+			r.plan.Assignments = append(r.plan.Assignments, &messages.Assignment{Site: s.site.ID, DistanceM: s.meters})
+			r.record.DistanceM += s.meters
+			r.record.Cost += min(max(s.site.CostPerOrder, 0), costMax)
+			n++
+		}
+		a := r.plan.Assignments[n-1]
+		a.Lines = append(a.Lines, q)
+		r.record.Cost += unitsCost(r.places[g.place].site.CostPerUnit, g.units)
+	}
+	for i, n := range r.req.Needs {
+		if n.Quantity > unitsMax { // what was not even counted is short as well
+			r.plan.Short = append(r.plan.Short, &messages.LineQuantity{Line: r.req.Needs[i].Line, Quantity: n.Quantity - unitsMax})
+		}
+	}
+	for i, units := range r.left {
+		if units > 0 {
+			r.short(r.lines[i].Number, units)
+		}
+	}
+	slices.SortFunc(r.plan.Short, func(a, b *messages.LineQuantity) int { return cmp.Compare(a.Line, b.Line) })
+	r.note()
+	return r.plan
+}
+
+func (r *ruled) short(line uint32, units int64) {
+	for _, s := range r.plan.Short {
+		if s.Line == line {
+			s.Quantity += units
+			return
+		}
+	}
+	r.plan.Short = append(r.plan.Short, &messages.LineQuantity{Line: line, Quantity: units})
+}
+
+// mergeGiven joins units of one line from one site, which come in several steps.
+func (r *ruled) mergeGiven() {
+	kept := r.given[:0]
+	for _, g := range r.given {
+		if n := len(kept); n > 0 && kept[n-1].place == g.place && kept[n-1].line == g.line {
+			kept[n-1].units += g.units
+			continue
+		}
+		kept = append(kept, g)
+	}
+	r.given = kept
+}
+
+func (r *ruled) note() {
+	if len(r.lines) > 0 && r.ground.offMap {
+		r.record.Note = "the destination is not on the map: every distance counts as unknown"
+	}
+	if !r.record.Exact {
+		if r.record.Note != "" {
+			r.record.Note += "; "
+		}
+		r.record.Note += "the plan is not proven to be the best"
+	}
+}
