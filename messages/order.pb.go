@@ -3233,6 +3233,94 @@ func (x *ExceptionResolved) GetBy() string {
 	return ""
 }
 
+type OrderQueued struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Queue         string                 `protobuf:"bytes,1,opt,name=queue,proto3" json:"queue,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrderQueued) Reset() {
+	*x = OrderQueued{}
+	mi := &file_order_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrderQueued) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrderQueued) ProtoMessage() {}
+
+func (x *OrderQueued) ProtoReflect() protoreflect.Message {
+	mi := &file_order_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrderQueued.ProtoReflect.Descriptor instead.
+func (*OrderQueued) Descriptor() ([]byte, []int) {
+	return file_order_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *OrderQueued) GetQueue() string {
+	if x != nil {
+		return x.Queue
+	}
+	return ""
+}
+
+type CancelScheduled struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	AtMs          int64                  `protobuf:"varint,1,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelScheduled) Reset() {
+	*x = CancelScheduled{}
+	mi := &file_order_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelScheduled) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelScheduled) ProtoMessage() {}
+
+func (x *CancelScheduled) ProtoReflect() protoreflect.Message {
+	mi := &file_order_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelScheduled.ProtoReflect.Descriptor instead.
+func (*CancelScheduled) Descriptor() ([]byte, []int) {
+	return file_order_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *CancelScheduled) GetAtMs() int64 {
+	if x != nil {
+		return x.AtMs
+	}
+	return 0
+}
+
 type OrderOpened struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -3241,7 +3329,7 @@ type OrderOpened struct {
 
 func (x *OrderOpened) Reset() {
 	*x = OrderOpened{}
-	mi := &file_order_proto_msgTypes[45]
+	mi := &file_order_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3253,7 +3341,7 @@ func (x *OrderOpened) String() string {
 func (*OrderOpened) ProtoMessage() {}
 
 func (x *OrderOpened) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[45]
+	mi := &file_order_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3266,7 +3354,7 @@ func (x *OrderOpened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderOpened.ProtoReflect.Descriptor instead.
 func (*OrderOpened) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{45}
+	return file_order_proto_rawDescGZIP(), []int{47}
 }
 
 type OrderAllocated struct {
@@ -3277,7 +3365,7 @@ type OrderAllocated struct {
 
 func (x *OrderAllocated) Reset() {
 	*x = OrderAllocated{}
-	mi := &file_order_proto_msgTypes[46]
+	mi := &file_order_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3289,7 +3377,7 @@ func (x *OrderAllocated) String() string {
 func (*OrderAllocated) ProtoMessage() {}
 
 func (x *OrderAllocated) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[46]
+	mi := &file_order_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3302,7 +3390,7 @@ func (x *OrderAllocated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderAllocated.ProtoReflect.Descriptor instead.
 func (*OrderAllocated) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{46}
+	return file_order_proto_rawDescGZIP(), []int{48}
 }
 
 type OrderCompleted struct {
@@ -3313,7 +3401,7 @@ type OrderCompleted struct {
 
 func (x *OrderCompleted) Reset() {
 	*x = OrderCompleted{}
-	mi := &file_order_proto_msgTypes[47]
+	mi := &file_order_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3325,7 +3413,7 @@ func (x *OrderCompleted) String() string {
 func (*OrderCompleted) ProtoMessage() {}
 
 func (x *OrderCompleted) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[47]
+	mi := &file_order_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3338,7 +3426,7 @@ func (x *OrderCompleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderCompleted.ProtoReflect.Descriptor instead.
 func (*OrderCompleted) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{47}
+	return file_order_proto_rawDescGZIP(), []int{49}
 }
 
 type OrderCancelled struct {
@@ -3350,7 +3438,7 @@ type OrderCancelled struct {
 
 func (x *OrderCancelled) Reset() {
 	*x = OrderCancelled{}
-	mi := &file_order_proto_msgTypes[48]
+	mi := &file_order_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3362,7 +3450,7 @@ func (x *OrderCancelled) String() string {
 func (*OrderCancelled) ProtoMessage() {}
 
 func (x *OrderCancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[48]
+	mi := &file_order_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3375,7 +3463,7 @@ func (x *OrderCancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderCancelled.ProtoReflect.Descriptor instead.
 func (*OrderCancelled) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{48}
+	return file_order_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *OrderCancelled) GetReason() string {
@@ -3396,7 +3484,7 @@ type PlanAdoptedOutline struct {
 
 func (x *PlanAdoptedOutline) Reset() {
 	*x = PlanAdoptedOutline{}
-	mi := &file_order_proto_msgTypes[49]
+	mi := &file_order_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3408,7 +3496,7 @@ func (x *PlanAdoptedOutline) String() string {
 func (*PlanAdoptedOutline) ProtoMessage() {}
 
 func (x *PlanAdoptedOutline) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[49]
+	mi := &file_order_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3421,7 +3509,7 @@ func (x *PlanAdoptedOutline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanAdoptedOutline.ProtoReflect.Descriptor instead.
 func (*PlanAdoptedOutline) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{49}
+	return file_order_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *PlanAdoptedOutline) GetPlan() *PlanOutline {
@@ -3451,7 +3539,7 @@ type PlanOutline struct {
 
 func (x *PlanOutline) Reset() {
 	*x = PlanOutline{}
-	mi := &file_order_proto_msgTypes[50]
+	mi := &file_order_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3463,7 +3551,7 @@ func (x *PlanOutline) String() string {
 func (*PlanOutline) ProtoMessage() {}
 
 func (x *PlanOutline) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[50]
+	mi := &file_order_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3476,7 +3564,7 @@ func (x *PlanOutline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanOutline.ProtoReflect.Descriptor instead.
 func (*PlanOutline) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{50}
+	return file_order_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *PlanOutline) GetPlanNo() uint32 {
@@ -3527,7 +3615,7 @@ type OrderHold struct {
 
 func (x *OrderHold) Reset() {
 	*x = OrderHold{}
-	mi := &file_order_proto_msgTypes[51]
+	mi := &file_order_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3539,7 +3627,7 @@ func (x *OrderHold) String() string {
 func (*OrderHold) ProtoMessage() {}
 
 func (x *OrderHold) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[51]
+	mi := &file_order_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3552,7 +3640,7 @@ func (x *OrderHold) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderHold.ProtoReflect.Descriptor instead.
 func (*OrderHold) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{51}
+	return file_order_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *OrderHold) GetReason() string {
@@ -3602,7 +3690,7 @@ type OrderException struct {
 
 func (x *OrderException) Reset() {
 	*x = OrderException{}
-	mi := &file_order_proto_msgTypes[52]
+	mi := &file_order_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3614,7 +3702,7 @@ func (x *OrderException) String() string {
 func (*OrderException) ProtoMessage() {}
 
 func (x *OrderException) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[52]
+	mi := &file_order_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3627,7 +3715,7 @@ func (x *OrderException) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderException.ProtoReflect.Descriptor instead.
 func (*OrderException) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{52}
+	return file_order_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *OrderException) GetKind() string {
@@ -3669,7 +3757,7 @@ type TimelineEntry struct {
 
 func (x *TimelineEntry) Reset() {
 	*x = TimelineEntry{}
-	mi := &file_order_proto_msgTypes[53]
+	mi := &file_order_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3681,7 +3769,7 @@ func (x *TimelineEntry) String() string {
 func (*TimelineEntry) ProtoMessage() {}
 
 func (x *TimelineEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[53]
+	mi := &file_order_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3694,7 +3782,7 @@ func (x *TimelineEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimelineEntry.ProtoReflect.Descriptor instead.
 func (*TimelineEntry) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{53}
+	return file_order_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *TimelineEntry) GetAtMs() int64 {
@@ -3746,7 +3834,7 @@ type OrderFulfillmentState struct {
 
 func (x *OrderFulfillmentState) Reset() {
 	*x = OrderFulfillmentState{}
-	mi := &file_order_proto_msgTypes[54]
+	mi := &file_order_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3758,7 +3846,7 @@ func (x *OrderFulfillmentState) String() string {
 func (*OrderFulfillmentState) ProtoMessage() {}
 
 func (x *OrderFulfillmentState) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[54]
+	mi := &file_order_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3771,7 +3859,7 @@ func (x *OrderFulfillmentState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentState.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentState) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{54}
+	return file_order_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *OrderFulfillmentState) GetNumber() uint32 {
@@ -3923,7 +4011,7 @@ type OrderFulfillmentLine struct {
 
 func (x *OrderFulfillmentLine) Reset() {
 	*x = OrderFulfillmentLine{}
-	mi := &file_order_proto_msgTypes[55]
+	mi := &file_order_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3935,7 +4023,7 @@ func (x *OrderFulfillmentLine) String() string {
 func (*OrderFulfillmentLine) ProtoMessage() {}
 
 func (x *OrderFulfillmentLine) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[55]
+	mi := &file_order_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3948,7 +4036,7 @@ func (x *OrderFulfillmentLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentLine.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentLine) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{55}
+	return file_order_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *OrderFulfillmentLine) GetLine() uint32 {
@@ -4017,7 +4105,7 @@ type OrderLineState struct {
 
 func (x *OrderLineState) Reset() {
 	*x = OrderLineState{}
-	mi := &file_order_proto_msgTypes[56]
+	mi := &file_order_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4029,7 +4117,7 @@ func (x *OrderLineState) String() string {
 func (*OrderLineState) ProtoMessage() {}
 
 func (x *OrderLineState) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[56]
+	mi := &file_order_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4042,7 +4130,7 @@ func (x *OrderLineState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderLineState.ProtoReflect.Descriptor instead.
 func (*OrderLineState) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{56}
+	return file_order_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *OrderLineState) GetCancelled() int64 {
@@ -4089,13 +4177,15 @@ type OrderState struct {
 	AllocatedAtMs      int64                    `protobuf:"varint,26,opt,name=allocated_at_ms,json=allocatedAtMs,proto3" json:"allocated_at_ms,omitempty"`
 	ChangedAtMs        int64                    `protobuf:"varint,27,opt,name=changed_at_ms,json=changedAtMs,proto3" json:"changed_at_ms,omitempty"`
 	Reroutes           uint32                   `protobuf:"varint,28,opt,name=reroutes,proto3" json:"reroutes,omitempty"`
+	Queue              string                   `protobuf:"bytes,29,opt,name=queue,proto3" json:"queue,omitempty"`
+	CancelAtMs         int64                    `protobuf:"varint,30,opt,name=cancel_at_ms,json=cancelAtMs,proto3" json:"cancel_at_ms,omitempty"`
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
 }
 
 func (x *OrderState) Reset() {
 	*x = OrderState{}
-	mi := &file_order_proto_msgTypes[57]
+	mi := &file_order_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4107,7 +4197,7 @@ func (x *OrderState) String() string {
 func (*OrderState) ProtoMessage() {}
 
 func (x *OrderState) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[57]
+	mi := &file_order_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4120,7 +4210,7 @@ func (x *OrderState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderState.ProtoReflect.Descriptor instead.
 func (*OrderState) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{57}
+	return file_order_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *OrderState) GetOrder() *Order {
@@ -4319,6 +4409,20 @@ func (x *OrderState) GetReroutes() uint32 {
 	return 0
 }
 
+func (x *OrderState) GetQueue() string {
+	if x != nil {
+		return x.Queue
+	}
+	return ""
+}
+
+func (x *OrderState) GetCancelAtMs() int64 {
+	if x != nil {
+		return x.CancelAtMs
+	}
+	return 0
+}
+
 type UnitCounts struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Open          int64                  `protobuf:"varint,1,opt,name=open,proto3" json:"open,omitempty"`
@@ -4339,7 +4443,7 @@ type UnitCounts struct {
 
 func (x *UnitCounts) Reset() {
 	*x = UnitCounts{}
-	mi := &file_order_proto_msgTypes[58]
+	mi := &file_order_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4351,7 +4455,7 @@ func (x *UnitCounts) String() string {
 func (*UnitCounts) ProtoMessage() {}
 
 func (x *UnitCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[58]
+	mi := &file_order_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4364,7 +4468,7 @@ func (x *UnitCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnitCounts.ProtoReflect.Descriptor instead.
 func (*UnitCounts) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{58}
+	return file_order_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *UnitCounts) GetOpen() int64 {
@@ -4475,7 +4579,7 @@ type OrderView struct {
 
 func (x *OrderView) Reset() {
 	*x = OrderView{}
-	mi := &file_order_proto_msgTypes[59]
+	mi := &file_order_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4487,7 +4591,7 @@ func (x *OrderView) String() string {
 func (*OrderView) ProtoMessage() {}
 
 func (x *OrderView) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[59]
+	mi := &file_order_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4500,7 +4604,7 @@ func (x *OrderView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderView.ProtoReflect.Descriptor instead.
 func (*OrderView) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{59}
+	return file_order_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *OrderView) GetOrderId() string {
@@ -4642,7 +4746,7 @@ type OrderSummary struct {
 
 func (x *OrderSummary) Reset() {
 	*x = OrderSummary{}
-	mi := &file_order_proto_msgTypes[60]
+	mi := &file_order_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4654,7 +4758,7 @@ func (x *OrderSummary) String() string {
 func (*OrderSummary) ProtoMessage() {}
 
 func (x *OrderSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[60]
+	mi := &file_order_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4667,7 +4771,7 @@ func (x *OrderSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderSummary.ProtoReflect.Descriptor instead.
 func (*OrderSummary) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{60}
+	return file_order_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *OrderSummary) GetOrderId() string {
@@ -5082,7 +5186,11 @@ const file_order_proto_rawDesc = "" +
 	"\x05owner\x18\x03 \x01(\tR\x05owner\"7\n" +
 	"\x11ExceptionResolved\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x0e\n" +
-	"\x02by\x18\x02 \x01(\tR\x02by\"\r\n" +
+	"\x02by\x18\x02 \x01(\tR\x02by\"#\n" +
+	"\vOrderQueued\x12\x14\n" +
+	"\x05queue\x18\x01 \x01(\tR\x05queue\"&\n" +
+	"\x0fCancelScheduled\x12\x13\n" +
+	"\x05at_ms\x18\x01 \x01(\x03R\x04atMs\"\r\n" +
 	"\vOrderOpened\"\x10\n" +
 	"\x0eOrderAllocated\"\x10\n" +
 	"\x0eOrderCompleted\"(\n" +
@@ -5151,7 +5259,7 @@ const file_order_proto_rawDesc = "" +
 	"\baffected\x18\b \x01(\x03R\baffected\"P\n" +
 	"\x0eOrderLineState\x12\x1c\n" +
 	"\tcancelled\x18\x01 \x01(\x03R\tcancelled\x12 \n" +
-	"\vbackordered\x18\x02 \x01(\x03R\vbackordered\"\xe5\b\n" +
+	"\vbackordered\x18\x02 \x01(\x03R\vbackordered\"\x9d\t\n" +
 	"\n" +
 	"OrderState\x12)\n" +
 	"\x05order\x18\x01 \x01(\v2\x13.orderyard.v1.OrderR\x05order\x12 \n" +
@@ -5189,7 +5297,10 @@ const file_order_proto_rawDesc = "" +
 	"\runaccepted_ms\x18\x19 \x01(\x03R\funacceptedMs\x12&\n" +
 	"\x0fallocated_at_ms\x18\x1a \x01(\x03R\rallocatedAtMs\x12\"\n" +
 	"\rchanged_at_ms\x18\x1b \x01(\x03R\vchangedAtMs\x12\x1a\n" +
-	"\breroutes\x18\x1c \x01(\rR\breroutes\"\xd6\x02\n" +
+	"\breroutes\x18\x1c \x01(\rR\breroutes\x12\x14\n" +
+	"\x05queue\x18\x1d \x01(\tR\x05queue\x12 \n" +
+	"\fcancel_at_ms\x18\x1e \x01(\x03R\n" +
+	"cancelAtMs\"\xd6\x02\n" +
 	"\n" +
 	"UnitCounts\x12\x12\n" +
 	"\x04open\x18\x01 \x01(\x03R\x04open\x12\x18\n" +
@@ -5266,7 +5377,7 @@ func file_order_proto_rawDescGZIP() []byte {
 	return file_order_proto_rawDescData
 }
 
-var file_order_proto_msgTypes = make([]protoimpl.MessageInfo, 61)
+var file_order_proto_msgTypes = make([]protoimpl.MessageInfo, 63)
 var file_order_proto_goTypes = []any{
 	(*OrderLine)(nil),                 // 0: orderyard.v1.OrderLine
 	(*Order)(nil),                     // 1: orderyard.v1.Order
@@ -5313,73 +5424,75 @@ var file_order_proto_goTypes = []any{
 	(*HoldReleased)(nil),              // 42: orderyard.v1.HoldReleased
 	(*ExceptionOpened)(nil),           // 43: orderyard.v1.ExceptionOpened
 	(*ExceptionResolved)(nil),         // 44: orderyard.v1.ExceptionResolved
-	(*OrderOpened)(nil),               // 45: orderyard.v1.OrderOpened
-	(*OrderAllocated)(nil),            // 46: orderyard.v1.OrderAllocated
-	(*OrderCompleted)(nil),            // 47: orderyard.v1.OrderCompleted
-	(*OrderCancelled)(nil),            // 48: orderyard.v1.OrderCancelled
-	(*PlanAdoptedOutline)(nil),        // 49: orderyard.v1.PlanAdoptedOutline
-	(*PlanOutline)(nil),               // 50: orderyard.v1.PlanOutline
-	(*OrderHold)(nil),                 // 51: orderyard.v1.OrderHold
-	(*OrderException)(nil),            // 52: orderyard.v1.OrderException
-	(*TimelineEntry)(nil),             // 53: orderyard.v1.TimelineEntry
-	(*OrderFulfillmentState)(nil),     // 54: orderyard.v1.OrderFulfillmentState
-	(*OrderFulfillmentLine)(nil),      // 55: orderyard.v1.OrderFulfillmentLine
-	(*OrderLineState)(nil),            // 56: orderyard.v1.OrderLineState
-	(*OrderState)(nil),                // 57: orderyard.v1.OrderState
-	(*UnitCounts)(nil),                // 58: orderyard.v1.UnitCounts
-	(*OrderView)(nil),                 // 59: orderyard.v1.OrderView
-	(*OrderSummary)(nil),              // 60: orderyard.v1.OrderSummary
-	(*Address)(nil),                   // 61: orderyard.v1.Address
-	(*LineQuantity)(nil),              // 62: orderyard.v1.LineQuantity
-	(FulfillmentStatus)(0),            // 63: orderyard.v1.FulfillmentStatus
-	(*Shipment)(nil),                  // 64: orderyard.v1.Shipment
-	(RequestStatus)(0),                // 65: orderyard.v1.RequestStatus
-	(*FulfillmentOrder)(nil),          // 66: orderyard.v1.FulfillmentOrder
+	(*OrderQueued)(nil),               // 45: orderyard.v1.OrderQueued
+	(*CancelScheduled)(nil),           // 46: orderyard.v1.CancelScheduled
+	(*OrderOpened)(nil),               // 47: orderyard.v1.OrderOpened
+	(*OrderAllocated)(nil),            // 48: orderyard.v1.OrderAllocated
+	(*OrderCompleted)(nil),            // 49: orderyard.v1.OrderCompleted
+	(*OrderCancelled)(nil),            // 50: orderyard.v1.OrderCancelled
+	(*PlanAdoptedOutline)(nil),        // 51: orderyard.v1.PlanAdoptedOutline
+	(*PlanOutline)(nil),               // 52: orderyard.v1.PlanOutline
+	(*OrderHold)(nil),                 // 53: orderyard.v1.OrderHold
+	(*OrderException)(nil),            // 54: orderyard.v1.OrderException
+	(*TimelineEntry)(nil),             // 55: orderyard.v1.TimelineEntry
+	(*OrderFulfillmentState)(nil),     // 56: orderyard.v1.OrderFulfillmentState
+	(*OrderFulfillmentLine)(nil),      // 57: orderyard.v1.OrderFulfillmentLine
+	(*OrderLineState)(nil),            // 58: orderyard.v1.OrderLineState
+	(*OrderState)(nil),                // 59: orderyard.v1.OrderState
+	(*UnitCounts)(nil),                // 60: orderyard.v1.UnitCounts
+	(*OrderView)(nil),                 // 61: orderyard.v1.OrderView
+	(*OrderSummary)(nil),              // 62: orderyard.v1.OrderSummary
+	(*Address)(nil),                   // 63: orderyard.v1.Address
+	(*LineQuantity)(nil),              // 64: orderyard.v1.LineQuantity
+	(FulfillmentStatus)(0),            // 65: orderyard.v1.FulfillmentStatus
+	(*Shipment)(nil),                  // 66: orderyard.v1.Shipment
+	(RequestStatus)(0),                // 67: orderyard.v1.RequestStatus
+	(*FulfillmentOrder)(nil),          // 68: orderyard.v1.FulfillmentOrder
 }
 var file_order_proto_depIdxs = []int32{
-	61, // 0: orderyard.v1.Order.ship_to:type_name -> orderyard.v1.Address
+	63, // 0: orderyard.v1.Order.ship_to:type_name -> orderyard.v1.Address
 	0,  // 1: orderyard.v1.Order.lines:type_name -> orderyard.v1.OrderLine
 	1,  // 2: orderyard.v1.PlaceOrder.order:type_name -> orderyard.v1.Order
 	15, // 3: orderyard.v1.AdoptPlan.plan:type_name -> orderyard.v1.Plan
-	61, // 4: orderyard.v1.PlanRequest.ship_to:type_name -> orderyard.v1.Address
+	63, // 4: orderyard.v1.PlanRequest.ship_to:type_name -> orderyard.v1.Address
 	12, // 5: orderyard.v1.PlanRequest.needs:type_name -> orderyard.v1.LineNeed
 	13, // 6: orderyard.v1.PlanRequest.exclusions:type_name -> orderyard.v1.Exclusion
 	14, // 7: orderyard.v1.PlanRequest.known:type_name -> orderyard.v1.KnownStock
 	17, // 8: orderyard.v1.Plan.assignments:type_name -> orderyard.v1.Assignment
-	62, // 9: orderyard.v1.Plan.short:type_name -> orderyard.v1.LineQuantity
+	64, // 9: orderyard.v1.Plan.short:type_name -> orderyard.v1.LineQuantity
 	18, // 10: orderyard.v1.Plan.decision:type_name -> orderyard.v1.DecisionRecord
 	16, // 11: orderyard.v1.Plan.actions:type_name -> orderyard.v1.PlanAction
-	62, // 12: orderyard.v1.Assignment.lines:type_name -> orderyard.v1.LineQuantity
+	64, // 12: orderyard.v1.Assignment.lines:type_name -> orderyard.v1.LineQuantity
 	19, // 13: orderyard.v1.DecisionRecord.candidates:type_name -> orderyard.v1.Candidate
 	1,  // 14: orderyard.v1.OrderPlaced.order:type_name -> orderyard.v1.Order
 	15, // 15: orderyard.v1.PlanAdopted.plan:type_name -> orderyard.v1.Plan
-	62, // 16: orderyard.v1.OrderFulfillmentRejected.lines:type_name -> orderyard.v1.LineQuantity
-	63, // 17: orderyard.v1.OrderFulfillmentMoved.status:type_name -> orderyard.v1.FulfillmentStatus
-	64, // 18: orderyard.v1.OrderFulfillmentMoved.shipment:type_name -> orderyard.v1.Shipment
-	62, // 19: orderyard.v1.UnitsBackordered.lines:type_name -> orderyard.v1.LineQuantity
-	62, // 20: orderyard.v1.UnitsCancelled.lines:type_name -> orderyard.v1.LineQuantity
-	50, // 21: orderyard.v1.PlanAdoptedOutline.plan:type_name -> orderyard.v1.PlanOutline
+	64, // 16: orderyard.v1.OrderFulfillmentRejected.lines:type_name -> orderyard.v1.LineQuantity
+	65, // 17: orderyard.v1.OrderFulfillmentMoved.status:type_name -> orderyard.v1.FulfillmentStatus
+	66, // 18: orderyard.v1.OrderFulfillmentMoved.shipment:type_name -> orderyard.v1.Shipment
+	64, // 19: orderyard.v1.UnitsBackordered.lines:type_name -> orderyard.v1.LineQuantity
+	64, // 20: orderyard.v1.UnitsCancelled.lines:type_name -> orderyard.v1.LineQuantity
+	52, // 21: orderyard.v1.PlanAdoptedOutline.plan:type_name -> orderyard.v1.PlanOutline
 	17, // 22: orderyard.v1.PlanOutline.assignments:type_name -> orderyard.v1.Assignment
-	62, // 23: orderyard.v1.PlanOutline.short:type_name -> orderyard.v1.LineQuantity
-	55, // 24: orderyard.v1.OrderFulfillmentState.lines:type_name -> orderyard.v1.OrderFulfillmentLine
-	63, // 25: orderyard.v1.OrderFulfillmentState.status:type_name -> orderyard.v1.FulfillmentStatus
-	65, // 26: orderyard.v1.OrderFulfillmentState.request_status:type_name -> orderyard.v1.RequestStatus
-	64, // 27: orderyard.v1.OrderFulfillmentState.shipments:type_name -> orderyard.v1.Shipment
+	64, // 23: orderyard.v1.PlanOutline.short:type_name -> orderyard.v1.LineQuantity
+	57, // 24: orderyard.v1.OrderFulfillmentState.lines:type_name -> orderyard.v1.OrderFulfillmentLine
+	65, // 25: orderyard.v1.OrderFulfillmentState.status:type_name -> orderyard.v1.FulfillmentStatus
+	67, // 26: orderyard.v1.OrderFulfillmentState.request_status:type_name -> orderyard.v1.RequestStatus
+	66, // 27: orderyard.v1.OrderFulfillmentState.shipments:type_name -> orderyard.v1.Shipment
 	1,  // 28: orderyard.v1.OrderState.order:type_name -> orderyard.v1.Order
-	56, // 29: orderyard.v1.OrderState.lines:type_name -> orderyard.v1.OrderLineState
-	54, // 30: orderyard.v1.OrderState.fulfillments:type_name -> orderyard.v1.OrderFulfillmentState
-	51, // 31: orderyard.v1.OrderState.holds:type_name -> orderyard.v1.OrderHold
-	52, // 32: orderyard.v1.OrderState.exceptions:type_name -> orderyard.v1.OrderException
+	58, // 29: orderyard.v1.OrderState.lines:type_name -> orderyard.v1.OrderLineState
+	56, // 30: orderyard.v1.OrderState.fulfillments:type_name -> orderyard.v1.OrderFulfillmentState
+	53, // 31: orderyard.v1.OrderState.holds:type_name -> orderyard.v1.OrderHold
+	54, // 32: orderyard.v1.OrderState.exceptions:type_name -> orderyard.v1.OrderException
 	13, // 33: orderyard.v1.OrderState.exclusions:type_name -> orderyard.v1.Exclusion
 	14, // 34: orderyard.v1.OrderState.known:type_name -> orderyard.v1.KnownStock
-	53, // 35: orderyard.v1.OrderState.timeline:type_name -> orderyard.v1.TimelineEntry
+	55, // 35: orderyard.v1.OrderState.timeline:type_name -> orderyard.v1.TimelineEntry
 	1,  // 36: orderyard.v1.OrderView.order:type_name -> orderyard.v1.Order
-	58, // 37: orderyard.v1.OrderView.units:type_name -> orderyard.v1.UnitCounts
-	66, // 38: orderyard.v1.OrderView.fulfillments:type_name -> orderyard.v1.FulfillmentOrder
-	51, // 39: orderyard.v1.OrderView.holds:type_name -> orderyard.v1.OrderHold
-	52, // 40: orderyard.v1.OrderView.exceptions:type_name -> orderyard.v1.OrderException
+	60, // 37: orderyard.v1.OrderView.units:type_name -> orderyard.v1.UnitCounts
+	68, // 38: orderyard.v1.OrderView.fulfillments:type_name -> orderyard.v1.FulfillmentOrder
+	53, // 39: orderyard.v1.OrderView.holds:type_name -> orderyard.v1.OrderHold
+	54, // 40: orderyard.v1.OrderView.exceptions:type_name -> orderyard.v1.OrderException
 	15, // 41: orderyard.v1.OrderView.decisions:type_name -> orderyard.v1.Plan
-	53, // 42: orderyard.v1.OrderView.timeline:type_name -> orderyard.v1.TimelineEntry
+	55, // 42: orderyard.v1.OrderView.timeline:type_name -> orderyard.v1.TimelineEntry
 	13, // 43: orderyard.v1.OrderView.exclusions:type_name -> orderyard.v1.Exclusion
 	44, // [44:44] is the sub-list for method output_type
 	44, // [44:44] is the sub-list for method input_type
@@ -5400,7 +5513,7 @@ func file_order_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_order_proto_rawDesc), len(file_order_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   61,
+			NumMessages:   63,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -67,7 +67,8 @@ var newEvent = [...]func() Event{
 	23: func() Event { return new(ExceptionResolved) }, 24: func() Event { return new(OrderOpened) },
 	25: func() Event { return new(OrderAllocated) }, 26: func() Event { return new(OrderCompleted) },
 	27: func() Event { return new(OrderCancelled) }, 28: func() Event { return new(OrderFulfillmentSubmitted) },
-	29: func() Event { return new(OrderFulfillmentAsked) },
+	29: func() Event { return new(OrderFulfillmentAsked) }, 30: func() Event { return new(OrderQueued) },
+	31: func() Event { return new(CancelScheduled) },
 
 	50: func() Event { return new(StockCounted) }, 51: func() Event { return new(StockLevelsSet) },
 	52: func() Event { return new(StockAdjusted) }, 53: func() Event { return new(StockReceived) },

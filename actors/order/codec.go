@@ -14,7 +14,7 @@ func (s *State) MarshalState() []byte {
 		ChangedAtMs: s.changedAt, EndedAtMs: s.endedAt, AllocatedAtMs: s.allocatedAt, Holds: s.holds, Exceptions: s.exceptions,
 		Exclusions: s.exclusions, Known: s.known, Timeline: s.timeline, Decisions: s.decisions, PlanCause: s.planCause, Plans: s.plans,
 		Attempts: s.attempts, Rejections: s.rejections, Reroutes: s.reroutes, UnacceptedSinceMs: s.unacceptedFrom, UnacceptedMs: s.unacceptedMs,
-		BackorderedAtMs: s.backorderedAt, CancelReason: s.cancelReason,
+		BackorderedAtMs: s.backorderedAt, CancelReason: s.cancelReason, Queue: s.queue, CancelAtMs: s.cancelAt,
 	}
 	m.Lines = make([]*messages.OrderLineState, len(s.lines))
 	for i, line := range s.lines {
@@ -60,6 +60,7 @@ func UnmarshalState(b []byte) (*State, error) {
 	s.known, s.timeline, s.decisions, s.planCause, s.plans = m.Known, m.Timeline, m.Decisions, m.PlanCause, m.Plans
 	s.attempts, s.rejections, s.reroutes, s.unacceptedFrom = m.Attempts, m.Rejections, m.Reroutes, m.UnacceptedSinceMs
 	s.unacceptedMs, s.backorderedAt, s.cancelReason = m.UnacceptedMs, m.BackorderedAtMs, m.CancelReason
+	s.queue, s.cancelAt = m.Queue, m.CancelAtMs
 	if m.Order == nil {
 		if len(m.Lines)+len(m.Fulfillments) > 0 {
 			return nil, errors.New("decode order state: it has lines but no order")

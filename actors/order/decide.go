@@ -143,7 +143,7 @@ func (d *decision) brakes(t *tally) {
 
 // causesGone closes what the order itself opened and whose cause is gone.
 func (d *decision) causesGone(t *tally) {
-	if t.unaccepted == 0 && d.s.exception(exceptionUnroutable) >= 0 {
+	if i := d.s.exception(exceptionUnroutable); i >= 0 && t.unaccepted == 0 && (d.s.exceptions[i].Detail != careDetail || t.backordered == 0) {
 		d.emit(&messages.ExceptionResolved{Kind: exceptionUnroutable, By: byCauseGone})
 	}
 	if i := d.s.heldBy(holdOutOfStock); i >= 0 && d.s.holds[i].Actor == bySystem && t.backordered == 0 && t.open == 0 {
@@ -220,6 +220,9 @@ func (d *decision) timer() {
 		if h.UntilMs > 0 && h.UntilMs <= d.now {
 			d.releaseHold(h.Reason, byTimer)
 		}
+	}
+	if s.cancelAt > 0 && s.cancelAt <= d.now && s.cancelReason == "" {
+		d.cancelWaiting()
 	}
 	if t := s.count(); t.backordered > 0 && s.backorderedAt+replanAfterMs <= d.now && s.cancelReason == "" {
 		d.emit(&messages.UnitsReopened{Cause: causeTimer})

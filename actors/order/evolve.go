@@ -117,6 +117,12 @@ func (s *State) evolveOrder(event messages.Event, at int64) bool {
 		s.note(at, "cancel_requested", e.Reason)
 	case *messages.HoldPlaced, *messages.HoldReleased, *messages.ExceptionOpened, *messages.ExceptionResolved:
 		s.evolveStops(e, at)
+	case *messages.OrderQueued:
+		s.queue = e.Queue
+		s.note(at, "queued", e.Queue)
+	case *messages.CancelScheduled:
+		s.cancelAt = e.AtMs
+		s.note(at, "cancel_scheduled", "")
 	case *messages.OrderCompleted:
 		s.life, s.endedAt = lifeCompleted, at
 		s.note(at, "completed", "")

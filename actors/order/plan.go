@@ -71,13 +71,17 @@ func (s *State) request(t *tally, now int64) *messages.PlanRequest {
 	r := &messages.PlanRequest{
 		OrderId: s.id, PlanNo: s.plans + 1, Cause: or(s.planCause, causeDropped), ShipTo: o.ShipTo, Service: or(o.ShippingService, serviceDefault),
 		Channel: o.Channel, Partial: s.partial(), PlacedAtMs: s.placedAt, Labels: o.Labels, Priority: o.Priority, DeliverBy: o.DeliverBy,
+		Total: s.total, Currency: o.Currency, Attributes: o.Attributes, Queue: s.queue,
 	}
 	open := s.openUnits()
 	r.Needs = make([]*messages.LineNeed, 0, len(open))
 	for i, quantity := range open {
 		if quantity > 0 {
 			line := o.Lines[i]
-			r.Needs = append(r.Needs, &messages.LineNeed{Line: uint32(i), Sku: line.Sku, Quantity: quantity, Labels: line.Labels, Group: line.Group})
+			r.Needs = append(r.Needs, &messages.LineNeed{
+				Line: uint32(i), Sku: line.Sku, Quantity: quantity, Labels: line.Labels, Group: line.Group, Id: line.Id, UnitPrice: line.UnitPrice,
+				Attributes: line.Attributes,
+			})
 		}
 	}
 	r.SitesUsed = s.sitesUsed()
@@ -145,19 +149,17 @@ func (d *decision) adopt(c *messages.AdoptPlan) {
 	if len(short) > 0 {
 		d.short(short)
 	}
+	d.act(plan.GetActions(), len(short) > 0)
 }
 
 // record makes the plan the order's, with at most candidatesMax candidates kept as evidence.
 func (d *decision) record(plan *messages.Plan, assignments []*messages.Assignment, short []*messages.LineQuantity) {
 	adopted := &messages.Plan{
 		PlanNo: plan.PlanNo, Cause: or(d.s.planCause, causeDropped), Assignments: assignments, Short: short, RulesVersion: plan.RulesVersion,
-		Decision: plan.Decision,
+		Decision: plan.Decision, Actions: plan.Actions,
 	}
 	if r := plan.Decision; r != nil && len(r.Candidates) > candidatesMax {
-		adopted.Decision = &messages.DecisionRecord{
-			Candidates: r.Candidates[:candidatesMax:candidatesMax], Strategy: r.Strategy, DecidedBy: r.DecidedBy, DistanceM: r.DistanceM,
-			Cost: r.Cost, Exact: r.Exact, Note: r.Note, DurationUs: r.DurationUs,
-		}
+		r.Candidates = r.Candidates[:candidatesMax:candidatesMax] // the answer is this order's own
 	}
 	d.emit(&messages.PlanAdopted{Plan: adopted, FirstFulfillment: uint32(len(d.s.fulfillments)) + 1})
 }

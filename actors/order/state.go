@@ -43,6 +43,8 @@ type State struct {
 	unacceptedMs   int64 // what it counted before
 	backorderedAt  int64
 	cancelReason   string // set = cancellation was requested
+	queue          string // where a rule has put the order; "" = nowhere
+	cancelAt       int64  // what still waits then is cancelled; 0 = it waits as long as it must
 
 	derived
 }

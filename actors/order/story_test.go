@@ -130,6 +130,14 @@ func (s *story) plan(a args) {
 			if arg.Key == "nothing" || arg.Key == "manual" {
 				continue
 			}
+			if arg.Key == "act" { // act=(hold:site_choice,cancel_after_days:3): what the rule wants done beside
+				for _, v := range arg.Vals {
+					do, word, _ := strings.Cut(v, ":")
+					days, _ := strconv.ParseInt(word, 10, 64)
+					plan.Actions = append(plan.Actions, &messages.PlanAction{Do: do, Word: word, Days: days})
+				}
+				continue
+			}
 			x := &messages.Assignment{Site: arg.Key, Manual: a.word("manual") == arg.Key}
 			for _, v := range arg.Vals {
 				x.Lines = append(x.Lines, quantity(v))
@@ -156,6 +164,9 @@ func requestText(r *messages.PlanRequest) string {
 	}
 	if len(r.SitesUsed) > 0 {
 		text += fmt.Sprintf(" used=%v", r.SitesUsed)
+	}
+	if r.Queue != "" {
+		text += " queue=" + r.Queue
 	}
 	return text
 }

@@ -11,10 +11,11 @@ const (
 	timerReplan = iota
 	timerHold
 	timerElapsed
+	timerCancel
 	timerKinds
 )
 
-var timerNames = [timerKinds]string{"replan", "hold", "elapsed"}
+var timerNames = [timerKinds]string{"replan", "hold", "elapsed", "cancel"}
 
 // Tasks appends what the order owes: the plan it waits for, then per FO the message to the site and those to its buckets, then its
 // timers. Tasks that are owed again are the same objects as before, so that asking after every command costs a look at each claim.
@@ -190,6 +191,9 @@ func (s *State) timerTasks(t *tally, dst []messages.Task) []messages.Task {
 	}
 	if until > 0 {
 		dst = append(dst, *s.timerTask(timerHold, until))
+	}
+	if t.backordered > 0 && s.cancelAt > 0 && s.cancelReason == "" {
+		dst = append(dst, *s.timerTask(timerCancel, s.cancelAt))
 	}
 	if due := s.elapsedDue(); due > 0 {
 		dst = append(dst, *s.timerTask(timerElapsed, due))
