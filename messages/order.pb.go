@@ -1534,17 +1534,18 @@ type DecisionRecord struct {
 	Note       string                 `protobuf:"bytes,7,opt,name=note,proto3" json:"note,omitempty"`
 	DurationUs int64                  `protobuf:"varint,8,opt,name=duration_us,json=durationUs,proto3" json:"duration_us,omitempty"`
 	// By rules of operators: strategy is "set/route", and the objective is a list of levels of which the first that differs decided.
-	Rule              string   `protobuf:"bytes,9,opt,name=rule,proto3" json:"rule,omitempty"`
-	Outcome           string   `protobuf:"bytes,10,opt,name=outcome,proto3" json:"outcome,omitempty"`
-	Levels            []string `protobuf:"bytes,11,rep,name=levels,proto3" json:"levels,omitempty"`
-	Objective         []int64  `protobuf:"varint,12,rep,packed,name=objective,proto3" json:"objective,omitempty"`
-	Bound             []int64  `protobuf:"varint,13,rep,packed,name=bound,proto3" json:"bound,omitempty"`
-	BoundShort        int64    `protobuf:"varint,14,opt,name=bound_short,json=boundShort,proto3" json:"bound_short,omitempty"`
-	RunnerUp          []string `protobuf:"bytes,15,rep,name=runner_up,json=runnerUp,proto3" json:"runner_up,omitempty"`
-	RunnerUpObjective []int64  `protobuf:"varint,16,rep,packed,name=runner_up_objective,json=runnerUpObjective,proto3" json:"runner_up_objective,omitempty"`
-	RunnerUpShort     int64    `protobuf:"varint,17,opt,name=runner_up_short,json=runnerUpShort,proto3" json:"runner_up_short,omitempty"`
-	Dropped           []string `protobuf:"bytes,18,rep,name=dropped,proto3" json:"dropped,omitempty"` // soft filters that were not asked
-	Muted             []string `protobuf:"bytes,19,rep,name=muted,proto3" json:"muted,omitempty"`     // scores that decided nothing, for some site has no value
+	Rule              string          `protobuf:"bytes,9,opt,name=rule,proto3" json:"rule,omitempty"`
+	Outcome           string          `protobuf:"bytes,10,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	Levels            []string        `protobuf:"bytes,11,rep,name=levels,proto3" json:"levels,omitempty"`
+	Objective         []int64         `protobuf:"varint,12,rep,packed,name=objective,proto3" json:"objective,omitempty"`
+	Bound             []int64         `protobuf:"varint,13,rep,packed,name=bound,proto3" json:"bound,omitempty"`
+	BoundShort        int64           `protobuf:"varint,14,opt,name=bound_short,json=boundShort,proto3" json:"bound_short,omitempty"`
+	RunnerUp          []string        `protobuf:"bytes,15,rep,name=runner_up,json=runnerUp,proto3" json:"runner_up,omitempty"`
+	RunnerUpObjective []int64         `protobuf:"varint,16,rep,packed,name=runner_up_objective,json=runnerUpObjective,proto3" json:"runner_up_objective,omitempty"`
+	RunnerUpShort     int64           `protobuf:"varint,17,opt,name=runner_up_short,json=runnerUpShort,proto3" json:"runner_up_short,omitempty"`
+	Dropped           []string        `protobuf:"bytes,18,rep,name=dropped,proto3" json:"dropped,omitempty"` // soft filters that were not asked
+	Muted             []string        `protobuf:"bytes,19,rep,name=muted,proto3" json:"muted,omitempty"`     // scores that decided nothing, for some site has no value
+	Inputs            *DecisionInputs `protobuf:"bytes,20,opt,name=inputs,proto3" json:"inputs,omitempty"`   // with the order itself, the sites and the candidates' numbers: enough to decide the same once more
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -1712,27 +1713,158 @@ func (x *DecisionRecord) GetMuted() []string {
 	return nil
 }
 
-// Candidate: a site that was looked at; filter is the first hard test it failed ("" = passed).
-type Candidate struct {
+func (x *DecisionRecord) GetInputs() *DecisionInputs {
+	if x != nil {
+		return x.Inputs
+	}
+	return nil
+}
+
+// DecisionInputs are what the question held beside the order.
+type DecisionInputs struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Site          string                 `protobuf:"bytes,1,opt,name=site,proto3" json:"site,omitempty"`
-	Filter        string                 `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
-	Expected      string                 `protobuf:"bytes,3,opt,name=expected,proto3" json:"expected,omitempty"`
-	Actual        string                 `protobuf:"bytes,4,opt,name=actual,proto3" json:"actual,omitempty"`
-	DistanceM     int64                  `protobuf:"varint,5,opt,name=distance_m,json=distanceM,proto3" json:"distance_m,omitempty"`
-	Units         int64                  `protobuf:"varint,6,opt,name=units,proto3" json:"units,omitempty"`
-	Scores        []int64                `protobuf:"varint,7,rep,packed,name=scores,proto3" json:"scores,omitempty"`
-	Chosen        bool                   `protobuf:"varint,8,opt,name=chosen,proto3" json:"chosen,omitempty"`
-	Abstained     []string               `protobuf:"bytes,9,rep,name=abstained,proto3" json:"abstained,omitempty"`
-	Penalty       int64                  `protobuf:"varint,10,opt,name=penalty,proto3" json:"penalty,omitempty"`
-	Unscored      uint32                 `protobuf:"varint,11,opt,name=unscored,proto3" json:"unscored,omitempty"`
+	NowMs         int64                  `protobuf:"varint,1,opt,name=now_ms,json=nowMs,proto3" json:"now_ms,omitempty"`
+	Needs         []*LineQuantity        `protobuf:"bytes,2,rep,name=needs,proto3" json:"needs,omitempty"`
+	Partial       string                 `protobuf:"bytes,3,opt,name=partial,proto3" json:"partial,omitempty"`
+	SplitsLeft    int32                  `protobuf:"varint,4,opt,name=splits_left,json=splitsLeft,proto3" json:"splits_left,omitempty"`
+	Exclusions    []*Exclusion           `protobuf:"bytes,5,rep,name=exclusions,proto3" json:"exclusions,omitempty"`
+	Known         []*KnownStock          `protobuf:"bytes,6,rep,name=known,proto3" json:"known,omitempty"`
+	SitesUsed     []string               `protobuf:"bytes,7,rep,name=sites_used,json=sitesUsed,proto3" json:"sites_used,omitempty"`
+	Queue         string                 `protobuf:"bytes,8,opt,name=queue,proto3" json:"queue,omitempty"`
+	Preselected   []string               `protobuf:"bytes,9,rep,name=preselected,proto3" json:"preselected,omitempty"`
+	PlacedAtMs    int64                  `protobuf:"varint,10,opt,name=placed_at_ms,json=placedAtMs,proto3" json:"placed_at_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
+func (x *DecisionInputs) Reset() {
+	*x = DecisionInputs{}
+	mi := &file_order_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DecisionInputs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DecisionInputs) ProtoMessage() {}
+
+func (x *DecisionInputs) ProtoReflect() protoreflect.Message {
+	mi := &file_order_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DecisionInputs.ProtoReflect.Descriptor instead.
+func (*DecisionInputs) Descriptor() ([]byte, []int) {
+	return file_order_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *DecisionInputs) GetNowMs() int64 {
+	if x != nil {
+		return x.NowMs
+	}
+	return 0
+}
+
+func (x *DecisionInputs) GetNeeds() []*LineQuantity {
+	if x != nil {
+		return x.Needs
+	}
+	return nil
+}
+
+func (x *DecisionInputs) GetPartial() string {
+	if x != nil {
+		return x.Partial
+	}
+	return ""
+}
+
+func (x *DecisionInputs) GetSplitsLeft() int32 {
+	if x != nil {
+		return x.SplitsLeft
+	}
+	return 0
+}
+
+func (x *DecisionInputs) GetExclusions() []*Exclusion {
+	if x != nil {
+		return x.Exclusions
+	}
+	return nil
+}
+
+func (x *DecisionInputs) GetKnown() []*KnownStock {
+	if x != nil {
+		return x.Known
+	}
+	return nil
+}
+
+func (x *DecisionInputs) GetSitesUsed() []string {
+	if x != nil {
+		return x.SitesUsed
+	}
+	return nil
+}
+
+func (x *DecisionInputs) GetQueue() string {
+	if x != nil {
+		return x.Queue
+	}
+	return ""
+}
+
+func (x *DecisionInputs) GetPreselected() []string {
+	if x != nil {
+		return x.Preselected
+	}
+	return nil
+}
+
+func (x *DecisionInputs) GetPlacedAtMs() int64 {
+	if x != nil {
+		return x.PlacedAtMs
+	}
+	return 0
+}
+
+// Candidate: a site that was looked at; filter is the first hard test it failed ("" = passed).
+type Candidate struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Site      string                 `protobuf:"bytes,1,opt,name=site,proto3" json:"site,omitempty"`
+	Filter    string                 `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
+	Expected  string                 `protobuf:"bytes,3,opt,name=expected,proto3" json:"expected,omitempty"`
+	Actual    string                 `protobuf:"bytes,4,opt,name=actual,proto3" json:"actual,omitempty"`
+	DistanceM int64                  `protobuf:"varint,5,opt,name=distance_m,json=distanceM,proto3" json:"distance_m,omitempty"`
+	Units     int64                  `protobuf:"varint,6,opt,name=units,proto3" json:"units,omitempty"`
+	Scores    []int64                `protobuf:"varint,7,rep,packed,name=scores,proto3" json:"scores,omitempty"`
+	Chosen    bool                   `protobuf:"varint,8,opt,name=chosen,proto3" json:"chosen,omitempty"`
+	Abstained []string               `protobuf:"bytes,9,rep,name=abstained,proto3" json:"abstained,omitempty"`
+	Penalty   int64                  `protobuf:"varint,10,opt,name=penalty,proto3" json:"penalty,omitempty"`
+	Unscored  uint32                 `protobuf:"varint,11,opt,name=unscored,proto3" json:"unscored,omitempty"`
+	// What routing saw of the site. Numbers that may be unknown are one more than they are; 0 = unknown.
+	Stock          []int64 `protobuf:"varint,12,rep,packed,name=stock,proto3" json:"stock,omitempty"` // ATP of each SKU of the order, in the order of its lines
+	Load           int64   `protobuf:"varint,13,opt,name=load,proto3" json:"load,omitempty"`
+	CapacityLeft   int64   `protobuf:"varint,14,opt,name=capacity_left,json=capacityLeft,proto3" json:"capacity_left,omitempty"`
+	OrdersInWindow int64   `protobuf:"varint,15,opt,name=orders_in_window,json=ordersInWindow,proto3" json:"orders_in_window,omitempty"`
+	OrderLimit     int64   `protobuf:"varint,16,opt,name=order_limit,json=orderLimit,proto3" json:"order_limit,omitempty"`
+	Unsaid         bool    `protobuf:"varint,17,opt,name=unsaid,proto3" json:"unsaid,omitempty"` // it stands here for its numbers alone, for the evidence names no more sites
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
 func (x *Candidate) Reset() {
 	*x = Candidate{}
-	mi := &file_order_proto_msgTypes[19]
+	mi := &file_order_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1744,7 +1876,7 @@ func (x *Candidate) String() string {
 func (*Candidate) ProtoMessage() {}
 
 func (x *Candidate) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[19]
+	mi := &file_order_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1757,7 +1889,7 @@ func (x *Candidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
 func (*Candidate) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{19}
+	return file_order_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Candidate) GetSite() string {
@@ -1837,6 +1969,48 @@ func (x *Candidate) GetUnscored() uint32 {
 	return 0
 }
 
+func (x *Candidate) GetStock() []int64 {
+	if x != nil {
+		return x.Stock
+	}
+	return nil
+}
+
+func (x *Candidate) GetLoad() int64 {
+	if x != nil {
+		return x.Load
+	}
+	return 0
+}
+
+func (x *Candidate) GetCapacityLeft() int64 {
+	if x != nil {
+		return x.CapacityLeft
+	}
+	return 0
+}
+
+func (x *Candidate) GetOrdersInWindow() int64 {
+	if x != nil {
+		return x.OrdersInWindow
+	}
+	return 0
+}
+
+func (x *Candidate) GetOrderLimit() int64 {
+	if x != nil {
+		return x.OrderLimit
+	}
+	return 0
+}
+
+func (x *Candidate) GetUnsaid() bool {
+	if x != nil {
+		return x.Unsaid
+	}
+	return false
+}
+
 type OrderPlaced struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Order         *Order                 `protobuf:"bytes,1,opt,name=order,proto3" json:"order,omitempty"`
@@ -1847,7 +2021,7 @@ type OrderPlaced struct {
 
 func (x *OrderPlaced) Reset() {
 	*x = OrderPlaced{}
-	mi := &file_order_proto_msgTypes[20]
+	mi := &file_order_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1859,7 +2033,7 @@ func (x *OrderPlaced) String() string {
 func (*OrderPlaced) ProtoMessage() {}
 
 func (x *OrderPlaced) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[20]
+	mi := &file_order_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1872,7 +2046,7 @@ func (x *OrderPlaced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderPlaced.ProtoReflect.Descriptor instead.
 func (*OrderPlaced) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{20}
+	return file_order_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *OrderPlaced) GetOrder() *Order {
@@ -1899,7 +2073,7 @@ type PlanAdopted struct {
 
 func (x *PlanAdopted) Reset() {
 	*x = PlanAdopted{}
-	mi := &file_order_proto_msgTypes[21]
+	mi := &file_order_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1911,7 +2085,7 @@ func (x *PlanAdopted) String() string {
 func (*PlanAdopted) ProtoMessage() {}
 
 func (x *PlanAdopted) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[21]
+	mi := &file_order_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1924,7 +2098,7 @@ func (x *PlanAdopted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanAdopted.ProtoReflect.Descriptor instead.
 func (*PlanAdopted) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{21}
+	return file_order_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *PlanAdopted) GetPlan() *Plan {
@@ -1952,7 +2126,7 @@ type LineReserved struct {
 
 func (x *LineReserved) Reset() {
 	*x = LineReserved{}
-	mi := &file_order_proto_msgTypes[22]
+	mi := &file_order_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1964,7 +2138,7 @@ func (x *LineReserved) String() string {
 func (*LineReserved) ProtoMessage() {}
 
 func (x *LineReserved) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[22]
+	mi := &file_order_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1977,7 +2151,7 @@ func (x *LineReserved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LineReserved.ProtoReflect.Descriptor instead.
 func (*LineReserved) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{22}
+	return file_order_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *LineReserved) GetFulfillment() uint32 {
@@ -2012,7 +2186,7 @@ type LineDeclined struct {
 
 func (x *LineDeclined) Reset() {
 	*x = LineDeclined{}
-	mi := &file_order_proto_msgTypes[23]
+	mi := &file_order_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2024,7 +2198,7 @@ func (x *LineDeclined) String() string {
 func (*LineDeclined) ProtoMessage() {}
 
 func (x *LineDeclined) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[23]
+	mi := &file_order_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2037,7 +2211,7 @@ func (x *LineDeclined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LineDeclined.ProtoReflect.Descriptor instead.
 func (*LineDeclined) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{23}
+	return file_order_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *LineDeclined) GetFulfillment() uint32 {
@@ -2071,7 +2245,7 @@ type OrderFulfillmentAsked struct {
 
 func (x *OrderFulfillmentAsked) Reset() {
 	*x = OrderFulfillmentAsked{}
-	mi := &file_order_proto_msgTypes[24]
+	mi := &file_order_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2083,7 +2257,7 @@ func (x *OrderFulfillmentAsked) String() string {
 func (*OrderFulfillmentAsked) ProtoMessage() {}
 
 func (x *OrderFulfillmentAsked) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[24]
+	mi := &file_order_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2096,7 +2270,7 @@ func (x *OrderFulfillmentAsked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentAsked.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentAsked) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{24}
+	return file_order_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *OrderFulfillmentAsked) GetFulfillment() uint32 {
@@ -2123,7 +2297,7 @@ type OrderFulfillmentAccepted struct {
 
 func (x *OrderFulfillmentAccepted) Reset() {
 	*x = OrderFulfillmentAccepted{}
-	mi := &file_order_proto_msgTypes[25]
+	mi := &file_order_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2135,7 +2309,7 @@ func (x *OrderFulfillmentAccepted) String() string {
 func (*OrderFulfillmentAccepted) ProtoMessage() {}
 
 func (x *OrderFulfillmentAccepted) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[25]
+	mi := &file_order_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2148,7 +2322,7 @@ func (x *OrderFulfillmentAccepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentAccepted.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentAccepted) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{25}
+	return file_order_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *OrderFulfillmentAccepted) GetFulfillment() uint32 {
@@ -2174,7 +2348,7 @@ type OrderFulfillmentSubmitted struct {
 
 func (x *OrderFulfillmentSubmitted) Reset() {
 	*x = OrderFulfillmentSubmitted{}
-	mi := &file_order_proto_msgTypes[26]
+	mi := &file_order_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2186,7 +2360,7 @@ func (x *OrderFulfillmentSubmitted) String() string {
 func (*OrderFulfillmentSubmitted) ProtoMessage() {}
 
 func (x *OrderFulfillmentSubmitted) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[26]
+	mi := &file_order_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2199,7 +2373,7 @@ func (x *OrderFulfillmentSubmitted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentSubmitted.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentSubmitted) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{26}
+	return file_order_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *OrderFulfillmentSubmitted) GetFulfillment() uint32 {
@@ -2226,7 +2400,7 @@ type OrderFulfillmentRejected struct {
 
 func (x *OrderFulfillmentRejected) Reset() {
 	*x = OrderFulfillmentRejected{}
-	mi := &file_order_proto_msgTypes[27]
+	mi := &file_order_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2238,7 +2412,7 @@ func (x *OrderFulfillmentRejected) String() string {
 func (*OrderFulfillmentRejected) ProtoMessage() {}
 
 func (x *OrderFulfillmentRejected) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[27]
+	mi := &file_order_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2251,7 +2425,7 @@ func (x *OrderFulfillmentRejected) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentRejected.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentRejected) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{27}
+	return file_order_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *OrderFulfillmentRejected) GetFulfillment() uint32 {
@@ -2327,7 +2501,7 @@ type LineAllocated struct {
 
 func (x *LineAllocated) Reset() {
 	*x = LineAllocated{}
-	mi := &file_order_proto_msgTypes[28]
+	mi := &file_order_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2339,7 +2513,7 @@ func (x *LineAllocated) String() string {
 func (*LineAllocated) ProtoMessage() {}
 
 func (x *LineAllocated) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[28]
+	mi := &file_order_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2352,7 +2526,7 @@ func (x *LineAllocated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LineAllocated.ProtoReflect.Descriptor instead.
 func (*LineAllocated) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{28}
+	return file_order_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *LineAllocated) GetFulfillment() uint32 {
@@ -2380,7 +2554,7 @@ type LineLost struct {
 
 func (x *LineLost) Reset() {
 	*x = LineLost{}
-	mi := &file_order_proto_msgTypes[29]
+	mi := &file_order_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2392,7 +2566,7 @@ func (x *LineLost) String() string {
 func (*LineLost) ProtoMessage() {}
 
 func (x *LineLost) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[29]
+	mi := &file_order_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2405,7 +2579,7 @@ func (x *LineLost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LineLost.ProtoReflect.Descriptor instead.
 func (*LineLost) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{29}
+	return file_order_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *LineLost) GetFulfillment() uint32 {
@@ -2438,7 +2612,7 @@ type OrderFulfillmentReleased struct {
 
 func (x *OrderFulfillmentReleased) Reset() {
 	*x = OrderFulfillmentReleased{}
-	mi := &file_order_proto_msgTypes[30]
+	mi := &file_order_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2450,7 +2624,7 @@ func (x *OrderFulfillmentReleased) String() string {
 func (*OrderFulfillmentReleased) ProtoMessage() {}
 
 func (x *OrderFulfillmentReleased) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[30]
+	mi := &file_order_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2463,7 +2637,7 @@ func (x *OrderFulfillmentReleased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentReleased.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentReleased) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{30}
+	return file_order_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *OrderFulfillmentReleased) GetFulfillment() uint32 {
@@ -2484,7 +2658,7 @@ type OrderFulfillmentMoved struct {
 
 func (x *OrderFulfillmentMoved) Reset() {
 	*x = OrderFulfillmentMoved{}
-	mi := &file_order_proto_msgTypes[31]
+	mi := &file_order_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2496,7 +2670,7 @@ func (x *OrderFulfillmentMoved) String() string {
 func (*OrderFulfillmentMoved) ProtoMessage() {}
 
 func (x *OrderFulfillmentMoved) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[31]
+	mi := &file_order_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2509,7 +2683,7 @@ func (x *OrderFulfillmentMoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentMoved.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentMoved) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{31}
+	return file_order_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *OrderFulfillmentMoved) GetFulfillment() uint32 {
@@ -2545,7 +2719,7 @@ type LineFreed struct {
 
 func (x *LineFreed) Reset() {
 	*x = LineFreed{}
-	mi := &file_order_proto_msgTypes[32]
+	mi := &file_order_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2557,7 +2731,7 @@ func (x *LineFreed) String() string {
 func (*LineFreed) ProtoMessage() {}
 
 func (x *LineFreed) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[32]
+	mi := &file_order_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2570,7 +2744,7 @@ func (x *LineFreed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LineFreed.ProtoReflect.Descriptor instead.
 func (*LineFreed) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{32}
+	return file_order_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *LineFreed) GetFulfillment() uint32 {
@@ -2611,7 +2785,7 @@ type LineStockShipped struct {
 
 func (x *LineStockShipped) Reset() {
 	*x = LineStockShipped{}
-	mi := &file_order_proto_msgTypes[33]
+	mi := &file_order_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2623,7 +2797,7 @@ func (x *LineStockShipped) String() string {
 func (*LineStockShipped) ProtoMessage() {}
 
 func (x *LineStockShipped) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[33]
+	mi := &file_order_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2636,7 +2810,7 @@ func (x *LineStockShipped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LineStockShipped.ProtoReflect.Descriptor instead.
 func (*LineStockShipped) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{33}
+	return file_order_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *LineStockShipped) GetFulfillment() uint32 {
@@ -2663,7 +2837,7 @@ type FulfillmentDropped struct {
 
 func (x *FulfillmentDropped) Reset() {
 	*x = FulfillmentDropped{}
-	mi := &file_order_proto_msgTypes[34]
+	mi := &file_order_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2675,7 +2849,7 @@ func (x *FulfillmentDropped) String() string {
 func (*FulfillmentDropped) ProtoMessage() {}
 
 func (x *FulfillmentDropped) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[34]
+	mi := &file_order_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2688,7 +2862,7 @@ func (x *FulfillmentDropped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FulfillmentDropped.ProtoReflect.Descriptor instead.
 func (*FulfillmentDropped) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{34}
+	return file_order_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *FulfillmentDropped) GetFulfillment() uint32 {
@@ -2714,7 +2888,7 @@ type OrderFulfillmentCancelled struct {
 
 func (x *OrderFulfillmentCancelled) Reset() {
 	*x = OrderFulfillmentCancelled{}
-	mi := &file_order_proto_msgTypes[35]
+	mi := &file_order_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2726,7 +2900,7 @@ func (x *OrderFulfillmentCancelled) String() string {
 func (*OrderFulfillmentCancelled) ProtoMessage() {}
 
 func (x *OrderFulfillmentCancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[35]
+	mi := &file_order_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2739,7 +2913,7 @@ func (x *OrderFulfillmentCancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentCancelled.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentCancelled) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{35}
+	return file_order_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *OrderFulfillmentCancelled) GetFulfillment() uint32 {
@@ -2758,7 +2932,7 @@ type OrderCancellationRefused struct {
 
 func (x *OrderCancellationRefused) Reset() {
 	*x = OrderCancellationRefused{}
-	mi := &file_order_proto_msgTypes[36]
+	mi := &file_order_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2770,7 +2944,7 @@ func (x *OrderCancellationRefused) String() string {
 func (*OrderCancellationRefused) ProtoMessage() {}
 
 func (x *OrderCancellationRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[36]
+	mi := &file_order_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2783,7 +2957,7 @@ func (x *OrderCancellationRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderCancellationRefused.ProtoReflect.Descriptor instead.
 func (*OrderCancellationRefused) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{36}
+	return file_order_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *OrderCancellationRefused) GetFulfillment() uint32 {
@@ -2802,7 +2976,7 @@ type UnitsBackordered struct {
 
 func (x *UnitsBackordered) Reset() {
 	*x = UnitsBackordered{}
-	mi := &file_order_proto_msgTypes[37]
+	mi := &file_order_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2814,7 +2988,7 @@ func (x *UnitsBackordered) String() string {
 func (*UnitsBackordered) ProtoMessage() {}
 
 func (x *UnitsBackordered) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[37]
+	mi := &file_order_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2827,7 +3001,7 @@ func (x *UnitsBackordered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnitsBackordered.ProtoReflect.Descriptor instead.
 func (*UnitsBackordered) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{37}
+	return file_order_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *UnitsBackordered) GetLines() []*LineQuantity {
@@ -2847,7 +3021,7 @@ type UnitsReopened struct {
 
 func (x *UnitsReopened) Reset() {
 	*x = UnitsReopened{}
-	mi := &file_order_proto_msgTypes[38]
+	mi := &file_order_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2859,7 +3033,7 @@ func (x *UnitsReopened) String() string {
 func (*UnitsReopened) ProtoMessage() {}
 
 func (x *UnitsReopened) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[38]
+	mi := &file_order_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2872,7 +3046,7 @@ func (x *UnitsReopened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnitsReopened.ProtoReflect.Descriptor instead.
 func (*UnitsReopened) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{38}
+	return file_order_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *UnitsReopened) GetCause() string {
@@ -2899,7 +3073,7 @@ type UnitsCancelled struct {
 
 func (x *UnitsCancelled) Reset() {
 	*x = UnitsCancelled{}
-	mi := &file_order_proto_msgTypes[39]
+	mi := &file_order_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2911,7 +3085,7 @@ func (x *UnitsCancelled) String() string {
 func (*UnitsCancelled) ProtoMessage() {}
 
 func (x *UnitsCancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[39]
+	mi := &file_order_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2924,7 +3098,7 @@ func (x *UnitsCancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnitsCancelled.ProtoReflect.Descriptor instead.
 func (*UnitsCancelled) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{39}
+	return file_order_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *UnitsCancelled) GetLines() []*LineQuantity {
@@ -2952,7 +3126,7 @@ type CancelRequested struct {
 
 func (x *CancelRequested) Reset() {
 	*x = CancelRequested{}
-	mi := &file_order_proto_msgTypes[40]
+	mi := &file_order_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2964,7 +3138,7 @@ func (x *CancelRequested) String() string {
 func (*CancelRequested) ProtoMessage() {}
 
 func (x *CancelRequested) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[40]
+	mi := &file_order_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2977,7 +3151,7 @@ func (x *CancelRequested) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequested.ProtoReflect.Descriptor instead.
 func (*CancelRequested) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{40}
+	return file_order_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *CancelRequested) GetReason() string {
@@ -3013,7 +3187,7 @@ type HoldPlaced struct {
 
 func (x *HoldPlaced) Reset() {
 	*x = HoldPlaced{}
-	mi := &file_order_proto_msgTypes[41]
+	mi := &file_order_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3025,7 +3199,7 @@ func (x *HoldPlaced) String() string {
 func (*HoldPlaced) ProtoMessage() {}
 
 func (x *HoldPlaced) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[41]
+	mi := &file_order_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3038,7 +3212,7 @@ func (x *HoldPlaced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldPlaced.ProtoReflect.Descriptor instead.
 func (*HoldPlaced) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{41}
+	return file_order_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *HoldPlaced) GetReason() string {
@@ -3079,7 +3253,7 @@ type HoldReleased struct {
 
 func (x *HoldReleased) Reset() {
 	*x = HoldReleased{}
-	mi := &file_order_proto_msgTypes[42]
+	mi := &file_order_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3091,7 +3265,7 @@ func (x *HoldReleased) String() string {
 func (*HoldReleased) ProtoMessage() {}
 
 func (x *HoldReleased) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[42]
+	mi := &file_order_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3104,7 +3278,7 @@ func (x *HoldReleased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldReleased.ProtoReflect.Descriptor instead.
 func (*HoldReleased) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{42}
+	return file_order_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *HoldReleased) GetReason() string {
@@ -3132,7 +3306,7 @@ type ExceptionOpened struct {
 
 func (x *ExceptionOpened) Reset() {
 	*x = ExceptionOpened{}
-	mi := &file_order_proto_msgTypes[43]
+	mi := &file_order_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3144,7 +3318,7 @@ func (x *ExceptionOpened) String() string {
 func (*ExceptionOpened) ProtoMessage() {}
 
 func (x *ExceptionOpened) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[43]
+	mi := &file_order_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3157,7 +3331,7 @@ func (x *ExceptionOpened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExceptionOpened.ProtoReflect.Descriptor instead.
 func (*ExceptionOpened) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{43}
+	return file_order_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ExceptionOpened) GetKind() string {
@@ -3191,7 +3365,7 @@ type ExceptionResolved struct {
 
 func (x *ExceptionResolved) Reset() {
 	*x = ExceptionResolved{}
-	mi := &file_order_proto_msgTypes[44]
+	mi := &file_order_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3203,7 +3377,7 @@ func (x *ExceptionResolved) String() string {
 func (*ExceptionResolved) ProtoMessage() {}
 
 func (x *ExceptionResolved) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[44]
+	mi := &file_order_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3216,7 +3390,7 @@ func (x *ExceptionResolved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExceptionResolved.ProtoReflect.Descriptor instead.
 func (*ExceptionResolved) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{44}
+	return file_order_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ExceptionResolved) GetKind() string {
@@ -3242,7 +3416,7 @@ type OrderQueued struct {
 
 func (x *OrderQueued) Reset() {
 	*x = OrderQueued{}
-	mi := &file_order_proto_msgTypes[45]
+	mi := &file_order_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3254,7 +3428,7 @@ func (x *OrderQueued) String() string {
 func (*OrderQueued) ProtoMessage() {}
 
 func (x *OrderQueued) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[45]
+	mi := &file_order_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3267,7 +3441,7 @@ func (x *OrderQueued) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderQueued.ProtoReflect.Descriptor instead.
 func (*OrderQueued) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{45}
+	return file_order_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *OrderQueued) GetQueue() string {
@@ -3286,7 +3460,7 @@ type CancelScheduled struct {
 
 func (x *CancelScheduled) Reset() {
 	*x = CancelScheduled{}
-	mi := &file_order_proto_msgTypes[46]
+	mi := &file_order_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3298,7 +3472,7 @@ func (x *CancelScheduled) String() string {
 func (*CancelScheduled) ProtoMessage() {}
 
 func (x *CancelScheduled) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[46]
+	mi := &file_order_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3311,7 +3485,7 @@ func (x *CancelScheduled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelScheduled.ProtoReflect.Descriptor instead.
 func (*CancelScheduled) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{46}
+	return file_order_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *CancelScheduled) GetAtMs() int64 {
@@ -3329,7 +3503,7 @@ type OrderOpened struct {
 
 func (x *OrderOpened) Reset() {
 	*x = OrderOpened{}
-	mi := &file_order_proto_msgTypes[47]
+	mi := &file_order_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3341,7 +3515,7 @@ func (x *OrderOpened) String() string {
 func (*OrderOpened) ProtoMessage() {}
 
 func (x *OrderOpened) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[47]
+	mi := &file_order_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3354,7 +3528,7 @@ func (x *OrderOpened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderOpened.ProtoReflect.Descriptor instead.
 func (*OrderOpened) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{47}
+	return file_order_proto_rawDescGZIP(), []int{48}
 }
 
 type OrderAllocated struct {
@@ -3365,7 +3539,7 @@ type OrderAllocated struct {
 
 func (x *OrderAllocated) Reset() {
 	*x = OrderAllocated{}
-	mi := &file_order_proto_msgTypes[48]
+	mi := &file_order_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3377,7 +3551,7 @@ func (x *OrderAllocated) String() string {
 func (*OrderAllocated) ProtoMessage() {}
 
 func (x *OrderAllocated) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[48]
+	mi := &file_order_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3390,7 +3564,7 @@ func (x *OrderAllocated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderAllocated.ProtoReflect.Descriptor instead.
 func (*OrderAllocated) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{48}
+	return file_order_proto_rawDescGZIP(), []int{49}
 }
 
 type OrderCompleted struct {
@@ -3401,7 +3575,7 @@ type OrderCompleted struct {
 
 func (x *OrderCompleted) Reset() {
 	*x = OrderCompleted{}
-	mi := &file_order_proto_msgTypes[49]
+	mi := &file_order_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3413,7 +3587,7 @@ func (x *OrderCompleted) String() string {
 func (*OrderCompleted) ProtoMessage() {}
 
 func (x *OrderCompleted) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[49]
+	mi := &file_order_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3426,7 +3600,7 @@ func (x *OrderCompleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderCompleted.ProtoReflect.Descriptor instead.
 func (*OrderCompleted) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{49}
+	return file_order_proto_rawDescGZIP(), []int{50}
 }
 
 type OrderCancelled struct {
@@ -3438,7 +3612,7 @@ type OrderCancelled struct {
 
 func (x *OrderCancelled) Reset() {
 	*x = OrderCancelled{}
-	mi := &file_order_proto_msgTypes[50]
+	mi := &file_order_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3450,7 +3624,7 @@ func (x *OrderCancelled) String() string {
 func (*OrderCancelled) ProtoMessage() {}
 
 func (x *OrderCancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[50]
+	mi := &file_order_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3463,7 +3637,7 @@ func (x *OrderCancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderCancelled.ProtoReflect.Descriptor instead.
 func (*OrderCancelled) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{50}
+	return file_order_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *OrderCancelled) GetReason() string {
@@ -3484,7 +3658,7 @@ type PlanAdoptedOutline struct {
 
 func (x *PlanAdoptedOutline) Reset() {
 	*x = PlanAdoptedOutline{}
-	mi := &file_order_proto_msgTypes[51]
+	mi := &file_order_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3496,7 +3670,7 @@ func (x *PlanAdoptedOutline) String() string {
 func (*PlanAdoptedOutline) ProtoMessage() {}
 
 func (x *PlanAdoptedOutline) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[51]
+	mi := &file_order_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3509,7 +3683,7 @@ func (x *PlanAdoptedOutline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanAdoptedOutline.ProtoReflect.Descriptor instead.
 func (*PlanAdoptedOutline) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{51}
+	return file_order_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *PlanAdoptedOutline) GetPlan() *PlanOutline {
@@ -3539,7 +3713,7 @@ type PlanOutline struct {
 
 func (x *PlanOutline) Reset() {
 	*x = PlanOutline{}
-	mi := &file_order_proto_msgTypes[52]
+	mi := &file_order_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3551,7 +3725,7 @@ func (x *PlanOutline) String() string {
 func (*PlanOutline) ProtoMessage() {}
 
 func (x *PlanOutline) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[52]
+	mi := &file_order_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3564,7 +3738,7 @@ func (x *PlanOutline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanOutline.ProtoReflect.Descriptor instead.
 func (*PlanOutline) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{52}
+	return file_order_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *PlanOutline) GetPlanNo() uint32 {
@@ -3615,7 +3789,7 @@ type OrderHold struct {
 
 func (x *OrderHold) Reset() {
 	*x = OrderHold{}
-	mi := &file_order_proto_msgTypes[53]
+	mi := &file_order_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3627,7 +3801,7 @@ func (x *OrderHold) String() string {
 func (*OrderHold) ProtoMessage() {}
 
 func (x *OrderHold) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[53]
+	mi := &file_order_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3640,7 +3814,7 @@ func (x *OrderHold) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderHold.ProtoReflect.Descriptor instead.
 func (*OrderHold) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{53}
+	return file_order_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *OrderHold) GetReason() string {
@@ -3690,7 +3864,7 @@ type OrderException struct {
 
 func (x *OrderException) Reset() {
 	*x = OrderException{}
-	mi := &file_order_proto_msgTypes[54]
+	mi := &file_order_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3702,7 +3876,7 @@ func (x *OrderException) String() string {
 func (*OrderException) ProtoMessage() {}
 
 func (x *OrderException) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[54]
+	mi := &file_order_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3715,7 +3889,7 @@ func (x *OrderException) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderException.ProtoReflect.Descriptor instead.
 func (*OrderException) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{54}
+	return file_order_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *OrderException) GetKind() string {
@@ -3757,7 +3931,7 @@ type TimelineEntry struct {
 
 func (x *TimelineEntry) Reset() {
 	*x = TimelineEntry{}
-	mi := &file_order_proto_msgTypes[55]
+	mi := &file_order_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3769,7 +3943,7 @@ func (x *TimelineEntry) String() string {
 func (*TimelineEntry) ProtoMessage() {}
 
 func (x *TimelineEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[55]
+	mi := &file_order_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3782,7 +3956,7 @@ func (x *TimelineEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimelineEntry.ProtoReflect.Descriptor instead.
 func (*TimelineEntry) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{55}
+	return file_order_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *TimelineEntry) GetAtMs() int64 {
@@ -3834,7 +4008,7 @@ type OrderFulfillmentState struct {
 
 func (x *OrderFulfillmentState) Reset() {
 	*x = OrderFulfillmentState{}
-	mi := &file_order_proto_msgTypes[56]
+	mi := &file_order_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3846,7 +4020,7 @@ func (x *OrderFulfillmentState) String() string {
 func (*OrderFulfillmentState) ProtoMessage() {}
 
 func (x *OrderFulfillmentState) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[56]
+	mi := &file_order_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3859,7 +4033,7 @@ func (x *OrderFulfillmentState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentState.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentState) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{56}
+	return file_order_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *OrderFulfillmentState) GetNumber() uint32 {
@@ -4011,7 +4185,7 @@ type OrderFulfillmentLine struct {
 
 func (x *OrderFulfillmentLine) Reset() {
 	*x = OrderFulfillmentLine{}
-	mi := &file_order_proto_msgTypes[57]
+	mi := &file_order_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4023,7 +4197,7 @@ func (x *OrderFulfillmentLine) String() string {
 func (*OrderFulfillmentLine) ProtoMessage() {}
 
 func (x *OrderFulfillmentLine) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[57]
+	mi := &file_order_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4036,7 +4210,7 @@ func (x *OrderFulfillmentLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentLine.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentLine) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{57}
+	return file_order_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *OrderFulfillmentLine) GetLine() uint32 {
@@ -4105,7 +4279,7 @@ type OrderLineState struct {
 
 func (x *OrderLineState) Reset() {
 	*x = OrderLineState{}
-	mi := &file_order_proto_msgTypes[58]
+	mi := &file_order_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4117,7 +4291,7 @@ func (x *OrderLineState) String() string {
 func (*OrderLineState) ProtoMessage() {}
 
 func (x *OrderLineState) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[58]
+	mi := &file_order_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4130,7 +4304,7 @@ func (x *OrderLineState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderLineState.ProtoReflect.Descriptor instead.
 func (*OrderLineState) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{58}
+	return file_order_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *OrderLineState) GetCancelled() int64 {
@@ -4185,7 +4359,7 @@ type OrderState struct {
 
 func (x *OrderState) Reset() {
 	*x = OrderState{}
-	mi := &file_order_proto_msgTypes[59]
+	mi := &file_order_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4197,7 +4371,7 @@ func (x *OrderState) String() string {
 func (*OrderState) ProtoMessage() {}
 
 func (x *OrderState) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[59]
+	mi := &file_order_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4210,7 +4384,7 @@ func (x *OrderState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderState.ProtoReflect.Descriptor instead.
 func (*OrderState) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{59}
+	return file_order_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *OrderState) GetOrder() *Order {
@@ -4443,7 +4617,7 @@ type UnitCounts struct {
 
 func (x *UnitCounts) Reset() {
 	*x = UnitCounts{}
-	mi := &file_order_proto_msgTypes[60]
+	mi := &file_order_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4455,7 +4629,7 @@ func (x *UnitCounts) String() string {
 func (*UnitCounts) ProtoMessage() {}
 
 func (x *UnitCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[60]
+	mi := &file_order_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4468,7 +4642,7 @@ func (x *UnitCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnitCounts.ProtoReflect.Descriptor instead.
 func (*UnitCounts) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{60}
+	return file_order_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *UnitCounts) GetOpen() int64 {
@@ -4579,7 +4753,7 @@ type OrderView struct {
 
 func (x *OrderView) Reset() {
 	*x = OrderView{}
-	mi := &file_order_proto_msgTypes[61]
+	mi := &file_order_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4591,7 +4765,7 @@ func (x *OrderView) String() string {
 func (*OrderView) ProtoMessage() {}
 
 func (x *OrderView) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[61]
+	mi := &file_order_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4604,7 +4778,7 @@ func (x *OrderView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderView.ProtoReflect.Descriptor instead.
 func (*OrderView) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{61}
+	return file_order_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *OrderView) GetOrderId() string {
@@ -4746,7 +4920,7 @@ type OrderSummary struct {
 
 func (x *OrderSummary) Reset() {
 	*x = OrderSummary{}
-	mi := &file_order_proto_msgTypes[62]
+	mi := &file_order_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4758,7 +4932,7 @@ func (x *OrderSummary) String() string {
 func (*OrderSummary) ProtoMessage() {}
 
 func (x *OrderSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[62]
+	mi := &file_order_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4771,7 +4945,7 @@ func (x *OrderSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderSummary.ProtoReflect.Descriptor instead.
 func (*OrderSummary) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{62}
+	return file_order_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *OrderSummary) GetOrderId() string {
@@ -5057,7 +5231,7 @@ const file_order_proto_rawDesc = "" +
 	"\x05lines\x18\x02 \x03(\v2\x1a.orderyard.v1.LineQuantityR\x05lines\x12\x1d\n" +
 	"\n" +
 	"distance_m\x18\x03 \x01(\x03R\tdistanceM\x12\x16\n" +
-	"\x06manual\x18\x04 \x01(\bR\x06manual\"\xc2\x04\n" +
+	"\x06manual\x18\x04 \x01(\bR\x06manual\"\xf8\x04\n" +
 	"\x0eDecisionRecord\x127\n" +
 	"\n" +
 	"candidates\x18\x01 \x03(\v2\x17.orderyard.v1.CandidateR\n" +
@@ -5084,7 +5258,25 @@ const file_order_proto_rawDesc = "" +
 	"\x13runner_up_objective\x18\x10 \x03(\x03R\x11runnerUpObjective\x12&\n" +
 	"\x0frunner_up_short\x18\x11 \x01(\x03R\rrunnerUpShort\x12\x18\n" +
 	"\adropped\x18\x12 \x03(\tR\adropped\x12\x14\n" +
-	"\x05muted\x18\x13 \x03(\tR\x05muted\"\xa4\x02\n" +
+	"\x05muted\x18\x13 \x03(\tR\x05muted\x124\n" +
+	"\x06inputs\x18\x14 \x01(\v2\x1c.orderyard.v1.DecisionInputsR\x06inputs\"\xf6\x02\n" +
+	"\x0eDecisionInputs\x12\x15\n" +
+	"\x06now_ms\x18\x01 \x01(\x03R\x05nowMs\x120\n" +
+	"\x05needs\x18\x02 \x03(\v2\x1a.orderyard.v1.LineQuantityR\x05needs\x12\x18\n" +
+	"\apartial\x18\x03 \x01(\tR\apartial\x12\x1f\n" +
+	"\vsplits_left\x18\x04 \x01(\x05R\n" +
+	"splitsLeft\x127\n" +
+	"\n" +
+	"exclusions\x18\x05 \x03(\v2\x17.orderyard.v1.ExclusionR\n" +
+	"exclusions\x12.\n" +
+	"\x05known\x18\x06 \x03(\v2\x18.orderyard.v1.KnownStockR\x05known\x12\x1d\n" +
+	"\n" +
+	"sites_used\x18\a \x03(\tR\tsitesUsed\x12\x14\n" +
+	"\x05queue\x18\b \x01(\tR\x05queue\x12 \n" +
+	"\vpreselected\x18\t \x03(\tR\vpreselected\x12 \n" +
+	"\fplaced_at_ms\x18\n" +
+	" \x01(\x03R\n" +
+	"placedAtMs\"\xd6\x03\n" +
 	"\tCandidate\x12\x12\n" +
 	"\x04site\x18\x01 \x01(\tR\x04site\x12\x16\n" +
 	"\x06filter\x18\x02 \x01(\tR\x06filter\x12\x1a\n" +
@@ -5098,7 +5290,14 @@ const file_order_proto_rawDesc = "" +
 	"\tabstained\x18\t \x03(\tR\tabstained\x12\x18\n" +
 	"\apenalty\x18\n" +
 	" \x01(\x03R\apenalty\x12\x1a\n" +
-	"\bunscored\x18\v \x01(\rR\bunscored\"Z\n" +
+	"\bunscored\x18\v \x01(\rR\bunscored\x12\x14\n" +
+	"\x05stock\x18\f \x03(\x03R\x05stock\x12\x12\n" +
+	"\x04load\x18\r \x01(\x03R\x04load\x12#\n" +
+	"\rcapacity_left\x18\x0e \x01(\x03R\fcapacityLeft\x12(\n" +
+	"\x10orders_in_window\x18\x0f \x01(\x03R\x0eordersInWindow\x12\x1f\n" +
+	"\vorder_limit\x18\x10 \x01(\x03R\n" +
+	"orderLimit\x12\x16\n" +
+	"\x06unsaid\x18\x11 \x01(\bR\x06unsaid\"Z\n" +
 	"\vOrderPlaced\x12)\n" +
 	"\x05order\x18\x01 \x01(\v2\x13.orderyard.v1.OrderR\x05order\x12 \n" +
 	"\vfingerprint\x18\x02 \x01(\x04R\vfingerprint\"b\n" +
@@ -5377,7 +5576,7 @@ func file_order_proto_rawDescGZIP() []byte {
 	return file_order_proto_rawDescData
 }
 
-var file_order_proto_msgTypes = make([]protoimpl.MessageInfo, 63)
+var file_order_proto_msgTypes = make([]protoimpl.MessageInfo, 64)
 var file_order_proto_goTypes = []any{
 	(*OrderLine)(nil),                 // 0: orderyard.v1.OrderLine
 	(*Order)(nil),                     // 1: orderyard.v1.Order
@@ -5398,107 +5597,112 @@ var file_order_proto_goTypes = []any{
 	(*PlanAction)(nil),                // 16: orderyard.v1.PlanAction
 	(*Assignment)(nil),                // 17: orderyard.v1.Assignment
 	(*DecisionRecord)(nil),            // 18: orderyard.v1.DecisionRecord
-	(*Candidate)(nil),                 // 19: orderyard.v1.Candidate
-	(*OrderPlaced)(nil),               // 20: orderyard.v1.OrderPlaced
-	(*PlanAdopted)(nil),               // 21: orderyard.v1.PlanAdopted
-	(*LineReserved)(nil),              // 22: orderyard.v1.LineReserved
-	(*LineDeclined)(nil),              // 23: orderyard.v1.LineDeclined
-	(*OrderFulfillmentAsked)(nil),     // 24: orderyard.v1.OrderFulfillmentAsked
-	(*OrderFulfillmentAccepted)(nil),  // 25: orderyard.v1.OrderFulfillmentAccepted
-	(*OrderFulfillmentSubmitted)(nil), // 26: orderyard.v1.OrderFulfillmentSubmitted
-	(*OrderFulfillmentRejected)(nil),  // 27: orderyard.v1.OrderFulfillmentRejected
-	(*LineAllocated)(nil),             // 28: orderyard.v1.LineAllocated
-	(*LineLost)(nil),                  // 29: orderyard.v1.LineLost
-	(*OrderFulfillmentReleased)(nil),  // 30: orderyard.v1.OrderFulfillmentReleased
-	(*OrderFulfillmentMoved)(nil),     // 31: orderyard.v1.OrderFulfillmentMoved
-	(*LineFreed)(nil),                 // 32: orderyard.v1.LineFreed
-	(*LineStockShipped)(nil),          // 33: orderyard.v1.LineStockShipped
-	(*FulfillmentDropped)(nil),        // 34: orderyard.v1.FulfillmentDropped
-	(*OrderFulfillmentCancelled)(nil), // 35: orderyard.v1.OrderFulfillmentCancelled
-	(*OrderCancellationRefused)(nil),  // 36: orderyard.v1.OrderCancellationRefused
-	(*UnitsBackordered)(nil),          // 37: orderyard.v1.UnitsBackordered
-	(*UnitsReopened)(nil),             // 38: orderyard.v1.UnitsReopened
-	(*UnitsCancelled)(nil),            // 39: orderyard.v1.UnitsCancelled
-	(*CancelRequested)(nil),           // 40: orderyard.v1.CancelRequested
-	(*HoldPlaced)(nil),                // 41: orderyard.v1.HoldPlaced
-	(*HoldReleased)(nil),              // 42: orderyard.v1.HoldReleased
-	(*ExceptionOpened)(nil),           // 43: orderyard.v1.ExceptionOpened
-	(*ExceptionResolved)(nil),         // 44: orderyard.v1.ExceptionResolved
-	(*OrderQueued)(nil),               // 45: orderyard.v1.OrderQueued
-	(*CancelScheduled)(nil),           // 46: orderyard.v1.CancelScheduled
-	(*OrderOpened)(nil),               // 47: orderyard.v1.OrderOpened
-	(*OrderAllocated)(nil),            // 48: orderyard.v1.OrderAllocated
-	(*OrderCompleted)(nil),            // 49: orderyard.v1.OrderCompleted
-	(*OrderCancelled)(nil),            // 50: orderyard.v1.OrderCancelled
-	(*PlanAdoptedOutline)(nil),        // 51: orderyard.v1.PlanAdoptedOutline
-	(*PlanOutline)(nil),               // 52: orderyard.v1.PlanOutline
-	(*OrderHold)(nil),                 // 53: orderyard.v1.OrderHold
-	(*OrderException)(nil),            // 54: orderyard.v1.OrderException
-	(*TimelineEntry)(nil),             // 55: orderyard.v1.TimelineEntry
-	(*OrderFulfillmentState)(nil),     // 56: orderyard.v1.OrderFulfillmentState
-	(*OrderFulfillmentLine)(nil),      // 57: orderyard.v1.OrderFulfillmentLine
-	(*OrderLineState)(nil),            // 58: orderyard.v1.OrderLineState
-	(*OrderState)(nil),                // 59: orderyard.v1.OrderState
-	(*UnitCounts)(nil),                // 60: orderyard.v1.UnitCounts
-	(*OrderView)(nil),                 // 61: orderyard.v1.OrderView
-	(*OrderSummary)(nil),              // 62: orderyard.v1.OrderSummary
-	(*Address)(nil),                   // 63: orderyard.v1.Address
-	(*LineQuantity)(nil),              // 64: orderyard.v1.LineQuantity
-	(FulfillmentStatus)(0),            // 65: orderyard.v1.FulfillmentStatus
-	(*Shipment)(nil),                  // 66: orderyard.v1.Shipment
-	(RequestStatus)(0),                // 67: orderyard.v1.RequestStatus
-	(*FulfillmentOrder)(nil),          // 68: orderyard.v1.FulfillmentOrder
+	(*DecisionInputs)(nil),            // 19: orderyard.v1.DecisionInputs
+	(*Candidate)(nil),                 // 20: orderyard.v1.Candidate
+	(*OrderPlaced)(nil),               // 21: orderyard.v1.OrderPlaced
+	(*PlanAdopted)(nil),               // 22: orderyard.v1.PlanAdopted
+	(*LineReserved)(nil),              // 23: orderyard.v1.LineReserved
+	(*LineDeclined)(nil),              // 24: orderyard.v1.LineDeclined
+	(*OrderFulfillmentAsked)(nil),     // 25: orderyard.v1.OrderFulfillmentAsked
+	(*OrderFulfillmentAccepted)(nil),  // 26: orderyard.v1.OrderFulfillmentAccepted
+	(*OrderFulfillmentSubmitted)(nil), // 27: orderyard.v1.OrderFulfillmentSubmitted
+	(*OrderFulfillmentRejected)(nil),  // 28: orderyard.v1.OrderFulfillmentRejected
+	(*LineAllocated)(nil),             // 29: orderyard.v1.LineAllocated
+	(*LineLost)(nil),                  // 30: orderyard.v1.LineLost
+	(*OrderFulfillmentReleased)(nil),  // 31: orderyard.v1.OrderFulfillmentReleased
+	(*OrderFulfillmentMoved)(nil),     // 32: orderyard.v1.OrderFulfillmentMoved
+	(*LineFreed)(nil),                 // 33: orderyard.v1.LineFreed
+	(*LineStockShipped)(nil),          // 34: orderyard.v1.LineStockShipped
+	(*FulfillmentDropped)(nil),        // 35: orderyard.v1.FulfillmentDropped
+	(*OrderFulfillmentCancelled)(nil), // 36: orderyard.v1.OrderFulfillmentCancelled
+	(*OrderCancellationRefused)(nil),  // 37: orderyard.v1.OrderCancellationRefused
+	(*UnitsBackordered)(nil),          // 38: orderyard.v1.UnitsBackordered
+	(*UnitsReopened)(nil),             // 39: orderyard.v1.UnitsReopened
+	(*UnitsCancelled)(nil),            // 40: orderyard.v1.UnitsCancelled
+	(*CancelRequested)(nil),           // 41: orderyard.v1.CancelRequested
+	(*HoldPlaced)(nil),                // 42: orderyard.v1.HoldPlaced
+	(*HoldReleased)(nil),              // 43: orderyard.v1.HoldReleased
+	(*ExceptionOpened)(nil),           // 44: orderyard.v1.ExceptionOpened
+	(*ExceptionResolved)(nil),         // 45: orderyard.v1.ExceptionResolved
+	(*OrderQueued)(nil),               // 46: orderyard.v1.OrderQueued
+	(*CancelScheduled)(nil),           // 47: orderyard.v1.CancelScheduled
+	(*OrderOpened)(nil),               // 48: orderyard.v1.OrderOpened
+	(*OrderAllocated)(nil),            // 49: orderyard.v1.OrderAllocated
+	(*OrderCompleted)(nil),            // 50: orderyard.v1.OrderCompleted
+	(*OrderCancelled)(nil),            // 51: orderyard.v1.OrderCancelled
+	(*PlanAdoptedOutline)(nil),        // 52: orderyard.v1.PlanAdoptedOutline
+	(*PlanOutline)(nil),               // 53: orderyard.v1.PlanOutline
+	(*OrderHold)(nil),                 // 54: orderyard.v1.OrderHold
+	(*OrderException)(nil),            // 55: orderyard.v1.OrderException
+	(*TimelineEntry)(nil),             // 56: orderyard.v1.TimelineEntry
+	(*OrderFulfillmentState)(nil),     // 57: orderyard.v1.OrderFulfillmentState
+	(*OrderFulfillmentLine)(nil),      // 58: orderyard.v1.OrderFulfillmentLine
+	(*OrderLineState)(nil),            // 59: orderyard.v1.OrderLineState
+	(*OrderState)(nil),                // 60: orderyard.v1.OrderState
+	(*UnitCounts)(nil),                // 61: orderyard.v1.UnitCounts
+	(*OrderView)(nil),                 // 62: orderyard.v1.OrderView
+	(*OrderSummary)(nil),              // 63: orderyard.v1.OrderSummary
+	(*Address)(nil),                   // 64: orderyard.v1.Address
+	(*LineQuantity)(nil),              // 65: orderyard.v1.LineQuantity
+	(FulfillmentStatus)(0),            // 66: orderyard.v1.FulfillmentStatus
+	(*Shipment)(nil),                  // 67: orderyard.v1.Shipment
+	(RequestStatus)(0),                // 68: orderyard.v1.RequestStatus
+	(*FulfillmentOrder)(nil),          // 69: orderyard.v1.FulfillmentOrder
 }
 var file_order_proto_depIdxs = []int32{
-	63, // 0: orderyard.v1.Order.ship_to:type_name -> orderyard.v1.Address
+	64, // 0: orderyard.v1.Order.ship_to:type_name -> orderyard.v1.Address
 	0,  // 1: orderyard.v1.Order.lines:type_name -> orderyard.v1.OrderLine
 	1,  // 2: orderyard.v1.PlaceOrder.order:type_name -> orderyard.v1.Order
 	15, // 3: orderyard.v1.AdoptPlan.plan:type_name -> orderyard.v1.Plan
-	63, // 4: orderyard.v1.PlanRequest.ship_to:type_name -> orderyard.v1.Address
+	64, // 4: orderyard.v1.PlanRequest.ship_to:type_name -> orderyard.v1.Address
 	12, // 5: orderyard.v1.PlanRequest.needs:type_name -> orderyard.v1.LineNeed
 	13, // 6: orderyard.v1.PlanRequest.exclusions:type_name -> orderyard.v1.Exclusion
 	14, // 7: orderyard.v1.PlanRequest.known:type_name -> orderyard.v1.KnownStock
 	17, // 8: orderyard.v1.Plan.assignments:type_name -> orderyard.v1.Assignment
-	64, // 9: orderyard.v1.Plan.short:type_name -> orderyard.v1.LineQuantity
+	65, // 9: orderyard.v1.Plan.short:type_name -> orderyard.v1.LineQuantity
 	18, // 10: orderyard.v1.Plan.decision:type_name -> orderyard.v1.DecisionRecord
 	16, // 11: orderyard.v1.Plan.actions:type_name -> orderyard.v1.PlanAction
-	64, // 12: orderyard.v1.Assignment.lines:type_name -> orderyard.v1.LineQuantity
-	19, // 13: orderyard.v1.DecisionRecord.candidates:type_name -> orderyard.v1.Candidate
-	1,  // 14: orderyard.v1.OrderPlaced.order:type_name -> orderyard.v1.Order
-	15, // 15: orderyard.v1.PlanAdopted.plan:type_name -> orderyard.v1.Plan
-	64, // 16: orderyard.v1.OrderFulfillmentRejected.lines:type_name -> orderyard.v1.LineQuantity
-	65, // 17: orderyard.v1.OrderFulfillmentMoved.status:type_name -> orderyard.v1.FulfillmentStatus
-	66, // 18: orderyard.v1.OrderFulfillmentMoved.shipment:type_name -> orderyard.v1.Shipment
-	64, // 19: orderyard.v1.UnitsBackordered.lines:type_name -> orderyard.v1.LineQuantity
-	64, // 20: orderyard.v1.UnitsCancelled.lines:type_name -> orderyard.v1.LineQuantity
-	52, // 21: orderyard.v1.PlanAdoptedOutline.plan:type_name -> orderyard.v1.PlanOutline
-	17, // 22: orderyard.v1.PlanOutline.assignments:type_name -> orderyard.v1.Assignment
-	64, // 23: orderyard.v1.PlanOutline.short:type_name -> orderyard.v1.LineQuantity
-	57, // 24: orderyard.v1.OrderFulfillmentState.lines:type_name -> orderyard.v1.OrderFulfillmentLine
-	65, // 25: orderyard.v1.OrderFulfillmentState.status:type_name -> orderyard.v1.FulfillmentStatus
-	67, // 26: orderyard.v1.OrderFulfillmentState.request_status:type_name -> orderyard.v1.RequestStatus
-	66, // 27: orderyard.v1.OrderFulfillmentState.shipments:type_name -> orderyard.v1.Shipment
-	1,  // 28: orderyard.v1.OrderState.order:type_name -> orderyard.v1.Order
-	58, // 29: orderyard.v1.OrderState.lines:type_name -> orderyard.v1.OrderLineState
-	56, // 30: orderyard.v1.OrderState.fulfillments:type_name -> orderyard.v1.OrderFulfillmentState
-	53, // 31: orderyard.v1.OrderState.holds:type_name -> orderyard.v1.OrderHold
-	54, // 32: orderyard.v1.OrderState.exceptions:type_name -> orderyard.v1.OrderException
-	13, // 33: orderyard.v1.OrderState.exclusions:type_name -> orderyard.v1.Exclusion
-	14, // 34: orderyard.v1.OrderState.known:type_name -> orderyard.v1.KnownStock
-	55, // 35: orderyard.v1.OrderState.timeline:type_name -> orderyard.v1.TimelineEntry
-	1,  // 36: orderyard.v1.OrderView.order:type_name -> orderyard.v1.Order
-	60, // 37: orderyard.v1.OrderView.units:type_name -> orderyard.v1.UnitCounts
-	68, // 38: orderyard.v1.OrderView.fulfillments:type_name -> orderyard.v1.FulfillmentOrder
-	53, // 39: orderyard.v1.OrderView.holds:type_name -> orderyard.v1.OrderHold
-	54, // 40: orderyard.v1.OrderView.exceptions:type_name -> orderyard.v1.OrderException
-	15, // 41: orderyard.v1.OrderView.decisions:type_name -> orderyard.v1.Plan
-	55, // 42: orderyard.v1.OrderView.timeline:type_name -> orderyard.v1.TimelineEntry
-	13, // 43: orderyard.v1.OrderView.exclusions:type_name -> orderyard.v1.Exclusion
-	44, // [44:44] is the sub-list for method output_type
-	44, // [44:44] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	65, // 12: orderyard.v1.Assignment.lines:type_name -> orderyard.v1.LineQuantity
+	20, // 13: orderyard.v1.DecisionRecord.candidates:type_name -> orderyard.v1.Candidate
+	19, // 14: orderyard.v1.DecisionRecord.inputs:type_name -> orderyard.v1.DecisionInputs
+	65, // 15: orderyard.v1.DecisionInputs.needs:type_name -> orderyard.v1.LineQuantity
+	13, // 16: orderyard.v1.DecisionInputs.exclusions:type_name -> orderyard.v1.Exclusion
+	14, // 17: orderyard.v1.DecisionInputs.known:type_name -> orderyard.v1.KnownStock
+	1,  // 18: orderyard.v1.OrderPlaced.order:type_name -> orderyard.v1.Order
+	15, // 19: orderyard.v1.PlanAdopted.plan:type_name -> orderyard.v1.Plan
+	65, // 20: orderyard.v1.OrderFulfillmentRejected.lines:type_name -> orderyard.v1.LineQuantity
+	66, // 21: orderyard.v1.OrderFulfillmentMoved.status:type_name -> orderyard.v1.FulfillmentStatus
+	67, // 22: orderyard.v1.OrderFulfillmentMoved.shipment:type_name -> orderyard.v1.Shipment
+	65, // 23: orderyard.v1.UnitsBackordered.lines:type_name -> orderyard.v1.LineQuantity
+	65, // 24: orderyard.v1.UnitsCancelled.lines:type_name -> orderyard.v1.LineQuantity
+	53, // 25: orderyard.v1.PlanAdoptedOutline.plan:type_name -> orderyard.v1.PlanOutline
+	17, // 26: orderyard.v1.PlanOutline.assignments:type_name -> orderyard.v1.Assignment
+	65, // 27: orderyard.v1.PlanOutline.short:type_name -> orderyard.v1.LineQuantity
+	58, // 28: orderyard.v1.OrderFulfillmentState.lines:type_name -> orderyard.v1.OrderFulfillmentLine
+	66, // 29: orderyard.v1.OrderFulfillmentState.status:type_name -> orderyard.v1.FulfillmentStatus
+	68, // 30: orderyard.v1.OrderFulfillmentState.request_status:type_name -> orderyard.v1.RequestStatus
+	67, // 31: orderyard.v1.OrderFulfillmentState.shipments:type_name -> orderyard.v1.Shipment
+	1,  // 32: orderyard.v1.OrderState.order:type_name -> orderyard.v1.Order
+	59, // 33: orderyard.v1.OrderState.lines:type_name -> orderyard.v1.OrderLineState
+	57, // 34: orderyard.v1.OrderState.fulfillments:type_name -> orderyard.v1.OrderFulfillmentState
+	54, // 35: orderyard.v1.OrderState.holds:type_name -> orderyard.v1.OrderHold
+	55, // 36: orderyard.v1.OrderState.exceptions:type_name -> orderyard.v1.OrderException
+	13, // 37: orderyard.v1.OrderState.exclusions:type_name -> orderyard.v1.Exclusion
+	14, // 38: orderyard.v1.OrderState.known:type_name -> orderyard.v1.KnownStock
+	56, // 39: orderyard.v1.OrderState.timeline:type_name -> orderyard.v1.TimelineEntry
+	1,  // 40: orderyard.v1.OrderView.order:type_name -> orderyard.v1.Order
+	61, // 41: orderyard.v1.OrderView.units:type_name -> orderyard.v1.UnitCounts
+	69, // 42: orderyard.v1.OrderView.fulfillments:type_name -> orderyard.v1.FulfillmentOrder
+	54, // 43: orderyard.v1.OrderView.holds:type_name -> orderyard.v1.OrderHold
+	55, // 44: orderyard.v1.OrderView.exceptions:type_name -> orderyard.v1.OrderException
+	15, // 45: orderyard.v1.OrderView.decisions:type_name -> orderyard.v1.Plan
+	56, // 46: orderyard.v1.OrderView.timeline:type_name -> orderyard.v1.TimelineEntry
+	13, // 47: orderyard.v1.OrderView.exclusions:type_name -> orderyard.v1.Exclusion
+	48, // [48:48] is the sub-list for method output_type
+	48, // [48:48] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_order_proto_init() }
@@ -5513,7 +5717,7 @@ func file_order_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_order_proto_rawDesc), len(file_order_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   63,
+			NumMessages:   64,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -34,6 +34,9 @@ type Site struct {
 	Open, OpenMax      int64             // fulfillment orders in the building, and most of them; 0 = no limit
 	Hour, Day          Window            // of the throttle
 	Calendar           Calendar          // nil = nobody told
+
+	// Recorded puts the numbers of a decision record in the place of today's; nil = today's count.
+	Recorded *messages.Candidate
 }
 
 // Locate fills in the place from the degrees. Call it once, before the site is shared.

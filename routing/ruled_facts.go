@@ -96,6 +96,9 @@ func (r *ruled) look() {
 		}
 		p.candidate = int32(len(r.candidates))
 		p.site.FactsAt(r.now, &r.facts[i])
+		if p.site.Recorded != nil {
+			recall(&r.facts[i], p.site.Recorded)
+		}
 		c := ruleset.Candidate{Site: &r.facts[i], Used: p.used}
 		if !r.ground.offMap {
 			c.DistanceM = ruleset.Known(p.meters)
@@ -103,6 +106,12 @@ func (r *ruled) look() {
 		r.candidates, r.at = append(r.candidates, c), append(r.at, int32(i))
 	}
 	r.readStock()
+}
+
+// recall puts the numbers of a record in the place of today's.
+func recall(f *ruleset.Site, c *messages.Candidate) {
+	f.LoadPermille, f.CapacityLeft = heard(c.Load), heard(c.CapacityLeft)
+	f.OrdersInWindow, f.OrderLimit = heard(c.OrdersInWindow), heard(c.OrderLimit)
 }
 
 // place finds a site by its id.

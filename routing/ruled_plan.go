@@ -63,6 +63,7 @@ func (r *ruled) evidence(outcome ruleset.Outcome, s *solved) {
 		}
 	}
 	r.nameRuled(d)
+	d.Inputs = r.inputs()
 }
 
 // decidedBy is the first level in which the runner-up is worse.
@@ -116,12 +117,76 @@ func (r *ruled) nameRuled(d *messages.DecisionRecord) {
 			add(i)
 		}
 	}
+	named := len(shown)
+	for i := range r.candidates {
+		if place := r.at[i]; len(shown) < max(inputsMax, named) && r.stocked(i) && !slices.Contains(shown[:named], place) {
+			shown = append(shown, place)
+		}
+	}
 	candidates := make([]messages.Candidate, len(shown))
 	d.Candidates = make([]*messages.Candidate, len(shown))
+	width := len(r.run.SKUs())
+	numbers := make([]int64, len(shown)*width)
 	for i, place := range shown {
-		d.Candidates[i] = &candidates[i]
-		r.nameOne(&candidates[i], place)
+		c := &candidates[i]
+		d.Candidates[i] = c
+		if i < named {
+			r.nameOne(c, place)
+		} else {
+			c.Site, c.Unsaid = r.places[place].site.ID, true
+		}
+		if at := r.places[place].candidate; at >= 0 {
+			r.saw(c, int(at), numbers[i*width:i*width:(i+1)*width])
+		}
 	}
+}
+
+// inputsMax bounds the sites whose numbers a record keeps. With more of them in reach the decision cannot be made again from its record.
+const inputsMax = 200
+
+func (r *ruled) stocked(candidate int) bool {
+	for _, s := range r.candidates[candidate].Stock {
+		if s.ATP > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// saw writes down the numbers that routing had of a site.
+func (r *ruled) saw(c *messages.Candidate, candidate int, numbers []int64) {
+	for _, s := range r.candidates[candidate].Stock {
+		numbers = append(numbers, s.ATP)
+	}
+	c.Stock = numbers
+	f := r.candidates[candidate].Site
+	c.Load, c.CapacityLeft, c.OrdersInWindow, c.OrderLimit = told(f.LoadPermille), told(f.CapacityLeft), told(f.OrdersInWindow), told(f.OrderLimit)
+}
+
+// told writes a number that may be unknown: one more than it is.
+func told(n ruleset.Number) int64 {
+	if !n.Known || n.Value < 0 {
+		return 0
+	}
+	return n.Value + 1
+}
+
+// heard reads what told wrote.
+func heard(v int64) ruleset.Number { return ruleset.Number{Value: max(v-1, 0), Known: v > 0} }
+
+// inputs are what the question held beside the order.
+func (r *ruled) inputs() *messages.DecisionInputs {
+	q := r.req
+	in := &messages.DecisionInputs{
+		NowMs: r.now, Partial: q.Partial, SplitsLeft: q.SplitsLeft, Exclusions: q.Exclusions, Known: q.Known, SitesUsed: q.SitesUsed, Queue: q.Queue,
+		Preselected: q.Preselected, PlacedAtMs: q.PlacedAtMs, Needs: make([]*messages.LineQuantity, len(q.Needs)),
+	}
+	quantities := make([]messages.LineQuantity, len(q.Needs))
+	for i, n := range q.Needs {
+		quantities[i].Line, quantities[i].Quantity = n.Line, n.Quantity
+		in.Needs[i] = &quantities[i]
+	}
+	return in
 }
 
 // chosen are the candidates that give in the best plan.

@@ -60,20 +60,24 @@ func (w *WorkDays) JoinDays() {
 // While the site says nothing new, capacity left never falls and dispatch never comes earlier as time passes. Whether the site takes new
 // work at all (status, pause) is asked elsewhere.
 func (s *Site) FactsAt(now int64, into *ruleset.Site) {
-	*into = ruleset.Site{
-		ID: s.ID, Name: s.Name, Type: s.Type, Country: s.Country, Region: s.Region, PostalCode: s.PostalCode, Groups: s.Groups,
-		LabelsAllowed: s.LabelsAllowed, Markets: s.Markets, Carriers: s.Carriers, CostPerOrder: s.CostPerOrder, CostPerUnit: s.CostPerUnit,
-		Rank: s.Rank, CapacityLeft: s.CapacityLeft(now), OrdersInWindow: s.Hour.taken(now), Attributes: s.Attributes,
+	into.ID, into.Name, into.Type, into.Country, into.Region, into.PostalCode = s.ID, s.Name, s.Type, s.Country, s.Region, s.PostalCode
+	into.Groups, into.LabelsAllowed, into.Markets, into.Carriers = s.Groups, s.LabelsAllowed, s.Markets, s.Carriers
+	into.CostPerOrder, into.CostPerUnit, into.Rank, into.Attributes = s.CostPerOrder, s.CostPerUnit, s.Rank, s.Attributes
+	into.LoadPermille = numberIf(s.OpenLoadPermille, s.OpenMax > 0)
+	into.CapacityLeft = s.CapacityLeft(now)
+	into.OrdersInWindow, into.OrderLimit = s.Hour.taken(now), numberIf(s.Hour.Limit, s.Hour.Limit > 0)
+	if s.Calendar == nil {
+		into.SameDayUntil, into.OpenUntil, into.DispatchAt = ruleset.Number{}, ruleset.Number{}, ruleset.Number{}
+		return
 	}
-	if s.OpenMax > 0 {
-		into.LoadPermille = ruleset.Known(s.OpenLoadPermille)
+	s.Calendar.WorkDays(now).factsAt(now, into)
+}
+
+func numberIf(n int64, known bool) ruleset.Number {
+	if !known {
+		return ruleset.Number{}
 	}
-	if s.Hour.Limit > 0 {
-		into.OrderLimit = ruleset.Known(s.Hour.Limit)
-	}
-	if s.Calendar != nil {
-		s.Calendar.WorkDays(now).factsAt(now, into)
-	}
+	return ruleset.Known(n)
 }
 
 // CapacityLeft is the number of fulfillment orders the site can still take at a moment; see FactsAt.
@@ -92,7 +96,7 @@ func (s *Site) CapacityLeft(now int64) ruleset.Number {
 		}
 		left = min(left, max(w.Limit-taken.Value, 0))
 	}
-	return ruleset.Number{Value: left, Known: left < math.MaxInt64}
+	return numberIf(left, left < math.MaxInt64)
 }
 
 func (w *Window) taken(now int64) ruleset.Number {

@@ -5,51 +5,59 @@ import "math/bits"
 // words of an amount.
 const words = 3
 
-// wordMax bounds how far two plans may lie apart in one word. Bounds add up the savings of many sites: 2⁸ of them find room above it.
+// wordMax bounds how far two plans may lie apart in one word. Bounds add up the savings of all sites and the prices of all items, so it is
+// less when there are many: see begin.
 const wordMax = int64(1) << 54
 
 // amount is a value of the objective, all levels in one. Amounts are added word by word and compared from the first word on.
 type amount [words]int64
 
 func (a *amount) less(b *amount) bool {
-	for i := range a {
-		if a[i] != b[i] {
-			return a[i] < b[i]
-		}
+	if a[0] != b[0] {
+		return a[0] < b[0]
 	}
-	return false
+	if a[1] != b[1] {
+		return a[1] < b[1]
+	}
+	return a[2] < b[2]
 }
 
 func (a *amount) compare(b *amount) int {
-	for i := range a {
-		if a[i] != b[i] {
-			if a[i] < b[i] {
-				return -1
-			}
-			return 1
-		}
+	if *a == *b {
+		return 0
 	}
-	return 0
+	if a.less(b) {
+		return -1
+	}
+	return 1
 }
 
-func (a *amount) positive() bool { return (&amount{}).less(a) }
+func (a *amount) positive() bool {
+	if a[0] != 0 {
+		return a[0] > 0
+	}
+	if a[1] != 0 {
+		return a[1] > 0
+	}
+	return a[2] > 0
+}
 
 func (a *amount) add(b *amount) {
-	for i := range a {
-		a[i] += b[i]
-	}
+	a[0] += b[0]
+	a[1] += b[1]
+	a[2] += b[2]
 }
 
 func (a *amount) sub(b *amount) {
-	for i := range a {
-		a[i] -= b[i]
-	}
+	a[0] -= b[0]
+	a[1] -= b[1]
+	a[2] -= b[2]
 }
 
 func (a *amount) addTimes(b *amount, n int64) {
-	for i := range a {
-		a[i] += b[i] * n
-	}
+	a[0] += b[0] * n
+	a[1] += b[1] * n
+	a[2] += b[2] * n
 }
 
 func minus(a, b *amount) amount {
@@ -59,20 +67,18 @@ func minus(a, b *amount) amount {
 // packing says where each level lies in an amount. Units short are the level 0, those of the problem come behind it.
 type packing struct {
 	levels []packed
+	limit  int64 // how far two plans may lie apart in one word
+	wide   bool  // more than one word is in use
 }
 
 // packed is a level's span (how far two plans can lie apart) and its place: values are shifted to the right, then weighted into a word.
 type packed struct {
 	span   int64
 	low    int64 // how far below zero a plan can be
-	top    int64 // what one part can add at most, before the shift
 	shift  int
 	word   int
 	weight int64 // 0 = it found no room
 }
-
-// spanMax bounds one level of a whole plan, so that it always finds room in a word of its own. Larger ones are made coarser.
-const spanMax = wordMax >> 1
 
 // lay finds a place for every level: from the first on, as many into one word as fit. It returns how many found room.
 func (p *packing) lay() int {
@@ -81,7 +87,7 @@ func (p *packing) lay() int {
 		to, product := from, int64(1)
 		for to < n {
 			hi, lo := bits.Mul64(uint64(product), uint64(p.levels[to].span)+1)
-			if hi != 0 || lo > uint64(wordMax) {
+			if hi != 0 || lo > uint64(p.limit) {
 				break
 			}
 			product, to = int64(lo), to+1
@@ -93,6 +99,7 @@ func (p *packing) lay() int {
 		}
 		word, from = word+1, to
 	}
+	p.wide = word > 1
 	for k := from; k < n; k++ {
 		p.levels[k].weight = 0
 	}
@@ -102,20 +109,21 @@ func (p *packing) lay() int {
 // put adds a value of a level to an amount.
 func (l *packed) put(a *amount, value int64) { a[l.word] += (value >> l.shift) * l.weight }
 
-// widen takes up how far plans can be above and below zero; what is too wide is made coarser.
-func (l *packed) widen(above, below sum) {
+// widen takes up how far plans can be above and below zero. What is wider than most is made coarser, so that every level finds room in a word of
+// its own.
+func (l *packed) widen(above, below sum, most int64) {
 	span := above
 	var carry uint64
 	span.lo, carry = bits.Add64(above.lo, below.lo, 0)
 	span.hi += below.hi + carry
 	l.shift = 0
-	for ; span.hi != 0 || span.lo > uint64(spanMax); l.shift++ {
+	for ; span.hi != 0 || span.lo > uint64(most); l.shift++ {
 		span.halve()
 		below.halve()
 	}
 	l.span, l.low = int64(span.lo), int64(below.lo)
 	if l.shift > 0 { // every term is rounded down on its own
-		l.span, l.low = spanMax, l.low+1<<32
+		l.span, l.low = most, l.low+1<<32
 	}
 }
 

@@ -12,6 +12,7 @@ type reach struct {
 // node is a set of chosen sites with what the search knows of it.
 type node struct {
 	depth int
+	warm  int    // the depth whose prices are a good beginning
 	total amount // of the set as it is
 	paid  amount // of its fixed costs
 	left  int    // sites that may still join and count
@@ -21,7 +22,7 @@ type node struct {
 
 // search looks at every set that could matter.
 func (s *Solver) search() {
-	root := node{left: s.p.SitesMax}
+	root := node{left: max(s.p.SitesMax, 0)}
 	f := &s.frames[0]
 	for i := range f.row {
 		root.total.add(&f.row[i])
@@ -40,6 +41,7 @@ func (s *Solver) search() {
 	s.root = s.boundAll(&root)
 	s.singles(&root)
 	s.greedy(&root)
+	s.improve(&root)
 	s.branch(root)
 }
 
@@ -57,66 +59,23 @@ func (s *Solver) useful(site int) bool {
 
 // boundAll is a bound of every plan: each item as cheap as it can be, and one site to pay for.
 func (s *Solver) boundAll(nd *node) amount {
-	var sum, fixed amount
+	var sum, least amount
 	for i := range s.least {
 		sum.add(&s.least[i])
 	}
 	for k := nd.from; k < nd.to; k++ {
-		if c := &s.fixed[s.reach[k].site]; k == nd.from || c.less(&fixed) {
-			fixed = *c
+		j := s.reach[k].site
+		c := s.fixed[j]
+		if len(s.alone) > 0 && s.servesAll(j) {
+			c.add(&s.alone[j])
+		}
+		if k == nd.from || c.less(&least) {
+			least = c
 		}
 	}
-	sum.add(&fixed)
+	sum.add(&least)
+	sum.add(&s.reward)
 	return sum
-}
-
-// singles looks at every site alone.
-func (s *Solver) singles(nd *node) {
-	for k := nd.from; k < nd.to; k++ {
-		r := s.reach[k]
-		if nd.left == 0 && !s.isFree(r.site) {
-			continue
-		}
-		total := minus(&nd.total, &r.gain)
-		s.chosen = append(s.chosen[:0], r.site)
-		s.consider(&total)
-	}
-	s.chosen = s.chosen[:0]
-}
-
-func (s *Solver) isFree(site int32) bool { return len(s.p.Free) > 0 && s.p.Free[site] }
-
-// greedy adds the site that saves most until none saves anything: a decent plan to begin with.
-func (s *Solver) greedy(nd *node) {
-	total, left := nd.total, nd.left
-	for depth := 0; depth < s.n; depth++ {
-		best, gain := int32(-1), amount{}
-		for k := nd.from; k < nd.to; k++ {
-			j := s.reach[k].site
-			if left == 0 && !s.isFree(j) || !gain.less(&s.reach[k].gain) || slices.Contains(s.chosen, j) {
-				continue // what it saved at first bounds what it saves now
-			}
-			by, _ := s.saving(&s.frames[depth], int(j))
-			s.steps += int64(s.m)
-			by.sub(&s.fixed[j])
-			if gain.less(&by) {
-				best, gain = j, by
-			}
-		}
-		if best < 0 {
-			break
-		}
-		if !s.isFree(best) {
-			left--
-		}
-		total.sub(&gain)
-		s.chosen = append(s.chosen, best)
-		s.join(depth+1, best)
-		if depth > 0 {
-			s.consider(&total)
-		}
-	}
-	s.chosen = s.chosen[:0]
 }
 
 // alertAfter is after how many passes over the whole problem the search no longer asks for a proof of the second best plan: the best one seen
@@ -161,6 +120,15 @@ func (s *Solver) branch(nd node) {
 	bound := minus(&nd.total, &most)
 	if s.hopeless(&bound) || s.even(&bound) && !s.mayComeFirst(nd.depth, nd.from, nd.to) {
 		return
+	}
+	if s.duly() {
+		if s.press(&nd, nd.warm) {
+			return
+		}
+		givers = 0
+		for givers < nd.to-nd.from && s.reach[nd.from+givers].give {
+			givers++
+		}
 	}
 	base := len(s.later)
 	s.suffixes(&nd)
@@ -327,11 +295,6 @@ func (s *Solver) descend(nd *node, k, base int, total amount, free bool) {
 		return
 	}
 	site := s.reach[k].site
-	if s.duly() {
-		if bound := s.owed(nd.depth, site); s.hopeless(&bound) {
-			return
-		}
-	}
 	paid := nd.paid
 	paid.add(&s.fixed[site])
 	bound := s.boundWith(nd, k, base, &paid)
@@ -346,11 +309,6 @@ func (s *Solver) descend(nd *node, k, base int, total amount, free bool) {
 		if left == 0 && !s.isFree(j) {
 			continue
 		}
-		if s.dual.ready {
-			if bound := s.owed(nd.depth+1, j); s.hopeless(&bound) {
-				continue
-			}
-		}
 		by, serves := s.saving(f, int(j))
 		if !serves && !s.useful(int(j)) {
 			continue
@@ -359,7 +317,7 @@ func (s *Solver) descend(nd *node, k, base int, total amount, free bool) {
 		s.reach = append(s.reach, reach{site: j, gain: by})
 	}
 	s.steps += int64((nd.to - k) * s.m)
-	s.branch(node{depth: nd.depth + 1, total: total, paid: paid, left: left, from: from, to: len(s.reach)})
+	s.branch(node{depth: nd.depth + 1, warm: nd.depth, total: total, paid: paid, left: left, from: from, to: len(s.reach)})
 	s.reach = s.reach[:from]
 }
 
@@ -372,6 +330,7 @@ func (s *Solver) boundWith(nd *node, k, base int, paid *amount) amount {
 		bound.add(&here[i]) // here is next with site k: the least of both
 	}
 	bound.add(&next[s.m])
+	bound.add(&s.reward)
 	s.steps += int64(s.m)
 	return bound
 }
@@ -388,12 +347,13 @@ func (s *Solver) without(nd *node, k, base, item int) {
 		bound.add(&next[i])
 	}
 	bound.add(&next[s.m])
+	bound.add(&s.reward)
 	s.chosen = s.chosen[:nd.depth]
 	if s.hopeless(&bound) || s.even(&bound) && !s.mayComeFirst(nd.depth, k, nd.to) {
 		return
 	}
 	rest := *nd
-	rest.from = k
+	rest.from, rest.warm = k, nd.depth
 	s.branch(rest)
 }
 

@@ -292,7 +292,7 @@ func (s *Solver) pour() {
 				s.draw(i, t.site, t.units)
 			}
 		}
-		if p.Pricer != nil && len(l.sites) > 1 {
+		if (p.Pricer != nil || s.eager) && len(l.sites) > 1 {
 			l.clear = false // another way to divide it might be cheaper in truth
 		}
 	}
@@ -349,8 +349,7 @@ func (s *Solver) value(gives []Give) (sum amount) {
 
 // price is the true value of what one site gives.
 func (s *Solver) price(site int, gives []Give) (sum amount) {
-	p, l := s.p, &s.leaf
-	if p.Pricer == nil {
+	if s.p.Pricer == nil {
 		sum = s.fixed[site]
 		for _, g := range gives {
 			units := g.Units
@@ -361,19 +360,27 @@ func (s *Solver) price(site int, gives []Give) (sum amount) {
 		}
 		return sum
 	}
-	units := resize(l.levels, s.m+len(p.Levels))
-	l.levels = units
-	clear(units)
-	levels := units[s.m:]
-	for _, g := range gives {
-		units[g.Item] = g.Units
-	}
-	p.Pricer.Price(site, units[:s.m:s.m], levels)
-	for k, v := range levels {
+	for k, v := range s.ask(site, gives) {
 		if at := &s.packing.levels[k+1]; at.weight > 0 {
-			at.put(&sum, min(v, at.top))
+			at.put(&sum, v)
 		}
 	}
 	s.steps += int64(s.m)
 	return sum
+}
+
+// ask asks the pricer for the levels of a part. What it says beyond the sums and Excess counts as those.
+func (s *Solver) ask(site int, gives []Give) []int64 {
+	p, l := s.p, &s.leaf
+	l.levels = resize(l.levels, s.m+len(p.Levels))
+	clear(l.levels)
+	units, levels := l.levels[:s.m:s.m], l.levels[s.m:]
+	for _, g := range gives {
+		units[g.Item] = g.Units
+	}
+	p.Pricer.Price(site, units, levels)
+	for k := range levels {
+		levels[k] = min(levels[k], addUp(s.sumOf(k, site, gives), max(p.Levels[k].Excess, 0)))
+	}
+	return levels
 }

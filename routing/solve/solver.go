@@ -15,10 +15,12 @@ type Solver struct {
 	nobody []amount // by item: what it costs to give none of it; of a divisible one, each unit
 	least  []amount // by item: the least it costs however many sites give
 	sole   []bool   // by item: whether it is whole
+	reward amount   // all fixed costs below zero
 
 	rivals  bool // tangled, and several divisible items are among those that compete
 	tangled bool // items compete for a SKU of some site
-	tricky  bool // sums are only bounds: tangled, or there is a pricer
+	eager   bool // the fixed cost of some site is below zero: it may be worth to give it something for that alone
+	tricky  bool // sums are only bounds: tangled, eager, or there is a pricer
 
 	frames []frame // by depth
 	reach  []reach
@@ -27,6 +29,7 @@ type Solver struct {
 	steps  int64
 	tired  bool // the search has used up its steps
 	alert  bool // only the best plan is still looked for
+	hasty  bool // prices are made at once: tests want them for small problems
 
 	best, second solution
 	candidate    solution
@@ -84,13 +87,18 @@ func (s *Solver) begin(p *Problem) {
 	s.p, s.n, s.m = p, p.Sites, len(p.Items)
 	s.steps, s.tired, s.alert, s.coarse = 0, false, false, false
 	s.best.found, s.second.found, s.doubted, s.dual.ready = false, false, false, false
+	s.packing.limit = min(wordMax, 1<<60/int64(s.n+s.m+2))
 	s.measure()
 	s.result.Compared = s.packing.lay() - 1
 	s.load()
 	s.tangled = s.tangle()
-	s.tricky = s.tangled || p.Pricer != nil
+	s.tricky = s.tangled || s.eager || p.Pricer != nil
 	s.empty()
 	s.floor()
+	s.root = amount{} // nobody gives anything
+	for i := range s.m {
+		s.root.add(&s.frames[0].row[i])
+	}
 }
 
 // measure finds how far two plans can lie apart in each level.
@@ -101,7 +109,8 @@ func (s *Solver) measure() {
 	for i := range p.Items {
 		short.add(uint64(p.Items[i].Quantity), 1)
 	}
-	s.packing.levels[0].widen(short, sum{})
+	s.packing.levels[0].widen(short, sum{}, s.packing.limit>>1)
+	s.coarse = s.packing.levels[0].shift > 0
 	givers := uint64(min(s.n, max(p.SitesMax, 0)+len(p.Free)))
 	for k := range p.Levels {
 		l := &p.Levels[k]
@@ -116,8 +125,11 @@ func (s *Solver) measure() {
 		if l.Cost != nil {
 			for i := range p.Items {
 				var low, high uint64
-				for at := i; at < len(l.Cost); at += s.m {
-					if c := l.Cost[at]; c < 0 {
+				for j := range s.n {
+					if s.can(j, i) <= 0 {
+						continue
+					}
+					if c := l.Cost[j*s.m+i]; c < 0 {
 						low = max(low, uint64(-c))
 					} else {
 						high = max(high, uint64(c))
@@ -132,11 +144,7 @@ func (s *Solver) measure() {
 			}
 		}
 		at := &s.packing.levels[k+1]
-		at.widen(above, below)
-		at.top = math.MaxInt64
-		if above.hi == 0 && above.lo < math.MaxInt64 {
-			at.top = int64(above.lo)
-		}
+		at.widen(above, below, s.packing.limit>>1)
 		s.coarse = s.coarse || at.shift > 0
 	}
 }
@@ -179,6 +187,13 @@ func (s *Solver) load() {
 		}
 		for j, v := range l.Alone {
 			at.put(&s.alone[j], v)
+		}
+	}
+	s.eager, s.reward = false, amount{}
+	for j := range s.fixed {
+		if c := &s.fixed[j]; c.less(&amount{}) {
+			s.reward.add(c)
+			s.eager = true
 		}
 	}
 	for i := range p.Items {
@@ -254,63 +269,4 @@ func (s *Solver) floor() {
 		}
 		s.least[i] = all.total()
 	}
-}
-
-// answer puts the best plans into the problem's words.
-func (s *Solver) answer() *Result {
-	r := &s.result
-	s.tell(&r.Best, &s.best)
-	s.tell(&r.Second, &s.second)
-	r.Steps = s.steps
-	bound := s.root
-	r.Exact = !s.tired && !s.coarse
-	if s.best.found {
-		if !s.tired {
-			bound = s.best.value
-			if s.doubted && s.doubt.less(&bound) {
-				bound, r.Exact = s.doubt, false
-			}
-		} else if !bound.less(&s.best.value) {
-			bound, r.Exact = s.best.value, !s.coarse
-		}
-	}
-	r.BoundShort, r.Bound = s.unpack(&bound, r.Bound)
-	return r
-}
-
-func (s *Solver) tell(p *Plan, from *solution) {
-	*p = Plan{Found: from.found, Sites: p.Sites[:0], Gives: p.Gives[:0], Levels: p.Levels[:0]}
-	if !from.found {
-		return
-	}
-	for _, j := range from.sites {
-		p.Sites = append(p.Sites, int(j))
-	}
-	p.Gives = append(p.Gives, from.gives...)
-	p.Short, p.Levels = s.unpack(&from.value, p.Levels)
-}
-
-// unpack takes an amount apart: counted from the least that each level can be, nothing is negative.
-func (s *Solver) unpack(a *amount, into []int64) (short int64, levels []int64) {
-	rest := *a
-	for k := range s.packing.levels {
-		l := &s.packing.levels[k]
-		rest[l.word] += l.low * l.weight
-	}
-	into = into[:0]
-	for k := range s.packing.levels {
-		l := &s.packing.levels[k]
-		var v int64
-		if l.weight > 0 {
-			v = min(max(rest[l.word]/l.weight, 0), l.span)
-			rest[l.word] -= v * l.weight
-		}
-		v = (v - l.low) << l.shift
-		if k == 0 {
-			short = v
-		} else {
-			into = append(into, v)
-		}
-	}
-	return short, into
 }

@@ -1,21 +1,52 @@
 package solve
-import ("testing";"math/rand/v2";"fmt";"time";"sort")
-func TestZZ(t *testing.T){
- var s Solver
- type row struct{seed int; d time.Duration; steps int64; text string}
- var rows []row
- for seed := range 300 {
-  p := drawLarge(rand.New(rand.NewPCG(uint64(seed), 3)), 20, 50)
-  b:=time.Now()
-  r := s.Solve(p)
-  d:=time.Since(b)
-  gap := ""
-  if s.dual.ready { gap = fmt.Sprintf("dual %v best %v", s.dual.base, s.best.value) }
-  n:=0
-  for j:=range p.Sites { for i := range p.Items { if s.can(j,i)>0 {n++} } }
-  q:=0; for _,it:=range p.Items { if it.Whole {q++}}
-  rows = append(rows, row{seed,d,r.Steps, fmt.Sprintf("max %d used %d short %d whole %d dens %.2f alert %v %s", p.SitesMax, len(r.Best.Sites), r.Best.Short, q, float64(n)/1000, s.alert, gap)})
- }
- sort.Slice(rows, func(a,b int) bool { return rows[a].d > rows[b].d })
- for _, r := range rows[:30] { fmt.Println(r) }
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func cpu() time.Duration {
+	var r syscall.Rusage
+	syscall.Getrusage(1, &r)
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+}
+func TestZZ(t *testing.T) {
+	runtime.LockOSThread()
+	n := 400
+	if v := os.Getenv("ZZ"); v != "" {
+		n, _ = strconv.Atoi(v)
+	}
+	for _, size := range [][2]int{{5, 100}, {10, 50}, {20, 50}} {
+		var s Solver
+		var ds []time.Duration
+		var sum time.Duration
+		var steps []int64
+		worst := map[time.Duration]int{}
+		var check uint64
+		for seed := range n {
+			p := drawLarge(rand.New(rand.NewPCG(uint64(seed), 3)), size[0], size[1])
+			best := time.Hour
+			var r *Result
+			for range 2 {
+				b := cpu()
+				r = s.Solve(p)
+				best = min(best, cpu()-b)
+			}
+			check = check*31 + uint64(r.Best.Levels[0]) + uint64(r.Best.Short)*7 + uint64(len(r.Best.Sites))
+			ds = append(ds, best)
+			sum += best
+			worst[best] = seed
+			steps = append(steps, r.Steps)
+		}
+		slices.Sort(ds)
+		slices.Sort(steps)
+		fmt.Printf("%v p50 %v p90 %v p99 %v max %v (%d) mean %v steps p99 %d max %d check %x\n", size, ds[n/2], ds[n*9/10], ds[n*99/100], ds[n-1], worst[ds[n-1]], sum/time.Duration(n), steps[n*99/100], steps[n-1], check)
+	}
 }
