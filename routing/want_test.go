@@ -1,0 +1,69 @@
+package routing
+
+import (
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+	"pgregory.net/rapid"
+)
+
+// TestWantFlips proves that what is said of a site that did not win is true: with the changes it gives, with any one of them undone or one step
+// smaller it does not, and afterwards everything is as it was.
+func TestWantFlips(t *testing.T) {
+	rules := defaultSet(t)
+	told, silent := 0, 0
+	rapid.Check(t, func(t *rapid.T) {
+		net := drawNetwork(t, 6, 4)
+		drawn := drawRequest(t, net, 4, 3)
+		o := drawOrder(drawn)
+		plan := Route(ask(o, drawn), net, rules, oracleNow)
+		req, now, err := Again(o, plan)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := RecordedView(req, plan, net)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range v.SiteIDs() {
+			s, _ := v.Site(id)
+			w := newWanter(req, v, rules, now, s)
+			if w.wins(plan) {
+				continue
+			}
+			if w.turn() != "" {
+				silent++
+				w.restore()
+				continue
+			}
+			told++
+			w.shrink()
+			if !w.wins(w.route()) {
+				t.Fatalf("%s does not win with %v", id, w.dials)
+			}
+			for i := range w.dials {
+				d := &w.dials[i]
+				if d.now == d.was {
+					continue
+				}
+				less := d.now - 1
+				if d.now < d.was {
+					less = d.now + 1
+				}
+				for _, v := range []int64{d.was, less} {
+					if d.set(v); w.wins(w.route()) {
+						t.Fatalf("%s wins without %s %s %d, with %d already", id, d.what, d.op, d.now, v)
+					}
+				}
+				d.set(d.now)
+			}
+			w.restore()
+			again := w.route()
+			again.Decision.Inputs, plan.Decision.Inputs = nil, nil
+			if !proto.Equal(again, plan) {
+				t.Fatalf("not put back:\n%v\n%v", again, plan)
+			}
+		}
+	})
+	t.Logf("%d sites could be made to win, %d not", told, silent)
+}
