@@ -22,6 +22,7 @@ const (
 	SubjectEvents      = SubjectRoot + "evt."     // + order|fulfillment|stock + "." + event + "." + channel|site
 	SubjectDead        = SubjectRoot + "dead."    // + door
 	SubjectCluster     = SubjectRoot + "cluster." // + verb
+	SubjectRules       = SubjectRoot + "rules."   // + verb
 	SubjectNode        = SubjectRoot + "node."    // + incarnation + "." + what: nodes among themselves
 	SubjectNodes       = SubjectRoot + "nodes."   // + topic: to every node
 
@@ -71,6 +72,9 @@ func DeadSubject(door string) string { return SubjectDead + door }
 
 // ClusterSubject is the subject of an operator's verb about the cluster.
 func ClusterSubject(verb string) string { return SubjectCluster + verb }
+
+// RulesSubject is the subject of an operator's verb about the routing rules.
+func RulesSubject(verb string) string { return SubjectRules + verb }
 
 // NodeSubject is where one process listens to its peers.
 func NodeSubject(incarnation, what string) string { return SubjectNode + incarnation + "." + what }
