@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -17,7 +18,7 @@ type Knowledge struct {
 	view    *View
 	orders  *orders
 	waiters *waiters
-	rules   *routing.Rules
+	rules   atomic.Pointer[routing.Rules]
 	clock   func() int64
 
 	offeredAt int64 // OfferStock's own
@@ -30,19 +31,30 @@ type Knowledge struct {
 
 // NewKnowledge knows nothing yet. send carries the wake-ups of orders whose stock arrived.
 func NewKnowledge(rules *routing.Rules, clock func() int64, send func(messages.Request)) *Knowledge {
-	if rules == nil {
-		rules = routing.DefaultRules()
-	}
 	start := time.Now()
 	k := &Knowledge{
-		view: NewView(), orders: newOrders(1), rules: rules, clock: clock,
+		view: NewView(), orders: newOrders(1), clock: clock,
 		Stopwatch: func() int64 { return int64(time.Since(start)) },
 	}
 	k.waiters = newWaiters(clock, func(order, sku, site string) {
 		send(messages.Request{To: messages.OrderRef(order), Command: &messages.StockArrived{Sku: sku, Site: site}})
 	})
+	k.SetRules(rules)
 	return k
 }
+
+// SetRules routes by these from the next decision on; one that is under way keeps those it began with. Orders that wait are offered
+// stock once more, for what stood in their way may be gone. nil = routing.DefaultRules(). The rules must not change any more.
+func (k *Knowledge) SetRules(rules *routing.Rules) {
+	if rules == nil {
+		rules = routing.DefaultRules()
+	}
+	k.rules.Store(rules)
+	k.waiters.routesGrown()
+}
+
+// Rules gives what the next decision is made by. The caller only reads it.
+func (k *Knowledge) Rules() *routing.Rules { return k.rules.Load() }
 
 // View gives the picture of stock and sites.
 func (k *Knowledge) View() *View { return k.view }
@@ -135,7 +147,7 @@ func (k *Knowledge) Prepare(place *messages.PlaceOrder) error {
 // Answer computes an order's routing question from the view. It implements entity.Planner.
 func (k *Knowledge) Answer(req *messages.PlanRequest, now int64) *messages.AdoptPlan {
 	began := k.Stopwatch()
-	plan := routing.Route(req, k.view, k.rules, now)
+	plan := routing.Route(req, k.view, k.rules.Load(), now)
 	for _, a := range plan.Assignments {
 		a.Manual = k.view.asks(a.Site) // such a site is asked only when the work may begin
 	}
@@ -149,7 +161,7 @@ func (k *Knowledge) Answer(req *messages.PlanRequest, now int64) *messages.Adopt
 func (k *Knowledge) Plan(o *messages.Order) *messages.Plan {
 	splits := o.SplitsMax
 	if splits == 0 {
-		splits = k.rules.SplitsMax
+		splits = k.rules.Load().SplitsMax
 	}
 	req := &messages.PlanRequest{
 		OrderId: messages.OrderID(o.Channel, o.ExternalId), PlanNo: 1, Cause: "dry_run", ShipTo: o.ShipTo, Service: o.ShippingService, Channel: o.Channel,

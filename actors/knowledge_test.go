@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"orderyard/messages"
+	"orderyard/routing"
 )
 
 // knower is a Knowledge with a clock by hand and a list of the orders it woke.
@@ -161,5 +162,32 @@ func TestFingerprintIsOfTheContent(t *testing.T) {
 	}
 	if !first.Order.ShipTo.HasPosition {
 		t.Fatal("the address has no place on the map")
+	}
+}
+
+// New rules count from the next decision on, and orders that had tried what is there are offered it once more; asked of a dry run, which
+// stores the version as every plan does.
+func TestSetRules(t *testing.T) {
+	k := newKnower()
+	order := &messages.Order{Channel: "web", ExternalId: "1", ShipTo: &messages.Address{Country: "US"}, Lines: []*messages.OrderLine{{Id: "1", Sku: "A", Quantity: 1}}}
+	if got := k.Plan(order).RulesVersion; got != "builtin-1" {
+		t.Errorf("before: %s", got)
+	}
+	k.waits("whole", "A", 10, 0, "", 1)
+	k.stock("A", "S1", 10)
+	k.expect(t, "whole")
+	k.now += 2 * wokenForMs
+	k.OfferStock()
+	k.expect(t)
+	rules := routing.DefaultRules()
+	rules.Version = "spring-1"
+	k.SetRules(rules)
+	k.OfferStock()
+	k.expect(t, "whole")
+	if got := k.Plan(order).RulesVersion; got != "spring-1" || k.Rules() != rules {
+		t.Errorf("after: %s", got)
+	}
+	if k.SetRules(nil); k.Plan(order).RulesVersion != "builtin-1" {
+		t.Error("nil is not the built-in rules")
 	}
 }
