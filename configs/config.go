@@ -12,6 +12,7 @@ type Config struct {
 	NATS           NATS          `yaml:"nats"`
 	Cluster        Cluster       `yaml:"cluster"`
 	HTTP           HTTP          `yaml:"http"`
+	Routing        Routing       `yaml:"routing"`
 	Partitions     int           `yaml:"partitions" min:"1" max:"1024"`
 	Limits         Limits        `yaml:"limits"`
 	Checkpoint     Checkpoint    `yaml:"checkpoint"`
@@ -56,6 +57,11 @@ func (n NATS) Shown() string {
 // HTTP is the door for probes, metrics and the API.
 type HTTP struct {
 	Addr string `yaml:"addr"` // empty = no HTTP
+}
+
+// Routing says by what rules sites are chosen when nobody has published any.
+type Routing struct {
+	Rules string `yaml:"rules"` // file; empty = the built-in rules
 }
 
 // Limits names the largest size of everything that could grow. At a limit a door answers `limit` with a time to come back.

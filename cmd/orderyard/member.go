@@ -106,6 +106,9 @@ func (m *member) reachArbiter(ctx context.Context, partitions int) error {
 	if m.bus, err = bus.Open(m.peers, m.incarnation); err != nil {
 		return err
 	}
+	if err := m.bus.Serve(wordRules, m.heardRules); err != nil {
+		return err
+	}
 	m.registry, err = registry.Open(ctx, m.peers, registry.Options{
 		Partitions: partitions, TTL: y.cfg.Cluster.SessionTTL, Replicas: y.cfg.NATS.Replicas, Log: y.log,
 	})

@@ -5,6 +5,7 @@ import (
 
 	"orderyard/actors"
 	"orderyard/cluster/link"
+	"orderyard/gateway/rulebook"
 )
 
 // runtimeCollector exports the runtime's counters.
@@ -20,7 +21,7 @@ type runtimeNumber struct {
 	value func() float64
 }
 
-func newRuntimeCollector(node *actors.Node, ready func() error) *runtimeCollector {
+func newRuntimeCollector(node *actors.Node, rules *rulebook.Live, ready func() error) *runtimeCollector {
 	s := node.Runtime().Stats()
 	c := &runtimeCollector{node: node, orders: prometheus.NewDesc("orderyard_orders", "Orders by headline status.", []string{"status"}, nil)}
 	add := func(kind prometheus.ValueType, name, help string, value func() float64) {
@@ -46,6 +47,16 @@ func newRuntimeCollector(node *actors.Node, ready func() error) *runtimeCollecto
 	add(prometheus.GaugeValue, "skus", "SKUs any site has ever carried.", func() float64 { return float64(node.View().SKUs()) })
 	add(prometheus.GaugeValue, "ready", "1 when the node serves.", func() float64 {
 		if ready() == nil {
+			return 1
+		}
+		return 0
+	})
+	add(prometheus.GaugeValue, "rules_version", "Version of the published rules this node routes by, 0 = the built-in ones.", func() float64 {
+		return float64(rules.Status().Activation.Number)
+	})
+	counter("rules_refused_total", "Times the rules in force could not be used here.", func() int64 { return rules.Status().Refusals })
+	add(prometheus.GaugeValue, "rules_refused", "1 while the rules in force cannot be used here and older ones are.", func() float64 {
+		if rules.Status().Refused != nil {
 			return 1
 		}
 		return 0

@@ -23,6 +23,7 @@ import (
 	"orderyard/gateway/control"
 	"orderyard/gateway/egress"
 	"orderyard/gateway/ingress"
+	"orderyard/gateway/rulebook"
 	"orderyard/gateway/wire"
 	"orderyard/messages"
 	"orderyard/persistence/jetstream"
@@ -45,6 +46,10 @@ type yard struct {
 	member  *member // nil when it is alone
 	log     *slog.Logger
 
+	book      *rulebook.Book
+	rules     *rulebook.Live
+	rulesDoor *rulebook.Door
+
 	registry   *prometheus.Registry
 	stopEgress func()
 }
@@ -66,7 +71,7 @@ func open(ctx context.Context, cfg configs.Config, log *slog.Logger, start func(
 	tuneMemory()
 	y := &yard{cfg: cfg, log: log, registry: prometheus.NewRegistry()}
 	for _, step := range []func(context.Context) error{
-		y.connectNATS, y.openStore, func(ctx context.Context) error { return start(y, ctx) }, y.openDoors,
+		y.connectNATS, y.openStore, y.openRules, func(ctx context.Context) error { return start(y, ctx) }, y.followRules, y.openDoors,
 	} {
 		if err := step(ctx); err != nil {
 			_ = y.close() // the first error tells more
@@ -137,6 +142,7 @@ func (y *yard) startNode(ctx context.Context, cursors *cursors, incarnation stri
 	y.node, err = actors.Start(actors.Options{
 		Name: y.cfg.Node.Name, Incarnation: incarnation, Partitions: partitions, Store: y.store, Limits: runtimeLimits(y.cfg),
 		RememberMs: y.cfg.Limits.DedupFor.Milliseconds(), Floor: cursors.floor, HighWater: cursors.highWater, Cluster: member,
+		Rules: rulesBy(y.rules.Set()),
 	})
 	return err
 }
@@ -186,7 +192,7 @@ func (y *yard) startEgress(ctx context.Context, cursors *cursors) error {
 
 func (y *yard) openDoors(ctx context.Context) error {
 	y.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		newRuntimeCollector(y.node, y.ready))
+		newRuntimeCollector(y.node, y.rules, y.ready))
 	var err error
 	if m := y.member; m != nil {
 		y.registry.MustRegister(newMemberCollector(m))
@@ -194,6 +200,9 @@ func (y *yard) openDoors(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+	}
+	if err := y.openRulesDoor(); err != nil {
+		return err
 	}
 	y.ingress, err = ingress.Start(ctx, y.doors, ingress.Options{
 		Learn:  y.learn(),
@@ -268,6 +277,9 @@ func (y *yard) close() error {
 	if y.member != nil {
 		y.member.draining.Store(true)
 	}
+	if y.rulesDoor != nil {
+		note(y.rulesDoor.Stop())
+	}
 	if y.ingress != nil {
 		note(y.ingress.Drain(ctx))
 	}
@@ -279,6 +291,9 @@ func (y *yard) close() error {
 	}
 	if y.node != nil {
 		note(y.node.Stop(ctx))
+	}
+	if y.rules != nil {
+		y.rules.Stop()
 	}
 	if y.stopEgress != nil {
 		y.stopEgress()
