@@ -45,7 +45,7 @@ func startStub(t *testing.T) *stub {
 	}
 	t.Cleanup(conn.Close)
 	s := &stub{url: ns.ClientURL(), conn: conn, replies: map[string][]*nats.Msg{}}
-	for _, family := range []string{"order", "stock", "site", "fulfillment"} {
+	for _, family := range []string{"order", "stock", "site", "fulfillment", "rules"} {
 		if _, err := conn.Subscribe(messages.SubjectRoot+family+".>", s.answer); err != nil {
 			t.Fatal(err)
 		}

@@ -52,9 +52,10 @@ func TestPrintedCommands(t *testing.T) {
 	}
 }
 
-// printedCommand takes the arguments out of a line that begins with the program; a comment behind it is left out.
+// printedCommand takes the arguments out of a line that begins with the program; a comment or a file for the output behind it is left out.
 func printedCommand(line string) ([]string, bool) {
 	line, _, _ = strings.Cut(strings.TrimSpace(line), " #")
+	line, _, _ = strings.Cut(line, " >")
 	for _, program := range []string{"./orderyard ", "orderyard ", "go run ./cmd/orderyard "} {
 		if rest, ok := strings.CutPrefix(line, program); ok {
 			return words(strings.ReplaceAll(rest, `"`, "'")), true

@@ -94,6 +94,7 @@ func newRootCmd(a *app) *cobra.Command {
 		newDevCmd(a),
 		newNodeCmd(a),
 		newClusterCmd(a),
+		newRulesCmd(a),
 		newHealthCmd(a),
 		newReplayCmd(a),
 		newVerifyCmd(a),
