@@ -57,6 +57,19 @@ func protocol1() map[string]Message {
 			From: "NODEA0000000000000001", Number: 7, Stock: []*StockLevel{{Sku: "SKU-1", Site: "den-1", Atp: -2, Version: 12}, {Sku: "S2", Site: "x"}},
 			Sites: [][]byte{{1, 2, 3}, {}}, Last: true,
 		},
+		"site_view": &SiteView{
+			Doc: &SiteDoc{
+				Id: "den", Name: "Denver", Type: "dc", Lat: 39.5, Lon: -104.75, PostalCode: "80202", Country: "US",
+				Capacity: &SiteCapacity{PerHour: 500, PerDay: 4000, OpenMax: 2000},
+				Calendar: &SiteCalendar{
+					TimeZone: "America/Denver", Open: []string{"08:00-18:00", "08:00-18:00", "08:00-18:00", "08:00-18:00", "08:00-18:00", "", ""},
+					CutOff: "15:00", Closed: []string{"2026-12-25"},
+				},
+				Groups: []string{"us", "dc"}, LabelsAllowed: []string{"apparel"}, CostPerOrder: 150, CostPerUnit: 30, Accept: "auto",
+				Status: "online", AnswerWithinMs: 60_000,
+			},
+			Open: 17, AcceptedThisHour: 5, AcceptedToday: 12, PausedUntilMs: 1_795_000_000_000, Version: 88,
+		},
 	}
 }
 

@@ -151,6 +151,164 @@ func (x *SiteCalendar) GetClosed() []string {
 	return nil
 }
 
+type SiteCarrier struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Service       string                 `protobuf:"bytes,2,opt,name=service,proto3" json:"service,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SiteCarrier) Reset() {
+	*x = SiteCarrier{}
+	mi := &file_site_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SiteCarrier) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SiteCarrier) ProtoMessage() {}
+
+func (x *SiteCarrier) ProtoReflect() protoreflect.Message {
+	mi := &file_site_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SiteCarrier.ProtoReflect.Descriptor instead.
+func (*SiteCarrier) Descriptor() ([]byte, []int) {
+	return file_site_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *SiteCarrier) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *SiteCarrier) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+type SiteAttribute struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Types that are valid to be assigned to Value:
+	//
+	//	*SiteAttribute_Text
+	//	*SiteAttribute_Number
+	//	*SiteAttribute_Truth
+	Value         isSiteAttribute_Value `protobuf_oneof:"value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SiteAttribute) Reset() {
+	*x = SiteAttribute{}
+	mi := &file_site_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SiteAttribute) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SiteAttribute) ProtoMessage() {}
+
+func (x *SiteAttribute) ProtoReflect() protoreflect.Message {
+	mi := &file_site_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SiteAttribute.ProtoReflect.Descriptor instead.
+func (*SiteAttribute) Descriptor() ([]byte, []int) {
+	return file_site_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *SiteAttribute) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *SiteAttribute) GetValue() isSiteAttribute_Value {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *SiteAttribute) GetText() string {
+	if x != nil {
+		if x, ok := x.Value.(*SiteAttribute_Text); ok {
+			return x.Text
+		}
+	}
+	return ""
+}
+
+func (x *SiteAttribute) GetNumber() int64 {
+	if x != nil {
+		if x, ok := x.Value.(*SiteAttribute_Number); ok {
+			return x.Number
+		}
+	}
+	return 0
+}
+
+func (x *SiteAttribute) GetTruth() bool {
+	if x != nil {
+		if x, ok := x.Value.(*SiteAttribute_Truth); ok {
+			return x.Truth
+		}
+	}
+	return false
+}
+
+type isSiteAttribute_Value interface {
+	isSiteAttribute_Value()
+}
+
+type SiteAttribute_Text struct {
+	Text string `protobuf:"bytes,2,opt,name=text,proto3,oneof"`
+}
+
+type SiteAttribute_Number struct {
+	Number int64 `protobuf:"varint,3,opt,name=number,proto3,oneof"`
+}
+
+type SiteAttribute_Truth struct {
+	Truth bool `protobuf:"varint,4,opt,name=truth,proto3,oneof"`
+}
+
+func (*SiteAttribute_Text) isSiteAttribute_Value() {}
+
+func (*SiteAttribute_Number) isSiteAttribute_Value() {}
+
+func (*SiteAttribute_Truth) isSiteAttribute_Value() {}
+
 type SiteDoc struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Id             string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -169,13 +327,19 @@ type SiteDoc struct {
 	Accept         string                 `protobuf:"bytes,14,opt,name=accept,proto3" json:"accept,omitempty"`
 	Status         string                 `protobuf:"bytes,15,opt,name=status,proto3" json:"status,omitempty"`
 	AnswerWithinMs int64                  `protobuf:"varint,16,opt,name=answer_within_ms,json=answerWithinMs,proto3" json:"answer_within_ms,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// What only rules of operators ask about.
+	Region        string           `protobuf:"bytes,17,opt,name=region,proto3" json:"region,omitempty"`
+	Rank          int64            `protobuf:"varint,18,opt,name=rank,proto3" json:"rank,omitempty"`
+	Markets       []string         `protobuf:"bytes,19,rep,name=markets,proto3" json:"markets,omitempty"` // rank: lower first; no markets = it may serve all
+	Carriers      []*SiteCarrier   `protobuf:"bytes,20,rep,name=carriers,proto3" json:"carriers,omitempty"`
+	Attributes    []*SiteAttribute `protobuf:"bytes,21,rep,name=attributes,proto3" json:"attributes,omitempty"` // attributes by name
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SiteDoc) Reset() {
 	*x = SiteDoc{}
-	mi := &file_site_proto_msgTypes[2]
+	mi := &file_site_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -187,7 +351,7 @@ func (x *SiteDoc) String() string {
 func (*SiteDoc) ProtoMessage() {}
 
 func (x *SiteDoc) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[2]
+	mi := &file_site_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -200,7 +364,7 @@ func (x *SiteDoc) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SiteDoc.ProtoReflect.Descriptor instead.
 func (*SiteDoc) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{2}
+	return file_site_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *SiteDoc) GetId() string {
@@ -315,6 +479,43 @@ func (x *SiteDoc) GetAnswerWithinMs() int64 {
 	return 0
 }
 
+func (x *SiteDoc) GetRegion() string {
+	if x != nil {
+		return x.Region
+	}
+	return ""
+}
+
+func (x *SiteDoc) GetRank() int64 {
+	if x != nil {
+		return x.Rank
+	}
+	return 0
+}
+
+func (x *SiteDoc) GetMarkets() []string {
+	if x != nil {
+		return x.Markets
+	}
+	return nil
+}
+
+func (x *SiteDoc) GetCarriers() []*SiteCarrier {
+	if x != nil {
+		return x.Carriers
+	}
+	return nil
+}
+
+func (x *SiteDoc) GetAttributes() []*SiteAttribute {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+// SiteView: the counts hold for the windows that were open when it was made. From hour_until_ms and day_until_ms on, they are of the past
+// and nothing is accepted yet in the next; 0, as an older version says it, means that nobody knows.
 type SiteView struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
 	Doc              *SiteDoc               `protobuf:"bytes,1,opt,name=doc,proto3" json:"doc,omitempty"`
@@ -323,13 +524,15 @@ type SiteView struct {
 	AcceptedToday    int64                  `protobuf:"varint,4,opt,name=accepted_today,json=acceptedToday,proto3" json:"accepted_today,omitempty"`
 	PausedUntilMs    int64                  `protobuf:"varint,5,opt,name=paused_until_ms,json=pausedUntilMs,proto3" json:"paused_until_ms,omitempty"`
 	Version          uint64                 `protobuf:"varint,6,opt,name=version,proto3" json:"version,omitempty"`
+	HourUntilMs      int64                  `protobuf:"varint,7,opt,name=hour_until_ms,json=hourUntilMs,proto3" json:"hour_until_ms,omitempty"`
+	DayUntilMs       int64                  `protobuf:"varint,8,opt,name=day_until_ms,json=dayUntilMs,proto3" json:"day_until_ms,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
 
 func (x *SiteView) Reset() {
 	*x = SiteView{}
-	mi := &file_site_proto_msgTypes[3]
+	mi := &file_site_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -341,7 +544,7 @@ func (x *SiteView) String() string {
 func (*SiteView) ProtoMessage() {}
 
 func (x *SiteView) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[3]
+	mi := &file_site_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -354,7 +557,7 @@ func (x *SiteView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SiteView.ProtoReflect.Descriptor instead.
 func (*SiteView) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{3}
+	return file_site_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *SiteView) GetDoc() *SiteDoc {
@@ -399,6 +602,20 @@ func (x *SiteView) GetVersion() uint64 {
 	return 0
 }
 
+func (x *SiteView) GetHourUntilMs() int64 {
+	if x != nil {
+		return x.HourUntilMs
+	}
+	return 0
+}
+
+func (x *SiteView) GetDayUntilMs() int64 {
+	if x != nil {
+		return x.DayUntilMs
+	}
+	return 0
+}
+
 type ApplySite struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Doc           *SiteDoc               `protobuf:"bytes,1,opt,name=doc,proto3" json:"doc,omitempty"`
@@ -408,7 +625,7 @@ type ApplySite struct {
 
 func (x *ApplySite) Reset() {
 	*x = ApplySite{}
-	mi := &file_site_proto_msgTypes[4]
+	mi := &file_site_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -420,7 +637,7 @@ func (x *ApplySite) String() string {
 func (*ApplySite) ProtoMessage() {}
 
 func (x *ApplySite) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[4]
+	mi := &file_site_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -433,7 +650,7 @@ func (x *ApplySite) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplySite.ProtoReflect.Descriptor instead.
 func (*ApplySite) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{4}
+	return file_site_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ApplySite) GetDoc() *SiteDoc {
@@ -452,7 +669,7 @@ type SetSiteStatus struct {
 
 func (x *SetSiteStatus) Reset() {
 	*x = SetSiteStatus{}
-	mi := &file_site_proto_msgTypes[5]
+	mi := &file_site_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -464,7 +681,7 @@ func (x *SetSiteStatus) String() string {
 func (*SetSiteStatus) ProtoMessage() {}
 
 func (x *SetSiteStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[5]
+	mi := &file_site_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -477,7 +694,7 @@ func (x *SetSiteStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSiteStatus.ProtoReflect.Descriptor instead.
 func (*SetSiteStatus) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{5}
+	return file_site_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SetSiteStatus) GetStatus() string {
@@ -496,7 +713,7 @@ type SetSiteCapacity struct {
 
 func (x *SetSiteCapacity) Reset() {
 	*x = SetSiteCapacity{}
-	mi := &file_site_proto_msgTypes[6]
+	mi := &file_site_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -508,7 +725,7 @@ func (x *SetSiteCapacity) String() string {
 func (*SetSiteCapacity) ProtoMessage() {}
 
 func (x *SetSiteCapacity) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[6]
+	mi := &file_site_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -521,7 +738,7 @@ func (x *SetSiteCapacity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSiteCapacity.ProtoReflect.Descriptor instead.
 func (*SetSiteCapacity) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{6}
+	return file_site_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SetSiteCapacity) GetCapacity() *SiteCapacity {
@@ -539,7 +756,7 @@ type GetSite struct {
 
 func (x *GetSite) Reset() {
 	*x = GetSite{}
-	mi := &file_site_proto_msgTypes[7]
+	mi := &file_site_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -551,7 +768,7 @@ func (x *GetSite) String() string {
 func (*GetSite) ProtoMessage() {}
 
 func (x *GetSite) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[7]
+	mi := &file_site_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -564,7 +781,7 @@ func (x *GetSite) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSite.ProtoReflect.Descriptor instead.
 func (*GetSite) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{7}
+	return file_site_proto_rawDescGZIP(), []int{9}
 }
 
 type ListFulfillments struct {
@@ -579,7 +796,7 @@ type ListFulfillments struct {
 
 func (x *ListFulfillments) Reset() {
 	*x = ListFulfillments{}
-	mi := &file_site_proto_msgTypes[8]
+	mi := &file_site_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -591,7 +808,7 @@ func (x *ListFulfillments) String() string {
 func (*ListFulfillments) ProtoMessage() {}
 
 func (x *ListFulfillments) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[8]
+	mi := &file_site_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -604,7 +821,7 @@ func (x *ListFulfillments) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFulfillments.ProtoReflect.Descriptor instead.
 func (*ListFulfillments) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{8}
+	return file_site_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListFulfillments) GetStatus() string {
@@ -647,7 +864,7 @@ type RequestFulfillment struct {
 
 func (x *RequestFulfillment) Reset() {
 	*x = RequestFulfillment{}
-	mi := &file_site_proto_msgTypes[9]
+	mi := &file_site_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -659,7 +876,7 @@ func (x *RequestFulfillment) String() string {
 func (*RequestFulfillment) ProtoMessage() {}
 
 func (x *RequestFulfillment) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[9]
+	mi := &file_site_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -672,7 +889,7 @@ func (x *RequestFulfillment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestFulfillment.ProtoReflect.Descriptor instead.
 func (*RequestFulfillment) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{9}
+	return file_site_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RequestFulfillment) GetFulfillment() *FulfillmentOrder {
@@ -699,7 +916,7 @@ type ReleaseFulfillment struct {
 
 func (x *ReleaseFulfillment) Reset() {
 	*x = ReleaseFulfillment{}
-	mi := &file_site_proto_msgTypes[10]
+	mi := &file_site_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -711,7 +928,7 @@ func (x *ReleaseFulfillment) String() string {
 func (*ReleaseFulfillment) ProtoMessage() {}
 
 func (x *ReleaseFulfillment) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[10]
+	mi := &file_site_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -724,7 +941,7 @@ func (x *ReleaseFulfillment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseFulfillment.ProtoReflect.Descriptor instead.
 func (*ReleaseFulfillment) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{10}
+	return file_site_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ReleaseFulfillment) GetFulfillmentId() string {
@@ -745,7 +962,7 @@ type CancelFulfillment struct {
 
 func (x *CancelFulfillment) Reset() {
 	*x = CancelFulfillment{}
-	mi := &file_site_proto_msgTypes[11]
+	mi := &file_site_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -757,7 +974,7 @@ func (x *CancelFulfillment) String() string {
 func (*CancelFulfillment) ProtoMessage() {}
 
 func (x *CancelFulfillment) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[11]
+	mi := &file_site_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -770,7 +987,7 @@ func (x *CancelFulfillment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelFulfillment.ProtoReflect.Descriptor instead.
 func (*CancelFulfillment) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{11}
+	return file_site_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CancelFulfillment) GetFulfillmentId() string {
@@ -803,7 +1020,7 @@ type SiteAction struct {
 
 func (x *SiteAction) Reset() {
 	*x = SiteAction{}
-	mi := &file_site_proto_msgTypes[12]
+	mi := &file_site_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -815,7 +1032,7 @@ func (x *SiteAction) String() string {
 func (*SiteAction) ProtoMessage() {}
 
 func (x *SiteAction) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[12]
+	mi := &file_site_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -828,7 +1045,7 @@ func (x *SiteAction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SiteAction.ProtoReflect.Descriptor instead.
 func (*SiteAction) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{12}
+	return file_site_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SiteAction) GetAction() string {
@@ -889,7 +1106,7 @@ type AnswerDeadline struct {
 
 func (x *AnswerDeadline) Reset() {
 	*x = AnswerDeadline{}
-	mi := &file_site_proto_msgTypes[13]
+	mi := &file_site_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -901,7 +1118,7 @@ func (x *AnswerDeadline) String() string {
 func (*AnswerDeadline) ProtoMessage() {}
 
 func (x *AnswerDeadline) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[13]
+	mi := &file_site_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -914,7 +1131,7 @@ func (x *AnswerDeadline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerDeadline.ProtoReflect.Descriptor instead.
 func (*AnswerDeadline) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{13}
+	return file_site_proto_rawDescGZIP(), []int{15}
 }
 
 // FulfillmentChanged is the site's notice to the order that its fulfillment order moved on.
@@ -936,7 +1153,7 @@ type FulfillmentChanged struct {
 
 func (x *FulfillmentChanged) Reset() {
 	*x = FulfillmentChanged{}
-	mi := &file_site_proto_msgTypes[14]
+	mi := &file_site_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -948,7 +1165,7 @@ func (x *FulfillmentChanged) String() string {
 func (*FulfillmentChanged) ProtoMessage() {}
 
 func (x *FulfillmentChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[14]
+	mi := &file_site_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -961,7 +1178,7 @@ func (x *FulfillmentChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FulfillmentChanged.ProtoReflect.Descriptor instead.
 func (*FulfillmentChanged) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{14}
+	return file_site_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *FulfillmentChanged) GetFulfillmentId() string {
@@ -1043,7 +1260,7 @@ type SiteApplied struct {
 
 func (x *SiteApplied) Reset() {
 	*x = SiteApplied{}
-	mi := &file_site_proto_msgTypes[15]
+	mi := &file_site_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1055,7 +1272,7 @@ func (x *SiteApplied) String() string {
 func (*SiteApplied) ProtoMessage() {}
 
 func (x *SiteApplied) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[15]
+	mi := &file_site_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1068,7 +1285,7 @@ func (x *SiteApplied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SiteApplied.ProtoReflect.Descriptor instead.
 func (*SiteApplied) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{15}
+	return file_site_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SiteApplied) GetDoc() *SiteDoc {
@@ -1087,7 +1304,7 @@ type SiteStatusSet struct {
 
 func (x *SiteStatusSet) Reset() {
 	*x = SiteStatusSet{}
-	mi := &file_site_proto_msgTypes[16]
+	mi := &file_site_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1099,7 +1316,7 @@ func (x *SiteStatusSet) String() string {
 func (*SiteStatusSet) ProtoMessage() {}
 
 func (x *SiteStatusSet) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[16]
+	mi := &file_site_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1112,7 +1329,7 @@ func (x *SiteStatusSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SiteStatusSet.ProtoReflect.Descriptor instead.
 func (*SiteStatusSet) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{16}
+	return file_site_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SiteStatusSet) GetStatus() string {
@@ -1131,7 +1348,7 @@ type SiteCapacitySet struct {
 
 func (x *SiteCapacitySet) Reset() {
 	*x = SiteCapacitySet{}
-	mi := &file_site_proto_msgTypes[17]
+	mi := &file_site_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1143,7 +1360,7 @@ func (x *SiteCapacitySet) String() string {
 func (*SiteCapacitySet) ProtoMessage() {}
 
 func (x *SiteCapacitySet) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[17]
+	mi := &file_site_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1156,7 +1373,7 @@ func (x *SiteCapacitySet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SiteCapacitySet.ProtoReflect.Descriptor instead.
 func (*SiteCapacitySet) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{17}
+	return file_site_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SiteCapacitySet) GetCapacity() *SiteCapacity {
@@ -1176,7 +1393,7 @@ type SitePausedUntil struct {
 
 func (x *SitePausedUntil) Reset() {
 	*x = SitePausedUntil{}
-	mi := &file_site_proto_msgTypes[18]
+	mi := &file_site_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1188,7 +1405,7 @@ func (x *SitePausedUntil) String() string {
 func (*SitePausedUntil) ProtoMessage() {}
 
 func (x *SitePausedUntil) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[18]
+	mi := &file_site_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1201,7 +1418,7 @@ func (x *SitePausedUntil) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SitePausedUntil.ProtoReflect.Descriptor instead.
 func (*SitePausedUntil) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{18}
+	return file_site_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SitePausedUntil) GetUntilMs() int64 {
@@ -1231,7 +1448,7 @@ type FulfillmentRequested struct {
 
 func (x *FulfillmentRequested) Reset() {
 	*x = FulfillmentRequested{}
-	mi := &file_site_proto_msgTypes[19]
+	mi := &file_site_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1243,7 +1460,7 @@ func (x *FulfillmentRequested) String() string {
 func (*FulfillmentRequested) ProtoMessage() {}
 
 func (x *FulfillmentRequested) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[19]
+	mi := &file_site_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1256,7 +1473,7 @@ func (x *FulfillmentRequested) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FulfillmentRequested.ProtoReflect.Descriptor instead.
 func (*FulfillmentRequested) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{19}
+	return file_site_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *FulfillmentRequested) GetFulfillment() *FulfillmentOrder {
@@ -1298,7 +1515,7 @@ type FulfillmentAccepted struct {
 
 func (x *FulfillmentAccepted) Reset() {
 	*x = FulfillmentAccepted{}
-	mi := &file_site_proto_msgTypes[20]
+	mi := &file_site_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1310,7 +1527,7 @@ func (x *FulfillmentAccepted) String() string {
 func (*FulfillmentAccepted) ProtoMessage() {}
 
 func (x *FulfillmentAccepted) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[20]
+	mi := &file_site_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1323,7 +1540,7 @@ func (x *FulfillmentAccepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FulfillmentAccepted.ProtoReflect.Descriptor instead.
 func (*FulfillmentAccepted) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{20}
+	return file_site_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *FulfillmentAccepted) GetFulfillment() *FulfillmentOrder {
@@ -1363,7 +1580,7 @@ type FulfillmentRejected struct {
 
 func (x *FulfillmentRejected) Reset() {
 	*x = FulfillmentRejected{}
-	mi := &file_site_proto_msgTypes[21]
+	mi := &file_site_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1375,7 +1592,7 @@ func (x *FulfillmentRejected) String() string {
 func (*FulfillmentRejected) ProtoMessage() {}
 
 func (x *FulfillmentRejected) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[21]
+	mi := &file_site_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1388,7 +1605,7 @@ func (x *FulfillmentRejected) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FulfillmentRejected.ProtoReflect.Descriptor instead.
 func (*FulfillmentRejected) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{21}
+	return file_site_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *FulfillmentRejected) GetFulfillmentId() string {
@@ -1456,7 +1673,7 @@ type FulfillmentTimedOut struct {
 
 func (x *FulfillmentTimedOut) Reset() {
 	*x = FulfillmentTimedOut{}
-	mi := &file_site_proto_msgTypes[22]
+	mi := &file_site_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1468,7 +1685,7 @@ func (x *FulfillmentTimedOut) String() string {
 func (*FulfillmentTimedOut) ProtoMessage() {}
 
 func (x *FulfillmentTimedOut) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[22]
+	mi := &file_site_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1481,7 +1698,7 @@ func (x *FulfillmentTimedOut) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FulfillmentTimedOut.ProtoReflect.Descriptor instead.
 func (*FulfillmentTimedOut) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{22}
+	return file_site_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *FulfillmentTimedOut) GetFulfillmentId() string {
@@ -1501,7 +1718,7 @@ type FulfillmentOpened struct {
 
 func (x *FulfillmentOpened) Reset() {
 	*x = FulfillmentOpened{}
-	mi := &file_site_proto_msgTypes[23]
+	mi := &file_site_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1513,7 +1730,7 @@ func (x *FulfillmentOpened) String() string {
 func (*FulfillmentOpened) ProtoMessage() {}
 
 func (x *FulfillmentOpened) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[23]
+	mi := &file_site_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1526,7 +1743,7 @@ func (x *FulfillmentOpened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FulfillmentOpened.ProtoReflect.Descriptor instead.
 func (*FulfillmentOpened) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{23}
+	return file_site_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *FulfillmentOpened) GetFulfillmentId() string {
@@ -1554,7 +1771,7 @@ type FulfillmentMoved struct {
 
 func (x *FulfillmentMoved) Reset() {
 	*x = FulfillmentMoved{}
-	mi := &file_site_proto_msgTypes[24]
+	mi := &file_site_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1566,7 +1783,7 @@ func (x *FulfillmentMoved) String() string {
 func (*FulfillmentMoved) ProtoMessage() {}
 
 func (x *FulfillmentMoved) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[24]
+	mi := &file_site_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1579,7 +1796,7 @@ func (x *FulfillmentMoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FulfillmentMoved.ProtoReflect.Descriptor instead.
 func (*FulfillmentMoved) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{24}
+	return file_site_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *FulfillmentMoved) GetFulfillmentId() string {
@@ -1613,7 +1830,7 @@ type FulfillmentCancelled struct {
 
 func (x *FulfillmentCancelled) Reset() {
 	*x = FulfillmentCancelled{}
-	mi := &file_site_proto_msgTypes[25]
+	mi := &file_site_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1625,7 +1842,7 @@ func (x *FulfillmentCancelled) String() string {
 func (*FulfillmentCancelled) ProtoMessage() {}
 
 func (x *FulfillmentCancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[25]
+	mi := &file_site_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1638,7 +1855,7 @@ func (x *FulfillmentCancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FulfillmentCancelled.ProtoReflect.Descriptor instead.
 func (*FulfillmentCancelled) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{25}
+	return file_site_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *FulfillmentCancelled) GetFulfillmentId() string {
@@ -1664,7 +1881,7 @@ type CancellationRefused struct {
 
 func (x *CancellationRefused) Reset() {
 	*x = CancellationRefused{}
-	mi := &file_site_proto_msgTypes[26]
+	mi := &file_site_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1676,7 +1893,7 @@ func (x *CancellationRefused) String() string {
 func (*CancellationRefused) ProtoMessage() {}
 
 func (x *CancellationRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[26]
+	mi := &file_site_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1689,7 +1906,7 @@ func (x *CancellationRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancellationRefused.ProtoReflect.Descriptor instead.
 func (*CancellationRefused) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{26}
+	return file_site_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CancellationRefused) GetFulfillmentId() string {
@@ -1709,7 +1926,7 @@ type OrderTold struct {
 
 func (x *OrderTold) Reset() {
 	*x = OrderTold{}
-	mi := &file_site_proto_msgTypes[27]
+	mi := &file_site_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1721,7 +1938,7 @@ func (x *OrderTold) String() string {
 func (*OrderTold) ProtoMessage() {}
 
 func (x *OrderTold) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[27]
+	mi := &file_site_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1734,7 +1951,7 @@ func (x *OrderTold) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderTold.ProtoReflect.Descriptor instead.
 func (*OrderTold) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{27}
+	return file_site_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *OrderTold) GetFulfillmentId() string {
@@ -1761,7 +1978,7 @@ type SiteWindow struct {
 
 func (x *SiteWindow) Reset() {
 	*x = SiteWindow{}
-	mi := &file_site_proto_msgTypes[28]
+	mi := &file_site_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1773,7 +1990,7 @@ func (x *SiteWindow) String() string {
 func (*SiteWindow) ProtoMessage() {}
 
 func (x *SiteWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[28]
+	mi := &file_site_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1786,7 +2003,7 @@ func (x *SiteWindow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SiteWindow.ProtoReflect.Descriptor instead.
 func (*SiteWindow) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{28}
+	return file_site_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SiteWindow) GetWindow() string {
@@ -1813,7 +2030,7 @@ type SiteNotice struct {
 
 func (x *SiteNotice) Reset() {
 	*x = SiteNotice{}
-	mi := &file_site_proto_msgTypes[29]
+	mi := &file_site_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1825,7 +2042,7 @@ func (x *SiteNotice) String() string {
 func (*SiteNotice) ProtoMessage() {}
 
 func (x *SiteNotice) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[29]
+	mi := &file_site_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1838,7 +2055,7 @@ func (x *SiteNotice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SiteNotice.ProtoReflect.Descriptor instead.
 func (*SiteNotice) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{29}
+	return file_site_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SiteNotice) GetChange() *FulfillmentChanged {
@@ -1865,7 +2082,7 @@ type SiteWork struct {
 
 func (x *SiteWork) Reset() {
 	*x = SiteWork{}
-	mi := &file_site_proto_msgTypes[30]
+	mi := &file_site_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1877,7 +2094,7 @@ func (x *SiteWork) String() string {
 func (*SiteWork) ProtoMessage() {}
 
 func (x *SiteWork) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[30]
+	mi := &file_site_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1890,7 +2107,7 @@ func (x *SiteWork) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SiteWork.ProtoReflect.Descriptor instead.
 func (*SiteWork) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{30}
+	return file_site_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SiteWork) GetFulfillment() *FulfillmentOrder {
@@ -1925,7 +2142,7 @@ type SiteState struct {
 
 func (x *SiteState) Reset() {
 	*x = SiteState{}
-	mi := &file_site_proto_msgTypes[31]
+	mi := &file_site_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1937,7 +2154,7 @@ func (x *SiteState) String() string {
 func (*SiteState) ProtoMessage() {}
 
 func (x *SiteState) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[31]
+	mi := &file_site_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1950,7 +2167,7 @@ func (x *SiteState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SiteState.ProtoReflect.Descriptor instead.
 func (*SiteState) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{31}
+	return file_site_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *SiteState) GetDoc() *SiteDoc {
@@ -2037,7 +2254,16 @@ const file_site_proto_rawDesc = "" +
 	"\ttime_zone\x18\x01 \x01(\tR\btimeZone\x12\x12\n" +
 	"\x04open\x18\x02 \x03(\tR\x04open\x12\x17\n" +
 	"\acut_off\x18\x03 \x01(\tR\x06cutOff\x12\x16\n" +
-	"\x06closed\x18\x04 \x03(\tR\x06closed\"\xf3\x03\n" +
+	"\x06closed\x18\x04 \x03(\tR\x06closed\";\n" +
+	"\vSiteCarrier\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aservice\x18\x02 \x01(\tR\aservice\"t\n" +
+	"\rSiteAttribute\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x04text\x18\x02 \x01(\tH\x00R\x04text\x12\x18\n" +
+	"\x06number\x18\x03 \x01(\x03H\x00R\x06number\x12\x16\n" +
+	"\x05truth\x18\x04 \x01(\bH\x00R\x05truthB\a\n" +
+	"\x05value\"\xad\x05\n" +
 	"\aSiteDoc\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -2056,14 +2282,24 @@ const file_site_proto_rawDesc = "" +
 	"\rcost_per_unit\x18\r \x01(\x03R\vcostPerUnit\x12\x16\n" +
 	"\x06accept\x18\x0e \x01(\tR\x06accept\x12\x16\n" +
 	"\x06status\x18\x0f \x01(\tR\x06status\x12(\n" +
-	"\x10answer_within_ms\x18\x10 \x01(\x03R\x0eanswerWithinMs\"\xde\x01\n" +
+	"\x10answer_within_ms\x18\x10 \x01(\x03R\x0eanswerWithinMs\x12\x16\n" +
+	"\x06region\x18\x11 \x01(\tR\x06region\x12\x12\n" +
+	"\x04rank\x18\x12 \x01(\x03R\x04rank\x12\x18\n" +
+	"\amarkets\x18\x13 \x03(\tR\amarkets\x125\n" +
+	"\bcarriers\x18\x14 \x03(\v2\x19.orderyard.v1.SiteCarrierR\bcarriers\x12;\n" +
+	"\n" +
+	"attributes\x18\x15 \x03(\v2\x1b.orderyard.v1.SiteAttributeR\n" +
+	"attributes\"\xa4\x02\n" +
 	"\bSiteView\x12'\n" +
 	"\x03doc\x18\x01 \x01(\v2\x15.orderyard.v1.SiteDocR\x03doc\x12\x12\n" +
 	"\x04open\x18\x02 \x01(\x03R\x04open\x12,\n" +
 	"\x12accepted_this_hour\x18\x03 \x01(\x03R\x10acceptedThisHour\x12%\n" +
 	"\x0eaccepted_today\x18\x04 \x01(\x03R\racceptedToday\x12&\n" +
 	"\x0fpaused_until_ms\x18\x05 \x01(\x03R\rpausedUntilMs\x12\x18\n" +
-	"\aversion\x18\x06 \x01(\x04R\aversion\"4\n" +
+	"\aversion\x18\x06 \x01(\x04R\aversion\x12\"\n" +
+	"\rhour_until_ms\x18\a \x01(\x03R\vhourUntilMs\x12 \n" +
+	"\fday_until_ms\x18\b \x01(\x03R\n" +
+	"dayUntilMs\"4\n" +
 	"\tApplySite\x12'\n" +
 	"\x03doc\x18\x01 \x01(\v2\x15.orderyard.v1.SiteDocR\x03doc\"'\n" +
 	"\rSetSiteStatus\x12\x16\n" +
@@ -2187,79 +2423,83 @@ func file_site_proto_rawDescGZIP() []byte {
 	return file_site_proto_rawDescData
 }
 
-var file_site_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_site_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_site_proto_goTypes = []any{
 	(*SiteCapacity)(nil),         // 0: orderyard.v1.SiteCapacity
 	(*SiteCalendar)(nil),         // 1: orderyard.v1.SiteCalendar
-	(*SiteDoc)(nil),              // 2: orderyard.v1.SiteDoc
-	(*SiteView)(nil),             // 3: orderyard.v1.SiteView
-	(*ApplySite)(nil),            // 4: orderyard.v1.ApplySite
-	(*SetSiteStatus)(nil),        // 5: orderyard.v1.SetSiteStatus
-	(*SetSiteCapacity)(nil),      // 6: orderyard.v1.SetSiteCapacity
-	(*GetSite)(nil),              // 7: orderyard.v1.GetSite
-	(*ListFulfillments)(nil),     // 8: orderyard.v1.ListFulfillments
-	(*RequestFulfillment)(nil),   // 9: orderyard.v1.RequestFulfillment
-	(*ReleaseFulfillment)(nil),   // 10: orderyard.v1.ReleaseFulfillment
-	(*CancelFulfillment)(nil),    // 11: orderyard.v1.CancelFulfillment
-	(*SiteAction)(nil),           // 12: orderyard.v1.SiteAction
-	(*AnswerDeadline)(nil),       // 13: orderyard.v1.AnswerDeadline
-	(*FulfillmentChanged)(nil),   // 14: orderyard.v1.FulfillmentChanged
-	(*SiteApplied)(nil),          // 15: orderyard.v1.SiteApplied
-	(*SiteStatusSet)(nil),        // 16: orderyard.v1.SiteStatusSet
-	(*SiteCapacitySet)(nil),      // 17: orderyard.v1.SiteCapacitySet
-	(*SitePausedUntil)(nil),      // 18: orderyard.v1.SitePausedUntil
-	(*FulfillmentRequested)(nil), // 19: orderyard.v1.FulfillmentRequested
-	(*FulfillmentAccepted)(nil),  // 20: orderyard.v1.FulfillmentAccepted
-	(*FulfillmentRejected)(nil),  // 21: orderyard.v1.FulfillmentRejected
-	(*FulfillmentTimedOut)(nil),  // 22: orderyard.v1.FulfillmentTimedOut
-	(*FulfillmentOpened)(nil),    // 23: orderyard.v1.FulfillmentOpened
-	(*FulfillmentMoved)(nil),     // 24: orderyard.v1.FulfillmentMoved
-	(*FulfillmentCancelled)(nil), // 25: orderyard.v1.FulfillmentCancelled
-	(*CancellationRefused)(nil),  // 26: orderyard.v1.CancellationRefused
-	(*OrderTold)(nil),            // 27: orderyard.v1.OrderTold
-	(*SiteWindow)(nil),           // 28: orderyard.v1.SiteWindow
-	(*SiteNotice)(nil),           // 29: orderyard.v1.SiteNotice
-	(*SiteWork)(nil),             // 30: orderyard.v1.SiteWork
-	(*SiteState)(nil),            // 31: orderyard.v1.SiteState
-	(*FulfillmentOrder)(nil),     // 32: orderyard.v1.FulfillmentOrder
-	(*FulfillmentLine)(nil),      // 33: orderyard.v1.FulfillmentLine
-	(*Shipment)(nil),             // 34: orderyard.v1.Shipment
-	(FulfillmentStatus)(0),       // 35: orderyard.v1.FulfillmentStatus
-	(RequestStatus)(0),           // 36: orderyard.v1.RequestStatus
+	(*SiteCarrier)(nil),          // 2: orderyard.v1.SiteCarrier
+	(*SiteAttribute)(nil),        // 3: orderyard.v1.SiteAttribute
+	(*SiteDoc)(nil),              // 4: orderyard.v1.SiteDoc
+	(*SiteView)(nil),             // 5: orderyard.v1.SiteView
+	(*ApplySite)(nil),            // 6: orderyard.v1.ApplySite
+	(*SetSiteStatus)(nil),        // 7: orderyard.v1.SetSiteStatus
+	(*SetSiteCapacity)(nil),      // 8: orderyard.v1.SetSiteCapacity
+	(*GetSite)(nil),              // 9: orderyard.v1.GetSite
+	(*ListFulfillments)(nil),     // 10: orderyard.v1.ListFulfillments
+	(*RequestFulfillment)(nil),   // 11: orderyard.v1.RequestFulfillment
+	(*ReleaseFulfillment)(nil),   // 12: orderyard.v1.ReleaseFulfillment
+	(*CancelFulfillment)(nil),    // 13: orderyard.v1.CancelFulfillment
+	(*SiteAction)(nil),           // 14: orderyard.v1.SiteAction
+	(*AnswerDeadline)(nil),       // 15: orderyard.v1.AnswerDeadline
+	(*FulfillmentChanged)(nil),   // 16: orderyard.v1.FulfillmentChanged
+	(*SiteApplied)(nil),          // 17: orderyard.v1.SiteApplied
+	(*SiteStatusSet)(nil),        // 18: orderyard.v1.SiteStatusSet
+	(*SiteCapacitySet)(nil),      // 19: orderyard.v1.SiteCapacitySet
+	(*SitePausedUntil)(nil),      // 20: orderyard.v1.SitePausedUntil
+	(*FulfillmentRequested)(nil), // 21: orderyard.v1.FulfillmentRequested
+	(*FulfillmentAccepted)(nil),  // 22: orderyard.v1.FulfillmentAccepted
+	(*FulfillmentRejected)(nil),  // 23: orderyard.v1.FulfillmentRejected
+	(*FulfillmentTimedOut)(nil),  // 24: orderyard.v1.FulfillmentTimedOut
+	(*FulfillmentOpened)(nil),    // 25: orderyard.v1.FulfillmentOpened
+	(*FulfillmentMoved)(nil),     // 26: orderyard.v1.FulfillmentMoved
+	(*FulfillmentCancelled)(nil), // 27: orderyard.v1.FulfillmentCancelled
+	(*CancellationRefused)(nil),  // 28: orderyard.v1.CancellationRefused
+	(*OrderTold)(nil),            // 29: orderyard.v1.OrderTold
+	(*SiteWindow)(nil),           // 30: orderyard.v1.SiteWindow
+	(*SiteNotice)(nil),           // 31: orderyard.v1.SiteNotice
+	(*SiteWork)(nil),             // 32: orderyard.v1.SiteWork
+	(*SiteState)(nil),            // 33: orderyard.v1.SiteState
+	(*FulfillmentOrder)(nil),     // 34: orderyard.v1.FulfillmentOrder
+	(*FulfillmentLine)(nil),      // 35: orderyard.v1.FulfillmentLine
+	(*Shipment)(nil),             // 36: orderyard.v1.Shipment
+	(FulfillmentStatus)(0),       // 37: orderyard.v1.FulfillmentStatus
+	(RequestStatus)(0),           // 38: orderyard.v1.RequestStatus
 }
 var file_site_proto_depIdxs = []int32{
 	0,  // 0: orderyard.v1.SiteDoc.capacity:type_name -> orderyard.v1.SiteCapacity
 	1,  // 1: orderyard.v1.SiteDoc.calendar:type_name -> orderyard.v1.SiteCalendar
-	2,  // 2: orderyard.v1.SiteView.doc:type_name -> orderyard.v1.SiteDoc
-	2,  // 3: orderyard.v1.ApplySite.doc:type_name -> orderyard.v1.SiteDoc
-	0,  // 4: orderyard.v1.SetSiteCapacity.capacity:type_name -> orderyard.v1.SiteCapacity
-	32, // 5: orderyard.v1.RequestFulfillment.fulfillment:type_name -> orderyard.v1.FulfillmentOrder
-	33, // 6: orderyard.v1.SiteAction.lines:type_name -> orderyard.v1.FulfillmentLine
-	34, // 7: orderyard.v1.SiteAction.shipment:type_name -> orderyard.v1.Shipment
-	35, // 8: orderyard.v1.FulfillmentChanged.status:type_name -> orderyard.v1.FulfillmentStatus
-	36, // 9: orderyard.v1.FulfillmentChanged.request_status:type_name -> orderyard.v1.RequestStatus
-	33, // 10: orderyard.v1.FulfillmentChanged.lines:type_name -> orderyard.v1.FulfillmentLine
-	34, // 11: orderyard.v1.FulfillmentChanged.shipment:type_name -> orderyard.v1.Shipment
-	2,  // 12: orderyard.v1.SiteApplied.doc:type_name -> orderyard.v1.SiteDoc
-	0,  // 13: orderyard.v1.SiteCapacitySet.capacity:type_name -> orderyard.v1.SiteCapacity
-	32, // 14: orderyard.v1.FulfillmentRequested.fulfillment:type_name -> orderyard.v1.FulfillmentOrder
-	32, // 15: orderyard.v1.FulfillmentAccepted.fulfillment:type_name -> orderyard.v1.FulfillmentOrder
-	33, // 16: orderyard.v1.FulfillmentRejected.lines:type_name -> orderyard.v1.FulfillmentLine
-	32, // 17: orderyard.v1.FulfillmentOpened.fulfillment:type_name -> orderyard.v1.FulfillmentOrder
-	35, // 18: orderyard.v1.FulfillmentMoved.status:type_name -> orderyard.v1.FulfillmentStatus
-	34, // 19: orderyard.v1.FulfillmentMoved.shipment:type_name -> orderyard.v1.Shipment
-	14, // 20: orderyard.v1.SiteNotice.change:type_name -> orderyard.v1.FulfillmentChanged
-	32, // 21: orderyard.v1.SiteWork.fulfillment:type_name -> orderyard.v1.FulfillmentOrder
-	2,  // 22: orderyard.v1.SiteState.doc:type_name -> orderyard.v1.SiteDoc
-	30, // 23: orderyard.v1.SiteState.work:type_name -> orderyard.v1.SiteWork
-	28, // 24: orderyard.v1.SiteState.hours:type_name -> orderyard.v1.SiteWindow
-	28, // 25: orderyard.v1.SiteState.days:type_name -> orderyard.v1.SiteWindow
-	29, // 26: orderyard.v1.SiteState.notices:type_name -> orderyard.v1.SiteNotice
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	2,  // 2: orderyard.v1.SiteDoc.carriers:type_name -> orderyard.v1.SiteCarrier
+	3,  // 3: orderyard.v1.SiteDoc.attributes:type_name -> orderyard.v1.SiteAttribute
+	4,  // 4: orderyard.v1.SiteView.doc:type_name -> orderyard.v1.SiteDoc
+	4,  // 5: orderyard.v1.ApplySite.doc:type_name -> orderyard.v1.SiteDoc
+	0,  // 6: orderyard.v1.SetSiteCapacity.capacity:type_name -> orderyard.v1.SiteCapacity
+	34, // 7: orderyard.v1.RequestFulfillment.fulfillment:type_name -> orderyard.v1.FulfillmentOrder
+	35, // 8: orderyard.v1.SiteAction.lines:type_name -> orderyard.v1.FulfillmentLine
+	36, // 9: orderyard.v1.SiteAction.shipment:type_name -> orderyard.v1.Shipment
+	37, // 10: orderyard.v1.FulfillmentChanged.status:type_name -> orderyard.v1.FulfillmentStatus
+	38, // 11: orderyard.v1.FulfillmentChanged.request_status:type_name -> orderyard.v1.RequestStatus
+	35, // 12: orderyard.v1.FulfillmentChanged.lines:type_name -> orderyard.v1.FulfillmentLine
+	36, // 13: orderyard.v1.FulfillmentChanged.shipment:type_name -> orderyard.v1.Shipment
+	4,  // 14: orderyard.v1.SiteApplied.doc:type_name -> orderyard.v1.SiteDoc
+	0,  // 15: orderyard.v1.SiteCapacitySet.capacity:type_name -> orderyard.v1.SiteCapacity
+	34, // 16: orderyard.v1.FulfillmentRequested.fulfillment:type_name -> orderyard.v1.FulfillmentOrder
+	34, // 17: orderyard.v1.FulfillmentAccepted.fulfillment:type_name -> orderyard.v1.FulfillmentOrder
+	35, // 18: orderyard.v1.FulfillmentRejected.lines:type_name -> orderyard.v1.FulfillmentLine
+	34, // 19: orderyard.v1.FulfillmentOpened.fulfillment:type_name -> orderyard.v1.FulfillmentOrder
+	37, // 20: orderyard.v1.FulfillmentMoved.status:type_name -> orderyard.v1.FulfillmentStatus
+	36, // 21: orderyard.v1.FulfillmentMoved.shipment:type_name -> orderyard.v1.Shipment
+	16, // 22: orderyard.v1.SiteNotice.change:type_name -> orderyard.v1.FulfillmentChanged
+	34, // 23: orderyard.v1.SiteWork.fulfillment:type_name -> orderyard.v1.FulfillmentOrder
+	4,  // 24: orderyard.v1.SiteState.doc:type_name -> orderyard.v1.SiteDoc
+	32, // 25: orderyard.v1.SiteState.work:type_name -> orderyard.v1.SiteWork
+	30, // 26: orderyard.v1.SiteState.hours:type_name -> orderyard.v1.SiteWindow
+	30, // 27: orderyard.v1.SiteState.days:type_name -> orderyard.v1.SiteWindow
+	31, // 28: orderyard.v1.SiteState.notices:type_name -> orderyard.v1.SiteNotice
+	29, // [29:29] is the sub-list for method output_type
+	29, // [29:29] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_site_proto_init() }
@@ -2268,13 +2508,18 @@ func file_site_proto_init() {
 		return
 	}
 	file_common_proto_init()
+	file_site_proto_msgTypes[3].OneofWrappers = []any{
+		(*SiteAttribute_Text)(nil),
+		(*SiteAttribute_Number)(nil),
+		(*SiteAttribute_Truth)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_site_proto_rawDesc), len(file_site_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   32,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

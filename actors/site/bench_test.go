@@ -73,3 +73,12 @@ func BenchmarkState(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkView measures what a site pays for telling how it stands, after each change.
+func BenchmarkView(b *testing.B) {
+	r := busySite(b, 100)
+	b.ReportAllocs()
+	for b.Loop() {
+		View(r.site, someday)
+	}
+}

@@ -144,10 +144,16 @@ func (c *calendar) hour(now int64) string {
 	return string(time.UnixMilli(now).In(c.zone).AppendFormat(b[:0], "2006-01-02T15"))
 }
 
-// nextHour is the first instant after now that lies in another hour window. The wall may show one hour twice (clocks go back),
-// by whole or by half hours, so it walks from full hour to full hour until the name changes.
+// nextHour is the first instant after now that lies in another hour window.
 func (c *calendar) nextHour(now int64) int64 {
-	name := c.hour(now)
+	_, until := c.hourWindow(now)
+	return until
+}
+
+// hourWindow is the hour window of an instant, and its end. The wall may show one hour twice (clocks go back), by whole or by half
+// hours, so it walks from full hour to full hour until the name changes.
+func (c *calendar) hourWindow(now int64) (name string, until int64) {
+	name = c.hour(now)
 	for range 4 {
 		t := time.UnixMilli(now).In(c.zone)
 		into := int64(t.Minute())*minuteMs + int64(t.Second())*1000 + int64(t.Nanosecond())/1e6
@@ -156,7 +162,7 @@ func (c *calendar) nextHour(now int64) int64 {
 			break
 		}
 	}
-	return now
+	return name, now
 }
 
 // workDay is the day on which work that is taken now will be done: the first working day, within the horizon, whose cut-off

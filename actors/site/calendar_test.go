@@ -164,21 +164,36 @@ func TestCalendarErrors(t *testing.T) {
 	}
 }
 
+var zoneNames = []string{
+	"UTC", "America/Denver", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kolkata", "Africa/Cairo", "America/Havana", "Asia/Beirut",
+	"America/Santiago", "Pacific/Apia", "Asia/Kathmandu",
+}
+
+func anyCalendar(t *rapid.T) *messages.SiteCalendar {
+	doc := &messages.SiteCalendar{
+		TimeZone: rapid.SampledFrom(zoneNames).Draw(t, "zone"), CutOff: rapid.SampledFrom([]string{"", "00:00", "01:30", "15:00", "23:59"}).Draw(t, "cut"),
+	}
+	if rapid.Bool().Draw(t, "hours") {
+		doc.Open = rapid.SliceOfN(rapid.SampledFrom([]string{"", "00:00-24:00", "08:00-18:00", "00:30-04:00", "02:00-03:00"}), 7, 7).Draw(t, "open")
+	}
+	return doc
+}
+
+func anyMoment(t *rapid.T, label string) int64 {
+	from := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
+	return from + rapid.Int64Range(0, 2*365*dayMs).Draw(t, label)
+}
+
 // TestCalendarProperties proves for any instant and calendar what the machine relies on: windows end after now, the hour changes
 // exactly at its end, and the working date stays the same until its end and is later from then on.
 func TestCalendarProperties(t *testing.T) {
-	zoneNames := []string{"UTC", "America/Denver", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kolkata", "Africa/Cairo", "America/Havana", "Asia/Beirut", "America/Santiago", "Pacific/Apia", "Asia/Kathmandu"}
 	rapid.Check(t, func(t *rapid.T) {
-		doc := &messages.SiteCalendar{TimeZone: rapid.SampledFrom(zoneNames).Draw(t, "zone"), CutOff: rapid.SampledFrom([]string{"", "00:00", "01:30", "15:00", "23:59"}).Draw(t, "cut")}
-		if rapid.Bool().Draw(t, "hours") {
-			doc.Open = rapid.SliceOfN(rapid.SampledFrom([]string{"", "00:00-24:00", "08:00-18:00", "00:30-04:00", "02:00-03:00"}), 7, 7).Draw(t, "open")
-		}
+		doc := anyCalendar(t)
 		c, errs := newCalendar(doc)
 		if len(errs) > 0 {
 			t.Fatal(errs)
 		}
-		from := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
-		now := from + rapid.Int64Range(0, 2*365*dayMs).Draw(t, "now")
+		now := anyMoment(t, "now")
 		next := c.nextHour(now)
 		if next <= now || c.hour(next-1) != c.hour(now) || c.hour(next) == c.hour(now) {
 			t.Fatalf("hour %s of %s ends at %s", c.hour(now), shown(now), shown(next))

@@ -112,6 +112,18 @@ func describeReply(r *messages.Reply) string {
 	return strings.Join(kept, "\n")
 }
 
+// describeView shows what a site tells the nodes, and what they make of its calendar: the first two of its coming days.
+func describeView(v *messages.SiteView, a Ahead) string {
+	var b strings.Builder
+	fmt.Fprintln(&b, words(fmt.Sprintf("open=%d hour=%d", v.Open, v.AcceptedThisHour), moment("until", v.HourUntilMs),
+		fmt.Sprintf("day=%d", v.AcceptedToday), moment("until", v.DayUntilMs), moment("paused_until", v.PausedUntilMs)))
+	fmt.Fprintf(&b, "works today: %v\n", a.Works)
+	for _, d := range a.Days[:min(2, len(a.Days))] {
+		fmt.Fprintln(&b, words(moment("opens", d.OpensAt), moment("cut_off", d.CutOffAt), moment("closes", d.ClosesAt)))
+	}
+	return b.String()
+}
+
 func describeTasks(tasks []messages.Task) string {
 	if len(tasks) == 0 {
 		return "nothing owed\n"

@@ -24,8 +24,14 @@ const (
 	idMax, linesMax = 160, 500
 	// noteMax bounds free text of a site, in bytes.
 	noteMax = 1024
-	// closedMax and groupsMax bound the lists of a site document; capacityMax keeps sums far from overflow.
+	// closedMax and groupsMax (also of markets) bound the lists of a site document; capacityMax keeps sums far from overflow.
 	closedMax, groupsMax, capacityMax = 1000, 64, 1_000_000_000
+	// carriersMax bounds the services that collect at a site, attributesMax its own fields: as many as a rule set may declare.
+	carriersMax, attributesMax = 64, 64
+	// regionBytesMax and textBytesMax bound a region's name and a text among the own fields, as rule sets do.
+	regionBytesMax, textBytesMax = 64, 256
+	// rankMax leaves room for ranks in steps of a hundred over any network.
+	rankMax = 1_000_000
 )
 
 const (

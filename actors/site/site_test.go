@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"pgregory.net/rapid"
 
 	"orderyard/messages"
@@ -33,13 +35,22 @@ func TestValidateDoc(t *testing.T) {
 		Calendar:     &messages.SiteCalendar{TimeZone: "Nowhere", Open: []string{"x", "", "", "", "", "", ""}},
 		Groups:       []string{"us", ""},
 		CostPerOrder: -1, CostPerUnit: -1, Accept: "perhaps", Status: "gone", AnswerWithinMs: -1,
+		Region: strings.Repeat("x", regionBytesMax+1), Rank: -1, Markets: []string{"us", strings.Repeat("m", 65)},
+		Carriers: []*messages.SiteCarrier{{Name: "ups"}, {Service: "express"}, {Name: "ups", Service: "express"}, {Name: "ups"}, {Name: "x", Service: "\xff"}},
+		Attributes: []*messages.SiteAttribute{
+			{Name: "good", Value: &messages.SiteAttribute_Truth{}}, {Name: "dock-no", Value: &messages.SiteAttribute_Number{}}, {Name: "none"},
+			{Name: "good", Value: &messages.SiteAttribute_Text{}}, {Name: "long", Value: &messages.SiteAttribute_Text{Text: strings.Repeat("x", textBytesMax+1)}},
+			{Name: strings.Repeat("é", 40), Value: &messages.SiteAttribute_Truth{}},
+		},
 	}
 	var got []string
 	for _, e := range ValidateDoc(doc) {
 		got = append(got, e.Field)
 	}
-	want := []string{"id", "name", "type", "lat", "lon", "postal_code", "country", "capacity.per_hour", "capacity.per_day", "capacity.open_max",
-		"calendar.time_zone", "calendar.open.mon", "groups[1]", "cost.per_order", "cost.per_unit", "accept", "status", "answer_within_ms"}
+	want := []string{"id", "name", "type", "lat", "lon", "postal_code", "country", "region", "capacity.per_hour", "capacity.per_day", "capacity.open_max",
+		"calendar.time_zone", "calendar.open.mon", "groups[1]", "markets[1]", "carriers[1].name", "carriers[3]", "carriers[4].service",
+		"cost.per_order", "cost.per_unit", "rank", "accept", "status", "answer_within_ms", "attributes.dock-no", "attributes.none",
+		"attributes.good", "attributes.long", "attributes." + strings.Repeat("é", 32)}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}
@@ -48,6 +59,39 @@ func TestValidateDoc(t *testing.T) {
 	}
 	if errs := ValidateDoc(nil); len(errs) != 1 {
 		t.Errorf("no document: got %v", errs)
+	}
+	many := &messages.SiteDoc{
+		Id: "den", Rank: rankMax + 1, Carriers: make([]*messages.SiteCarrier, carriersMax+1), Attributes: make([]*messages.SiteAttribute, attributesMax+1),
+		Markets: make([]string, groupsMax+1),
+	}
+	if errs := ValidateDoc(many); len(errs) != 4 || errs[0].Field != "markets" || errs[1].Field != "carriers" || errs[2].Field != "rank" || errs[3].Field != "attributes" {
+		t.Errorf("too many: got %v", errs)
+	}
+}
+
+// TestCloneDoc proves that changing the status or the capacity of a site keeps the rest of its document, whatever fields it has: it fills
+// in every field there is and compares.
+func TestCloneDoc(t *testing.T) {
+	doc := &messages.SiteDoc{}
+	fields := doc.ProtoReflect().Descriptor().Fields()
+	for i := range fields.Len() {
+		f := fields.Get(i)
+		switch m := doc.ProtoReflect(); {
+		case f.IsList():
+			list := m.Mutable(f).List()
+			list.Append(list.NewElement())
+		case f.Message() != nil:
+			m.Mutable(f)
+		case f.Kind() == protoreflect.StringKind:
+			m.Set(f, protoreflect.ValueOfString("x"))
+		case f.Kind() == protoreflect.DoubleKind:
+			m.Set(f, protoreflect.ValueOfFloat64(1))
+		default:
+			m.Set(f, protoreflect.ValueOfInt64(1))
+		}
+	}
+	if got := cloneDoc(doc); !proto.Equal(got, doc) {
+		t.Errorf("got  %v\nwant %v", got, doc)
 	}
 }
 

@@ -81,12 +81,16 @@ func New(id string) *State {
 }
 
 // View is the site as the public sees it at a moment. accepted_today counts the working date that new work would get now: it is
-// the number that per_day is compared with. The document is nil for a site that was never applied.
+// the number that per_day is compared with. Both counts come with the moment from which work is counted elsewhere, so that whoever
+// keeps the view knows later what of it still holds. The document is nil for a site that was never applied.
 func View(s *State, now int64) *messages.SiteView {
+	hour, until := s.calendar.hourWindow(now)
 	view := &messages.SiteView{
-		Doc: s.doc, Open: s.atHand, AcceptedThisHour: s.hours.count(s.calendar.hour(now)), Version: s.Version,
+		Doc: s.doc, Open: s.atHand, AcceptedThisHour: s.hours.count(hour), HourUntilMs: until, Version: s.Version,
 	}
-	if date, _, ok := s.calendar.workDay(now); ok {
+	date, until, works := s.calendar.workDay(now)
+	view.DayUntilMs = until
+	if works {
 		view.AcceptedToday = s.days.count(date)
 	}
 	if s.paused.until > now {

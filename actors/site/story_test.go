@@ -130,6 +130,8 @@ func (s *storyteller) tell(t *testing.T, d *datadriven.TestData) string {
 		return ""
 	case "tasks":
 		return describeTasks(Tasks(s.site, s.now, nil))
+	case "view":
+		return describeView(View(s.site, s.now), LookAhead(s.site.doc.GetCalendar(), s.now))
 	}
 	events, reply, err := s.do(s.command(t, d), s.now)
 	var b strings.Builder

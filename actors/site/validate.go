@@ -10,7 +10,8 @@ import (
 )
 
 // ValidateDoc reports everything that is wrong with a site document, by the paths of the public JSON, in document order.
-// Optional fields may be empty: type, accept (auto), status (online), calendar (always open, UTC), capacity (no limit).
+// Only the id is required. Left out, accept is auto, status online, calendar always open in UTC, capacity without limit, rank 0; the site
+// serves every country and market.
 func ValidateDoc(doc *messages.SiteDoc) []*messages.FieldError {
 	if doc == nil {
 		return []*messages.FieldError{{Field: "site", Code: messages.CodeInvalid, Message: "a site document is required"}}
@@ -25,16 +26,21 @@ func ValidateDoc(doc *messages.SiteDoc) []*messages.FieldError {
 	v.check(doc.Lon >= -180 && doc.Lon <= 180, "lon", "must be between -180 and 180")
 	v.text("postal_code", doc.PostalCode, 32)
 	v.check(doc.Country == "" || isCountry(doc.Country), "country", "must be two capital letters like US")
+	v.text("region", doc.Region, regionBytesMax)
 	v.errs = append(v.errs, validateCapacity(doc.Capacity)...)
 	_, errs := newCalendar(doc.Calendar)
 	v.errs = append(v.errs, errs...)
 	v.labels("groups", doc.Groups)
 	v.labels("labels_allowed", doc.LabelsAllowed)
+	v.labels("markets", doc.Markets)
+	v.carriers(doc.Carriers)
 	v.check(doc.CostPerOrder >= 0, "cost.per_order", "must not be negative")
 	v.check(doc.CostPerUnit >= 0, "cost.per_unit", "must not be negative")
+	v.check(doc.Rank >= 0 && doc.Rank <= rankMax, "rank", "must be between 0 (first) and one million")
 	v.oneOf("accept", doc.Accept, "", acceptAuto, acceptManual)
 	v.oneOf("status", doc.Status, "", statusOnline, statusSuspended, statusOffline)
 	v.check(doc.AnswerWithinMs >= 0 && doc.AnswerWithinMs <= waitMaxMs, "answer_within_ms", "must be between 0 and 30 days")
+	v.attributes(doc.Attributes)
 	return v.errs
 }
 
@@ -125,6 +131,59 @@ func (v *checks) labels(field string, labels []string) {
 		v.check(label != "", fmt.Sprintf("%s[%d]", field, i), "must not be empty")
 		v.text(fmt.Sprintf("%s[%d]", field, i), label, messages.TokenMax)
 	}
+}
+
+func (v *checks) carriers(carriers []*messages.SiteCarrier) {
+	if len(carriers) > carriersMax {
+		v.fail("carriers", "has %d entries, at most %d are allowed", len(carriers), carriersMax)
+		return
+	}
+	type service struct{ carrier, name string }
+	seen := make(map[service]bool, len(carriers))
+	for i, c := range carriers {
+		field := fmt.Sprintf("carriers[%d]", i)
+		v.check(c.GetName() != "", field+".name", "must not be empty")
+		v.text(field+".name", c.GetName(), messages.TokenMax)
+		v.text(field+".service", c.GetService(), messages.TokenMax)
+		one := service{c.GetName(), c.GetService()}
+		v.check(!seen[one], field, "is named twice")
+		seen[one] = true
+	}
+}
+
+// attributes are the site's own fields. Their names are those that a rule set can declare.
+func (v *checks) attributes(own []*messages.SiteAttribute) {
+	if len(own) > attributesMax {
+		v.fail("attributes", "has %d fields, at most %d are allowed", len(own), attributesMax)
+		return
+	}
+	seen := make(map[string]bool, len(own))
+	for _, a := range own {
+		field := "attributes." + printable(a.GetName())
+		v.check(isName(a.GetName()), field, "must be named by letters, digits and '_', beginning with a letter, at most 64")
+		v.check(!seen[a.GetName()], field, "is given twice")
+		seen[a.GetName()] = true
+		if a.GetValue() == nil {
+			v.fail(field, "must be a string, a whole number, or true or false")
+		}
+		v.text(field, a.GetText(), textBytesMax)
+	}
+}
+
+// isName: a word that expressions can use for a field.
+func isName(s string) bool {
+	for i, c := range []byte(s) {
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+		if !letter && (i == 0 || c != '_' && (c < '0' || c > '9')) {
+			return false
+		}
+	}
+	return s != "" && len(s) <= messages.TokenMax
+}
+
+// printable makes a sender's own name fit for a field path.
+func printable(name string) string {
+	return strings.ToValidUTF8(name[:min(len(name), messages.TokenMax)], "\uFFFD")
 }
 
 func isCountry(s string) bool {

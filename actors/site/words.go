@@ -29,5 +29,6 @@ func cloneDoc(doc *messages.SiteDoc) *messages.SiteDoc {
 		Id: doc.Id, Name: doc.Name, Type: doc.Type, Lat: doc.Lat, Lon: doc.Lon, PostalCode: doc.PostalCode, Country: doc.Country,
 		Capacity: doc.Capacity, Calendar: doc.Calendar, Groups: doc.Groups, LabelsAllowed: doc.LabelsAllowed,
 		CostPerOrder: doc.CostPerOrder, CostPerUnit: doc.CostPerUnit, Accept: doc.Accept, Status: doc.Status, AnswerWithinMs: doc.AnswerWithinMs,
+		Region: doc.Region, Rank: doc.Rank, Markets: doc.Markets, Carriers: doc.Carriers, Attributes: doc.Attributes,
 	}
 }

@@ -72,8 +72,8 @@ func DecodeOneOrMany[T any](body []byte) (items []T, many bool, f *messages.Fail
 func DecodeAnswer(body []byte, dst any) error { return json.Unmarshal(body, dst) }
 
 // Encode writes any document of this package. It cannot fail on values built from messages; an error means that raw
-// attributes were not valid JSON.
-func Encode(v any) ([]byte, error) { return json.Marshal(v) }
+// attributes were not valid JSON. Equal values give equal bytes.
+func Encode(v any) ([]byte, error) { return json.Marshal(v, json.Deterministic(true)) }
 
 // checkShape bounds size and nesting before anything is allocated for the document.
 func checkShape(body []byte, bytesMax int) *messages.Failure {

@@ -88,7 +88,9 @@ func TestRequestsRefuse(t *testing.T) {
 const contractSite = `{"id":"den","name":"Denver","type":"dc","lat":39.7,"lon":-104.9,"postal_code":"80202","country":"US",
 "capacity":{"per_hour":500,"per_day":4000,"open_max":2000},
 "calendar":{"time_zone":"America/Denver","open":{"mon":"08:00-18:00","sun":"00:00-24:00"},"cut_off":"15:00","closed":["2026-12-25"]},
-"groups":["us","dc"],"labels_allowed":[],"cost":{"per_order":150,"per_unit":30},"accept":"manual","status":"online"}`
+"groups":["us","dc"],"labels_allowed":[],"cost":{"per_order":150,"per_unit":30},"accept":"manual","status":"online",
+"region":"CO","rank":20,"markets":["us","ca"],"carriers":[{"name":"ups","service":"standard"},{"name":"usps"}],
+"attributes":{"grade":-3,"cold":true,"dock":"B \u00e9","big":9223372036854775807,"dry":false}}`
 
 // TestSite proves that the contract's site document is read, with its week as seven days from Monday, and comes back the same.
 func TestSite(t *testing.T) {
@@ -106,6 +108,40 @@ func TestSite(t *testing.T) {
 	again, f := SiteOf(m).Message(nil)
 	if f != nil || text(again) != text(m) {
 		t.Errorf("came back as %v %v, want %v", again, f, m)
+	}
+	if got, want := text(&messages.SiteDoc{Region: m.Region, Rank: m.Rank, Markets: m.Markets, Carriers: m.Carriers, Attributes: m.Attributes}),
+		`region:"CO" rank:20 markets:"us" markets:"ca" carriers:{name:"ups" service:"standard"} carriers:{name:"usps"} `+
+			`attributes:{name:"big" number:9223372036854775807} attributes:{name:"cold" truth:true} attributes:{name:"dock" text:"B é"} `+
+			`attributes:{name:"dry" truth:false} attributes:{name:"grade" number:-3}`; got != want {
+		t.Errorf("for the rules\n%s, want\n%s", got, want)
+	}
+	b, err := Encode(SiteOf(m))
+	if part := `"attributes":{"big":9223372036854775807,"cold":true,"dock":"B é","dry":false,"grade":-3}`; err != nil || !strings.Contains(string(b), part) {
+		t.Errorf("written as %s %v, want %s", b, err, part)
+	}
+}
+
+// TestSiteRefused proves that what rules ask about is read strictly, and that the refusal names the field.
+func TestSiteRefused(t *testing.T) {
+	for _, c := range []struct{ doc, field, message string }{
+		{`{"id":"den","attributes":{"a":1,"b":null}}`, "attributes.b", "must be a string, a whole number, or true or false"},
+		{`{"id":"den","attributes":{"b":[1]}}`, "attributes.b", "must be a string, a whole number, or true or false"},
+		{`{"id":"den","attributes":{"b":{"c":1}}}`, "attributes.b", "must be a string, a whole number, or true or false"},
+		{`{"id":"den","attributes":{"b":1.5}}`, "attributes.b", "must be a whole number without fraction or exponent"},
+		{`{"id":"den","attributes":{"b":1e3}}`, "attributes.b", "must be a whole number without fraction or exponent"},
+		{`{"id":"den","attributes":{"b":9223372036854775808}}`, "attributes.b", "is out of range: whole numbers have at most 64 bits"},
+		{`{"id":"den","attributes":{"b":1,"b":2}}`, "attributes.b", "is given twice"},
+		{`{"id":"den","attributes":["b"]}`, "attributes", "must be an object, not a list"},
+		{`{"id":"den","carriers":["ups"]}`, "carriers[0]", "must be an object, not a string"},
+		{`{"id":"den","carriers":[{"name":"ups","speed":1}]}`, "carriers[0].speed", "is not a field of this document"},
+		{`{"id":"den","rank":"1"}`, "rank", "must be a whole number, not a string"},
+		{`{"id":"den","rank":1.0}`, "rank", "must be a whole number without fraction or exponent"},
+		{`{"id":"den","markets":"us"}`, "markets", "must be a list, not a string"},
+	} {
+		var doc Site
+		if f := Decode([]byte(c.doc), &doc); f == nil || f.Field != c.field || f.Message != c.message {
+			t.Errorf("%s gives %v, want %s %s", c.doc, f, c.field, c.message)
+		}
 	}
 }
 

@@ -9,21 +9,26 @@ import (
 
 // Site is any place that can fulfill (CONTRACT §4).
 type Site struct {
-	ID             string        `json:"id"`
-	Name           string        `json:"name,omitempty"`
-	Type           string        `json:"type,omitempty"`
-	Lat            *float64      `json:"lat,omitzero"`
-	Lon            *float64      `json:"lon,omitzero"`
-	PostalCode     string        `json:"postal_code,omitempty"`
-	Country        string        `json:"country,omitempty"`
-	Capacity       *SiteCapacity `json:"capacity,omitzero"`
-	Calendar       *SiteCalendar `json:"calendar,omitzero"`
-	Groups         []string      `json:"groups,omitempty"`
-	LabelsAllowed  []string      `json:"labels_allowed,omitempty"`
-	Cost           *SiteCost     `json:"cost,omitzero"`
-	Accept         string        `json:"accept,omitempty"`
-	Status         string        `json:"status,omitempty"`
-	AnswerWithinMs int64         `json:"answer_within_ms,omitzero"`
+	ID             string               `json:"id"`
+	Name           string               `json:"name,omitempty"`
+	Type           string               `json:"type,omitempty"`
+	Lat            *float64             `json:"lat,omitzero"`
+	Lon            *float64             `json:"lon,omitzero"`
+	PostalCode     string               `json:"postal_code,omitempty"`
+	Country        string               `json:"country,omitempty"`
+	Region         string               `json:"region,omitempty"`
+	Capacity       *SiteCapacity        `json:"capacity,omitzero"`
+	Calendar       *SiteCalendar        `json:"calendar,omitzero"`
+	Groups         []string             `json:"groups,omitempty"`
+	LabelsAllowed  []string             `json:"labels_allowed,omitempty"`
+	Markets        []string             `json:"markets,omitempty"`
+	Carriers       []SiteCarrier        `json:"carriers,omitempty"`
+	Cost           *SiteCost            `json:"cost,omitzero"`
+	Rank           int64                `json:"rank,omitzero"`
+	Accept         string               `json:"accept,omitempty"`
+	Status         string               `json:"status,omitempty"`
+	AnswerWithinMs int64                `json:"answer_within_ms,omitzero"`
+	Attributes     map[string]SiteValue `json:"attributes,omitempty"`
 }
 
 // SiteCapacity bounds a site's work; 0 = no limit.
@@ -72,6 +77,7 @@ func (d *Site) Message(locate func(postalCode, country string) (lat, lon float64
 		Id: d.ID, Name: d.Name, Type: d.Type, PostalCode: d.PostalCode, Country: d.Country, Groups: d.Groups,
 		LabelsAllowed: d.LabelsAllowed, Accept: d.Accept, Status: d.Status, AnswerWithinMs: d.AnswerWithinMs,
 	}
+	d.ruled(m)
 	c.token("id", d.ID)
 	c.oneOf("type", d.Type, "dc", "store", "3pl", "vendor")
 	c.oneOf("accept", d.Accept, "auto", "manual")
@@ -190,5 +196,6 @@ func SiteOf(m *messages.SiteDoc) *Site {
 	if m.GetCostPerOrder() != 0 || m.GetCostPerUnit() != 0 {
 		d.Cost = &SiteCost{PerOrder: m.GetCostPerOrder(), PerUnit: m.GetCostPerUnit()}
 	}
+	d.tellRuled(m)
 	return d
 }
