@@ -4,8 +4,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-
-	"orderyard/messages"
 )
 
 // news is what was observed here and not yet told to other nodes. A bucket that changes a thousand times between two tellings is told
@@ -99,7 +97,7 @@ func (v *View) share() *news {
 	})
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for id := range v.views {
+	for _, id := range v.SiteIDs() {
 		n.site(id, true)
 	}
 	return n
@@ -125,22 +123,4 @@ func (s *skuStock) levels(newsOnly bool, fn func(sku, site string, atp int64, ve
 		}
 		fn(s.sku, at.Site, at.ATP, s.marks[i].version)
 	}
-}
-
-// siteView gives the newest a site said of itself; nil when it is not known.
-func (v *View) siteView(id string) *messages.SiteView {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.views[id]
-}
-
-// siteViews gives all of them, by site.
-func (v *View) siteViews() []*messages.SiteView {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	views := make([]*messages.SiteView, 0, len(v.views))
-	for _, id := range slices.Sorted(maps.Keys(v.views)) {
-		views = append(views, v.views[id])
-	}
-	return views
 }

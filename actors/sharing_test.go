@@ -146,9 +146,8 @@ func (w *world) differences(id string) (list []string) {
 				list = append(list, fmt.Sprintf("%s: %v, not %d", ref, v.Stock(s.Sku), s.Atp))
 			}
 		case *messages.SiteView:
-			// The table keeps a load that is less than one percent off; the other nodes keep it from their own last one.
 			site, found := v.Site(s.Doc.Id)
-			if load := s.Open * 10; !found || site.Status != s.Doc.Status || site.OpenLoadPermille < load-10 || site.OpenLoadPermille > load+10 {
+			if !found || site.Status != s.Doc.Status || site.Open != s.Open || site.OpenLoadPermille != s.Open*10 {
 				list = append(list, fmt.Sprintf("%s: %+v, not %v", ref, site, s))
 			}
 		}

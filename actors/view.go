@@ -1,13 +1,11 @@
 package actors
 
 import (
-	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 
-	"orderyard/messages"
 	"orderyard/routing"
 )
 
@@ -20,7 +18,6 @@ type View struct {
 
 	mu    sync.Mutex // writers of sites
 	sites atomic.Pointer[siteTable]
-	views map[string]*messages.SiteView // by site: the newest, under mu. The table may lag behind it in load
 }
 
 type skuStock struct {
@@ -38,17 +35,16 @@ type mark struct {
 }
 
 type siteTable struct {
-	byID map[string]*routing.Site
-	ids  []string        // sorted
-	asks map[string]bool // sites whose people answer for themselves (accept: manual)
+	byID map[string]*siteSlot
+	ids  []string // sorted
 }
 
 var _ routing.View = (*View)(nil)
 
 // NewView makes an empty view.
 func NewView() *View {
-	v := &View{views: make(map[string]*messages.SiteView)}
-	v.sites.Store(&siteTable{byID: make(map[string]*routing.Site), asks: make(map[string]bool)})
+	v := &View{}
+	v.sites.Store(&siteTable{byID: make(map[string]*siteSlot)})
 	return v
 }
 
@@ -69,15 +65,6 @@ func (v *View) Known(sku string) bool {
 	_, ok := v.skus.Load(sku)
 	return ok
 }
-
-// Site gives one site.
-func (v *View) Site(id string) (*routing.Site, bool) {
-	s, ok := v.sites.Load().byID[id]
-	return s, ok
-}
-
-// asks says that a site's people answer for themselves.
-func (v *View) asks(id string) bool { return v.sites.Load().asks[id] }
 
 // SiteIDs lists all sites, sorted.
 func (v *View) SiteIDs() []string { return v.sites.Load().ids }
@@ -127,67 +114,4 @@ func (v *View) setStock(sku, site string, atp int64, version uint64, own bool) (
 	next = append(next, old[i:]...)
 	s.sites.Store(&next)
 	return more
-}
-
-// setSite notes what a site says of itself, and says whether it may now take what it did not take before. Versions and own are as with
-// setStock.
-func (v *View) setSite(m *messages.SiteView, own bool) (opened bool) {
-	d := m.Doc
-	if d == nil {
-		return false
-	}
-	s := &routing.Site{
-		ID: d.Id, Name: d.Name, Type: d.Type, Country: d.Country, Lat: d.Lat, Lon: d.Lon, Groups: d.Groups, LabelsAllowed: d.LabelsAllowed,
-		CostPerOrder: d.CostPerOrder, CostPerUnit: d.CostPerUnit, Status: d.Status, PausedUntil: m.PausedUntilMs,
-	}
-	s.Locate()
-	if most := d.GetCapacity().GetOpenMax(); most > 0 {
-		s.OpenLoadPermille = m.Open * 1000 / most
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if have := v.views[d.Id]; have != nil && m.Version <= have.Version {
-		if own && m.Version == have.Version {
-			v.news.Load().site(d.Id, false)
-		}
-		return false
-	}
-	v.views[d.Id] = m
-	old := v.sites.Load()
-	asks := d.Accept == "manual"
-	was, known := old.byID[d.Id]
-	same := known && sameForRouting(was, s) && old.asks[d.Id] == asks
-	if own {
-		v.news.Load().site(d.Id, !same)
-	}
-	if same {
-		return false
-	}
-	next := &siteTable{byID: maps.Clone(old.byID), asks: maps.Clone(old.asks)}
-	next.byID[d.Id], next.asks[d.Id] = s, asks
-	next.ids = slices.Sorted(maps.Keys(next.byID))
-	v.sites.Store(next)
-	return s.Status == "online" && (!known || !sameButLoad(was, s))
-}
-
-// reopened says whether a site's pause has run out between two moments.
-func (v *View) reopened(after, until int64) bool {
-	for _, s := range v.sites.Load().byID {
-		if s.PausedUntil > after && s.PausedUntil <= until {
-			return true
-		}
-	}
-	return false
-}
-
-// sameForRouting spares a copy of the table when only the load moved a little: it is a hint and the last tie-breaker but one.
-func sameForRouting(a, b *routing.Site) bool {
-	load := a.OpenLoadPermille - b.OpenLoadPermille
-	return load > -10 && load < 10 && sameButLoad(a, b)
-}
-
-func sameButLoad(a, b *routing.Site) bool {
-	return a.Status == b.Status && a.PausedUntil == b.PausedUntil && a.Name == b.Name && a.Type == b.Type &&
-		a.Country == b.Country && a.Lat == b.Lat && a.Lon == b.Lon && a.CostPerOrder == b.CostPerOrder && a.CostPerUnit == b.CostPerUnit &&
-		slices.Equal(a.Groups, b.Groups) && slices.Equal(a.LabelsAllowed, b.LabelsAllowed)
 }
