@@ -1543,9 +1543,11 @@ type DecisionRecord struct {
 	RunnerUp          []string        `protobuf:"bytes,15,rep,name=runner_up,json=runnerUp,proto3" json:"runner_up,omitempty"`
 	RunnerUpObjective []int64         `protobuf:"varint,16,rep,packed,name=runner_up_objective,json=runnerUpObjective,proto3" json:"runner_up_objective,omitempty"`
 	RunnerUpShort     int64           `protobuf:"varint,17,opt,name=runner_up_short,json=runnerUpShort,proto3" json:"runner_up_short,omitempty"`
-	Dropped           []string        `protobuf:"bytes,18,rep,name=dropped,proto3" json:"dropped,omitempty"` // soft filters that were not asked
-	Muted             []string        `protobuf:"bytes,19,rep,name=muted,proto3" json:"muted,omitempty"`     // scores that decided nothing, for some site has no value
-	Inputs            *DecisionInputs `protobuf:"bytes,20,opt,name=inputs,proto3" json:"inputs,omitempty"`   // with the order itself, the sites and the candidates' numbers: enough to decide the same once more
+	Dropped           []string        `protobuf:"bytes,18,rep,name=dropped,proto3" json:"dropped,omitempty"`                                       // soft filters that were not asked
+	Muted             []string        `protobuf:"bytes,19,rep,name=muted,proto3" json:"muted,omitempty"`                                           // scores that decided nothing, for some site has no value
+	Inputs            *DecisionInputs `protobuf:"bytes,20,opt,name=inputs,proto3" json:"inputs,omitempty"`                                         // with the order itself, the sites and the candidates' numbers: enough to decide the same once more
+	Others            []string        `protobuf:"bytes,21,rep,name=others,proto3" json:"others,omitempty"`                                         // further sites in reach, of which the evidence says no more than the numbers below
+	OtherNumbers      []int64         `protobuf:"varint,22,rep,packed,name=other_numbers,json=otherNumbers,proto3" json:"other_numbers,omitempty"` // of each: the stock of each SKU, then load, capacity left, orders in the window and their limit
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -1720,6 +1722,20 @@ func (x *DecisionRecord) GetInputs() *DecisionInputs {
 	return nil
 }
 
+func (x *DecisionRecord) GetOthers() []string {
+	if x != nil {
+		return x.Others
+	}
+	return nil
+}
+
+func (x *DecisionRecord) GetOtherNumbers() []int64 {
+	if x != nil {
+		return x.OtherNumbers
+	}
+	return nil
+}
+
 // DecisionInputs are what the question held beside the order.
 type DecisionInputs struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1857,7 +1873,6 @@ type Candidate struct {
 	CapacityLeft   int64   `protobuf:"varint,14,opt,name=capacity_left,json=capacityLeft,proto3" json:"capacity_left,omitempty"`
 	OrdersInWindow int64   `protobuf:"varint,15,opt,name=orders_in_window,json=ordersInWindow,proto3" json:"orders_in_window,omitempty"`
 	OrderLimit     int64   `protobuf:"varint,16,opt,name=order_limit,json=orderLimit,proto3" json:"order_limit,omitempty"`
-	Unsaid         bool    `protobuf:"varint,17,opt,name=unsaid,proto3" json:"unsaid,omitempty"` // it stands here for its numbers alone, for the evidence names no more sites
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -2002,13 +2017,6 @@ func (x *Candidate) GetOrderLimit() int64 {
 		return x.OrderLimit
 	}
 	return 0
-}
-
-func (x *Candidate) GetUnsaid() bool {
-	if x != nil {
-		return x.Unsaid
-	}
-	return false
 }
 
 type OrderPlaced struct {
@@ -5231,7 +5239,7 @@ const file_order_proto_rawDesc = "" +
 	"\x05lines\x18\x02 \x03(\v2\x1a.orderyard.v1.LineQuantityR\x05lines\x12\x1d\n" +
 	"\n" +
 	"distance_m\x18\x03 \x01(\x03R\tdistanceM\x12\x16\n" +
-	"\x06manual\x18\x04 \x01(\bR\x06manual\"\xf8\x04\n" +
+	"\x06manual\x18\x04 \x01(\bR\x06manual\"\xb5\x05\n" +
 	"\x0eDecisionRecord\x127\n" +
 	"\n" +
 	"candidates\x18\x01 \x03(\v2\x17.orderyard.v1.CandidateR\n" +
@@ -5259,7 +5267,9 @@ const file_order_proto_rawDesc = "" +
 	"\x0frunner_up_short\x18\x11 \x01(\x03R\rrunnerUpShort\x12\x18\n" +
 	"\adropped\x18\x12 \x03(\tR\adropped\x12\x14\n" +
 	"\x05muted\x18\x13 \x03(\tR\x05muted\x124\n" +
-	"\x06inputs\x18\x14 \x01(\v2\x1c.orderyard.v1.DecisionInputsR\x06inputs\"\xf6\x02\n" +
+	"\x06inputs\x18\x14 \x01(\v2\x1c.orderyard.v1.DecisionInputsR\x06inputs\x12\x16\n" +
+	"\x06others\x18\x15 \x03(\tR\x06others\x12#\n" +
+	"\rother_numbers\x18\x16 \x03(\x03R\fotherNumbers\"\xf6\x02\n" +
 	"\x0eDecisionInputs\x12\x15\n" +
 	"\x06now_ms\x18\x01 \x01(\x03R\x05nowMs\x120\n" +
 	"\x05needs\x18\x02 \x03(\v2\x1a.orderyard.v1.LineQuantityR\x05needs\x12\x18\n" +
@@ -5276,7 +5286,7 @@ const file_order_proto_rawDesc = "" +
 	"\vpreselected\x18\t \x03(\tR\vpreselected\x12 \n" +
 	"\fplaced_at_ms\x18\n" +
 	" \x01(\x03R\n" +
-	"placedAtMs\"\xd6\x03\n" +
+	"placedAtMs\"\xbe\x03\n" +
 	"\tCandidate\x12\x12\n" +
 	"\x04site\x18\x01 \x01(\tR\x04site\x12\x16\n" +
 	"\x06filter\x18\x02 \x01(\tR\x06filter\x12\x1a\n" +
@@ -5296,8 +5306,7 @@ const file_order_proto_rawDesc = "" +
 	"\rcapacity_left\x18\x0e \x01(\x03R\fcapacityLeft\x12(\n" +
 	"\x10orders_in_window\x18\x0f \x01(\x03R\x0eordersInWindow\x12\x1f\n" +
 	"\vorder_limit\x18\x10 \x01(\x03R\n" +
-	"orderLimit\x12\x16\n" +
-	"\x06unsaid\x18\x11 \x01(\bR\x06unsaid\"Z\n" +
+	"orderLimit\"Z\n" +
 	"\vOrderPlaced\x12)\n" +
 	"\x05order\x18\x01 \x01(\v2\x13.orderyard.v1.OrderR\x05order\x12 \n" +
 	"\vfingerprint\x18\x02 \x01(\x04R\vfingerprint\"b\n" +

@@ -87,8 +87,37 @@ func RecordedView(req *messages.PlanRequest, p *messages.Plan, today View) (*Rec
 			}
 		}
 	}
+	if err := v.others(p.GetDecision(), skus, today); err != nil {
+		return nil, err
+	}
 	slices.Sort(v.ids)
 	return v, nil
+}
+
+// others adds the sites that the record keeps only the numbers of.
+func (v *Recorded) others(d *messages.DecisionRecord, skus []string, today View) error {
+	width := len(skus) + seenNumbers
+	if len(d.GetOtherNumbers()) != width*len(d.GetOthers()) {
+		return fmt.Errorf("the record holds %d numbers of %d further sites, %d each are needed", len(d.GetOtherNumbers()), len(d.GetOthers()), width)
+	}
+	for i, id := range d.GetOthers() {
+		now, ok := today.Site(id)
+		if !ok {
+			return fmt.Errorf("site %s of the record is not known any more", id)
+		}
+		numbers := d.OtherNumbers[i*width : (i+1)*width]
+		seen := numbers[len(skus):]
+		s := *now
+		s.Status, s.PausedUntil = statusOnline, 0
+		s.Recorded = &messages.Candidate{Load: seen[0], CapacityLeft: seen[1], OrdersInWindow: seen[2], OrderLimit: seen[3]}
+		v.ids, v.sites[id] = append(v.ids, id), &s
+		for k, sku := range skus {
+			if numbers[k] != 0 {
+				v.SetStock(sku, id, numbers[k])
+			}
+		}
+	}
+	return nil
 }
 
 // skusOf are the SKUs of a question in the order that records keep their stock: by line.

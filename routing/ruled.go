@@ -30,10 +30,12 @@ type ruled struct {
 	solver  solve.Solver
 	problem problem
 
-	policy string
-	given  []ruledGive
-	plan   *messages.Plan
-	record *messages.DecisionRecord
+	longWay bool // tests: always ask the optimizer
+	alone   bool // the optimizer was not asked
+	policy  string
+	given   []ruledGive
+	plan    *messages.Plan
+	record  *messages.DecisionRecord
 }
 
 // ruledPlace is a site before rules are asked.
@@ -43,7 +45,7 @@ type ruledPlace struct {
 	cause     int32 // the exclusion
 	used      bool
 	candidate int32 // −1 = the rules are not asked
-	chosen    bool
+	shown     bool  // named in the record
 	meters    int64
 }
 
@@ -60,6 +62,10 @@ var ruledRuns = sync.Pool{New: func() any { return new(ruled) }}
 func routeByRules(req *messages.PlanRequest, v View, rules *Rules, now int64) *messages.Plan {
 	r := ruledRuns.Get().(*ruled)
 	defer r.done()
+	return r.decide(req, v, rules, now)
+}
+
+func (r *ruled) decide(req *messages.PlanRequest, v View, rules *Rules, now int64) *messages.Plan {
 	r.begin(req, v, rules, now)
 	if r.open() == 0 {
 		r.record.DecidedBy, r.record.Exact = stepNothing, true
@@ -115,7 +121,7 @@ func (r *ruled) open() (units int64) {
 func (r *ruled) try(route, rule int) (next bool) {
 	outcome := r.run.Try(route, rule, r.candidates)
 	solved := r.solve()
-	for level, levels := r.run.Levels(); solved.short > 0 && level < levels && solved.capped; level, levels = r.run.Levels() {
+	for level, levels := r.run.Softness(); solved.short > 0 && level < levels && solved.capped; level, levels = r.run.Softness() {
 		// Enough was found for it to seem possible, and it was not: within so many sites. Softer still, it may be.
 		r.run.TryFrom(route, rule, r.candidates, level+1)
 		if softer := r.solve(); softer.short >= solved.short {

@@ -12,9 +12,7 @@ import (
 func (r *ruled) take(s *solved) {
 	p := &r.problem
 	for _, g := range s.result.Best.Gives {
-		it, place := &p.items[g.Item], r.at[p.list[g.Site]]
-		r.places[place].chosen = true
-		r.giveLines(it, place, g.Units)
+		r.giveLines(&p.items[g.Item], r.at[p.list[g.Site]], g.Units)
 	}
 }
 
@@ -63,6 +61,7 @@ func (r *ruled) evidence(outcome ruleset.Outcome, s *solved) {
 		}
 	}
 	r.nameRuled(d)
+	r.others(d)
 	d.Inputs = r.inputs()
 }
 
@@ -96,9 +95,13 @@ func (r *ruled) nameRuled(d *messages.DecisionRecord) {
 	most := max(r.rules.CandidatesMax, 0)
 	d.Candidates = nil
 	shown := make([]int32, 0, min(most, len(r.places)))
+	for i := range r.places {
+		r.places[i].shown = false
+	}
 	add := func(place int32) {
-		if len(shown) < most && !slices.Contains(shown, place) {
+		if len(shown) < most && !r.places[place].shown {
 			shown = append(shown, place)
+			r.places[place].shown = true
 		}
 	}
 	for _, j := range r.problem.chosen() {
@@ -117,12 +120,6 @@ func (r *ruled) nameRuled(d *messages.DecisionRecord) {
 			add(i)
 		}
 	}
-	named := len(shown)
-	for i := range r.candidates {
-		if place := r.at[i]; len(shown) < max(inputsMax, named) && r.stocked(i) && !slices.Contains(shown[:named], place) {
-			shown = append(shown, place)
-		}
-	}
 	candidates := make([]messages.Candidate, len(shown))
 	d.Candidates = make([]*messages.Candidate, len(shown))
 	width := len(r.run.SKUs())
@@ -130,19 +127,47 @@ func (r *ruled) nameRuled(d *messages.DecisionRecord) {
 	for i, place := range shown {
 		c := &candidates[i]
 		d.Candidates[i] = c
-		if i < named {
-			r.nameOne(c, place)
-		} else {
-			c.Site, c.Unsaid = r.places[place].site.ID, true
-		}
+		r.nameOne(c, place)
 		if at := r.places[place].candidate; at >= 0 {
 			r.saw(c, int(at), numbers[i*width:i*width:(i+1)*width])
 		}
 	}
 }
 
-// inputsMax bounds the sites whose numbers a record keeps. With more of them in reach the decision cannot be made again from its record.
-const inputsMax = 200
+// others keeps the numbers of sites in reach that the evidence does not name.
+func (r *ruled) others(d *messages.DecisionRecord) {
+	d.Others, d.OtherNumbers = nil, nil
+	left := 0
+	for i := range r.candidates {
+		if r.stocked(i) && !r.places[r.at[i]].shown {
+			left++
+		}
+	}
+	if left == 0 {
+		return
+	}
+	left = min(left, othersMax)
+	d.Others, d.OtherNumbers = make([]string, 0, left), make([]int64, 0, left*(len(r.run.SKUs())+seenNumbers))
+	for i := range r.candidates {
+		if !r.stocked(i) || r.places[r.at[i]].shown || len(d.Others) == left {
+			continue
+		}
+		d.Others = append(d.Others, r.candidates[i].Site.ID)
+		for _, s := range r.candidates[i].Stock {
+			d.OtherNumbers = append(d.OtherNumbers, s.ATP)
+		}
+		f := r.candidates[i].Site
+		d.OtherNumbers = append(d.OtherNumbers, told(f.LoadPermille), told(f.CapacityLeft), told(f.OrdersInWindow), told(f.OrderLimit))
+	}
+}
+
+const (
+	// othersMax bounds the sites whose numbers a record keeps beside those it names. With more of them in reach the decision cannot be made
+	// again from its record.
+	othersMax = 200
+	// seenNumbers are those of a site beside its stock.
+	seenNumbers = 4
+)
 
 func (r *ruled) stocked(candidate int) bool {
 	for _, s := range r.candidates[candidate].Stock {

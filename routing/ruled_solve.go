@@ -23,6 +23,7 @@ type problem struct {
 	curved []curved
 	sum    solve.Level // by penalty_sum: all scores in one
 	found  *solve.Result
+	short  solve.Result // of single
 	r      *ruled
 }
 
@@ -52,11 +53,14 @@ const meterMax = 40_075_000
 // solve assigns what is left among the candidates that pass the rule of the last Try. When not everything can be given with SKUs kept whole, and
 // the order takes a part, it asks once more with SKUs that may be divided: units come before everything else.
 func (r *ruled) solve() solved {
+	if found, ok := r.single(); ok && !r.longWay {
+		r.alone = true
+		return found
+	}
 	p := &r.problem
 	p.r = r
 	p.items = r.run.Items()
-	p.list = append(p.list[:0], r.run.Ranking()...)
-	slices.Sort(p.list)
+	p.sortedList(r.run.Ranking())
 	found := r.assign()
 	if found.short > 0 && r.policy == partialShip && p.divide() {
 		found = r.assign()

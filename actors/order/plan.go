@@ -152,42 +152,16 @@ func (d *decision) adopt(c *messages.AdoptPlan) {
 	d.act(plan.GetActions(), len(short) > 0)
 }
 
-// record makes the plan the order's, with its evidence.
+// record makes the plan the order's, with at most candidatesMax candidates kept as evidence.
 func (d *decision) record(plan *messages.Plan, assignments []*messages.Assignment, short []*messages.LineQuantity) {
 	adopted := &messages.Plan{
 		PlanNo: plan.PlanNo, Cause: or(d.s.planCause, causeDropped), Assignments: assignments, Short: short, RulesVersion: plan.RulesVersion,
 		Decision: plan.Decision, Actions: plan.Actions,
 	}
-	if r := plan.Decision; r != nil {
-		r.Candidates = evidence(r.Candidates)
+	if r := plan.Decision; r != nil && len(r.Candidates) > candidatesMax {
+		r.Candidates = r.Candidates[:candidatesMax:candidatesMax] // the answer is this order's own
 	}
 	d.emit(&messages.PlanAdopted{Plan: adopted, FirstFulfillment: uint32(len(d.s.fulfillments)) + 1})
-}
-
-// evidence bounds what is kept of the sites looked at: so many with words, and further ones for their numbers.
-func evidence(all []*messages.Candidate) []*messages.Candidate {
-	said := 0
-	for _, c := range all {
-		if !c.Unsaid {
-			said++
-		}
-	}
-	if said <= candidatesMax && len(all) <= candidatesMax+numbersMax {
-		return all
-	}
-	kept := make([]*messages.Candidate, 0, len(all))
-	said = 0
-	for _, c := range all {
-		if !c.Unsaid {
-			if said++; said > candidatesMax {
-				continue
-			}
-		}
-		if len(kept) < candidatesMax+numbersMax {
-			kept = append(kept, c)
-		}
-	}
-	return kept
 }
 
 // short does with units that no site has what the order says.

@@ -79,7 +79,6 @@ const (
 	timelineKept         = 150 // when it is full, the oldest go, several at once
 	decisionsMax         = 5
 	candidatesMax        = 20
-	numbersMax           = 200  // further sites of which a record keeps the numbers
 	knownMax             = 1000 // two plans of the largest order
 	exclusionsMax        = 2000
 	mismatchWithin int64 = 1 // minor unit

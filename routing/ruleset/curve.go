@@ -1,5 +1,10 @@
 package ruleset
 
+import (
+	"math"
+	"slices"
+)
+
 // chord is a straight line that is never above a price list: base for a parcel, and so many millionths of a minor unit for each gram.
 type chord struct {
 	base, micro int64
@@ -8,9 +13,8 @@ type chord struct {
 
 func (c *chord) above(grams int64) int64 { return mulDiv(max(grams, 0), c.micro, 1_000_000) }
 
-// chordOf is the chord of a card for the site being judged. For a list of breaks it begins at the first price and is as steep as the break that
-// is cheapest for its weight allows: the price just above a break is that of the next one. Beyond the last break full parcels cost at least
-// as much for their weight.
+// chordOf is the chord of a card for the site being judged. A price by breaks holds up to its break, so the line has to stay below it there; beyond
+// the last one full parcels cost at least as much for their weight.
 func (r *Run) chordOf(k *card) (c chord) {
 	zone, ok := r.zone(k)
 	rate := k.rate(r.order.Service)
@@ -35,21 +39,36 @@ func (r *Run) chordOf(k *card) (c chord) {
 		c.excess = addSat(mulSat(parcels, c.base), addSat(mulDiv(all, max(row.PerKg, 0), 1000), 1))
 		return c
 	}
-	c.base = row.Breaks[0]
-	highest := int64(0)
-	for i, price := range row.Breaks {
-		highest = max(highest, price)
-		c.base = min(c.base, price)
-		if i == 0 {
-			continue
+	c.excess = mulSat(addSat(parcels, 1), slices.Max(row.Breaks))
+	c.through(k.Grams, row.Breaks)
+	return c
+}
+
+// through lays the chord through the first price at its break, as steep as all others allow. Where that would begin below zero it begins at
+// zero instead.
+func (c *chord) through(grams, prices []int64) {
+	const flat = int64(math.MaxInt64)
+	least := func(from int64, begin int64) (micro int64) {
+		micro = flat
+		for i, price := range prices {
+			if grams[i] > from {
+				micro = min(micro, mulDiv(max(price-begin, 0), 1_000_000, grams[i]-from))
+			}
 		}
-		if steep := mulDiv(price-row.Breaks[0], 1_000_000, max(k.Grams[i], 1)); i == 1 || steep < c.micro {
-			c.micro = steep
+		return micro
+	}
+	if c.micro = least(grams[0], prices[0]); c.micro == flat { // there is one break only
+		c.micro = 0
+	}
+	c.base = prices[0] - divUp(mulSat(c.micro, grams[0]), 1_000_000)
+	for i, price := range prices { // cheaper than the first one: the line lies flat below all
+		if i > 0 && price < prices[0] {
+			c.base, c.micro = slices.Min(prices), 0
 		}
 	}
-	c.micro = max(c.micro, 0)
-	c.excess = mulSat(addSat(parcels, 1), highest)
-	return c
+	if c.base < 0 {
+		c.base, c.micro = 0, least(0, 0)
+	}
 }
 
 // Curve is the truth about a score that follows a price list, for what a candidate of the last Try gives in a plan: units by item. all says that it
@@ -99,8 +118,37 @@ func (r *Run) Score(k int) (kind string, muted bool, weight, per int64) {
 	return s.Kind, r.mute&(1<<k) != 0, s.Weight, s.Per
 }
 
+// FewestParts is the kind of the score that counts what a site does not give whole.
+const FewestParts = scoreFewestParts
+
+// AddsUp says that a kind of score adds up over the units of a plan, so that it may compare plans from one site otherwise than the sites.
+func AddsUp(kind string) bool {
+	return kind == scoreStockBalance || kind == scoreTurnover || kind == scoreExpiry
+}
+
+// Level is what a loss of a candidate counts in the objective of a plan from that site alone: see Terms for what is never negative.
+func (r *Run) Level(k int, loss int64) int64 {
+	switch r.rule.scores[k].op {
+	case byFewestParts, byCost, byMargin, byCO2, byOpportunity:
+		return loss
+	}
+	least, most := int64(math.MaxInt64), int64(math.MinInt64)
+	for _, i := range r.ranking {
+		if v := r.Losses(int(i))[k]; v != never {
+			least, most = min(least, v), max(most, v)
+		}
+	}
+	switch {
+	case most == math.MinInt64:
+		return 0
+	case loss == never:
+		loss = addSat(most, 1)
+	}
+	return subSat(loss, min(least, 0))
+}
+
 // Rule is the rule of the last Try.
 func (r *Run) Rule() *Rule { return r.rule.Rule }
 
-// Levels is how many ranks of soft filters the rule of the last Try can drop, and Level how many are dropped.
-func (r *Run) Levels() (level, levels int) { return r.level, r.rule.levels }
+// Softness is how many ranks of soft filters are dropped, and how many the rule of the last Try could drop.
+func (r *Run) Softness() (dropped, most int) { return r.level, r.rule.levels }

@@ -244,6 +244,9 @@ func (r *Run) compare(a, b int32) (order int, step string) {
 		}
 	}
 	s, t := &r.candidates[a], &r.candidates[b]
+	if c := cmp.Compare(s.Site.costOf(x.Units), t.Site.costOf(y.Units)); c != 0 {
+		return c, "cost of sites"
+	}
 	if c := cmp.Compare(s.meters(), t.meters()); c != 0 {
 		return c, "distance"
 	}
@@ -251,6 +254,11 @@ func (r *Run) compare(a, b int32) (order int, step string) {
 		return c, "site_rank"
 	}
 	return cmp.Compare(s.Site.ID, t.Site.ID), "site_id"
+}
+
+// costOf is what the site itself asks for a part of so many units.
+func (s *Site) costOf(units int64) int64 {
+	return addSat(max(s.CostPerOrder, 0), mulSat(max(s.CostPerUnit, 0), units))
 }
 
 // meters puts sites that are not on the map last.

@@ -51,8 +51,8 @@ func (s *Solver) greedy(nd *node) {
 	s.chosen = s.chosen[:0]
 }
 
-// roundsMax bounds how often improve goes over the sites of a plan.
-const roundsMax = 8
+// improveMax bounds what improve spends, in passes over the whole problem.
+const improveMax = 40
 
 // improve puts another site in the place of each site of the best plan, or none, as long as that makes it better. A search that begins with a good
 // plan is a short one.
@@ -62,10 +62,11 @@ func (s *Solver) improve(nd *node) {
 	}
 	set := append(s.numbers[:0], s.best.sites...)
 	total := s.sums(set, -1)
-	for range roundsMax {
-		moved := false
+	until := s.steps + int64(improveMax*s.n*s.m)
+	for moved := true; moved; {
+		moved = false
 		for k := 0; k <= len(set); k++ {
-			if k == len(set) && s.counted(set) >= nd.left {
+			if k == len(set) && s.counted(set) >= nd.left || s.steps > until {
 				break
 			}
 			rest := s.sums(set, k)
@@ -89,9 +90,6 @@ func (s *Solver) improve(nd *node) {
 			}
 			s.chosen = append(s.chosen[:0], set...)
 			s.consider(&total)
-		}
-		if !moved {
-			break
 		}
 	}
 	s.chosen, s.numbers = s.chosen[:0], set
