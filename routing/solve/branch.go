@@ -114,22 +114,16 @@ func (s *Solver) branch(nd node) {
 	if nd.from == nd.to || s.spent() {
 		return
 	}
-	item, givers := s.pick(&nd)
-	s.order(&nd)
-	most := s.most(&nd, nd.left)
+	most := s.most(&nd)
 	bound := minus(&nd.total, &most)
 	if s.hopeless(&bound) || s.even(&bound) && !s.mayComeFirst(nd.depth, nd.from, nd.to) {
 		return
 	}
-	if s.duly() {
-		if s.press(&nd, nd.warm) {
-			return
-		}
-		givers = 0
-		for givers < nd.to-nd.from && s.reach[nd.from+givers].give {
-			givers++
-		}
+	if s.duly(&nd) && s.press(&nd, nd.warm) {
+		return
 	}
+	item, givers := s.pick(&nd)
+	s.order(&nd)
 	base := len(s.later)
 	s.suffixes(&nd)
 	for k := nd.from; k < nd.to; k++ {
@@ -208,31 +202,34 @@ func (s *Solver) order(nd *node) {
 	})
 }
 
-// most is what the sites in reach can save together at most, if no more than left of them that count may join.
-func (s *Solver) most(nd *node, left int) (sum amount) {
-	list := s.reach[nd.from:nd.to]
-	split := 0
-	for split < len(list) && list[split].give {
-		split++
+// most is what the sites in reach can save together at most, if no more of them that count join than may.
+func (s *Solver) most(nd *node) (sum amount) {
+	best := s.gains[:0] // of those that count, descending
+	for k := nd.from; k < nd.to; k++ {
+		gain := &s.reach[k].gain
+		if !gain.positive() {
+			continue
+		}
+		if nd.left >= nd.to-nd.from || s.isFree(s.reach[k].site) {
+			sum.add(gain)
+			continue
+		}
+		at := len(best)
+		if at < nd.left {
+			best = append(best, amount{})
+		} else if at--; at < 0 || !best[at].less(gain) {
+			continue
+		}
+		for at > 0 && best[at-1].less(gain) {
+			best[at] = best[at-1]
+			at--
+		}
+		best[at] = *gain
 	}
-	a, b := list[:split], list[split:]
-	for len(a)+len(b) > 0 { // both are sorted: merge them
-		from := &a
-		if len(a) == 0 || len(b) > 0 && a[0].gain.less(&b[0].gain) {
-			from = &b
-		}
-		r := (*from)[0]
-		*from = (*from)[1:]
-		if !r.gain.positive() {
-			break
-		}
-		if s.isFree(r.site) {
-			sum.add(&r.gain)
-		} else if left > 0 {
-			sum.add(&r.gain)
-			left--
-		}
+	for k := range best {
+		sum.add(&best[k])
 	}
+	s.gains = best
 	return sum
 }
 

@@ -32,15 +32,21 @@
 // yet. While an item is not covered a node branches over the sites that can give it, of the item that fewest can give; else over all that save
 // something. Whoever was branched on is out of reach for the later siblings, so no set is met twice.
 //
-// When that takes many nodes, prices come in (dual.go): every item is paid what it may cost at most, sites collect what they gain by serving at
-// that price, and no site may collect more than its fixed cost. The prices' sum is a bound for every set (the dual of the linear relaxation,
-// climbed as Erlenkotter did in 1978), and what a site lacks to its fixed cost is what a set with it costs more, which throws most sites out.
+// Before it branches a node is put under prices (dual.go): every item is paid what it may cost at most, and sites collect what they gain by serving at
+// that price. What the prices pay, less what sites collect above their fixed costs, is a bound for every set: the dual of the linear relaxation,
+// climbed as Erlenkotter did in 1978, but in every node from its parent's prices on. What a site lacks to its fixed cost is what a set with it
+// costs more, which throws most sites out of reach. Two things go further than Erlenkotter. A divisible item is paid more as long as more of
+// its units are wanting than the sites that collect enough could give. And where only so many sites may join, only as many of those that
+// collect above their fixed costs are reckoned with, the worst; a toll on every site, doubled while that helps, lets prices use this. With the
+// toll at its height this is the first bound, with none it is the dual.
+//
+// A short search begins with a good plan (seek.go): greedy, then every site of the plan is exchanged for the best other one as long as that helps.
 //
 // # Amounts
 //
 // Levels are packed into three words of 62 bits, as many levels into one word as their ranges allow (amount.go). Sums and comparisons then cost
 // a few instructions whatever the number of levels, and lexicographic order over words is an order of a group: all arguments about minima
-// and sums hold as they do for integers. Levels that find no room are left out, and Result.Levels says how many were compared.
+// and sums hold as they do for integers. Levels that find no room are left out, and Result.Compared says how many took part.
 //
 // # Costs that are not sums
 //
@@ -49,8 +55,14 @@
 // the ways to give whole items within a set (leaf.go). The same is done when items compete for one SKU of a site. Divisible items
 // are then filled by the sums alone, so the answer is proven only if the bound meets it.
 //
-// # The idea that failed
+// Fixed costs below zero are taken, though a site may then be worth something for that alone: such problems count as those whose sums are only
+// bounds.
+//
+// # The ideas that failed
 //
 // Comparing level by level with a bound for each level: the bound of the second level cannot know that the first one is at its best, and with
 // "fewest parts, then distance" nothing was ever cut off by distance.
+//
+// Prices made once, for the root: with 20 items and 50 sites one search in a hundred took 40 ms, since the gap of the root stays the gap of
+// all nodes. Prices only after many nodes: what is saved in easy searches is lost in the others.
 package solve

@@ -24,19 +24,22 @@ type prices struct {
 	toll  amount // what a site that counts is thought to cost more, because only so many may join
 }
 
-// dualAfter is after how many passes over the whole problem prices are made: simple problems are done before.
-const dualAfter = 4
+// pressMin is how many sites in reach are worth prices.
+const pressMin = 6
 
 // tollsMax bounds how often the toll of a node is doubled.
 const tollsMax = 12
 
-// duly says whether the search turned out to be long enough for prices.
-func (s *Solver) duly() bool {
-	if !s.dual.ready && (s.steps > int64(dualAfter*s.n*s.m) || s.hasty) {
+// duly says whether a node is worth prices.
+func (s *Solver) duly(nd *node) bool {
+	if !s.hasty && (nd.to-nd.from < pressMin || nd.left <= 1 && len(s.p.Free) == 0) {
+		return false
+	}
+	if !s.dual.ready {
 		s.dual.ready = true
 		s.sortCosts()
 	}
-	return s.dual.ready
+	return true
 }
 
 func (s *Solver) sortCosts() {
@@ -94,7 +97,31 @@ func (s *Solver) press(nd *node, warm int) bool {
 		}
 	}
 	nd.to = to
+	if nd.depth == 0 && nd.from == 0 {
+		s.forget(nd)
+	}
 	return to == nd.from
+}
+
+// forget takes the sites out of the order of costs that no set need have.
+func (s *Solver) forget(root *node) {
+	d := &s.dual
+	for _, r := range s.reach[:root.to] {
+		d.near[r.site] = true
+	}
+	to := int32(0)
+	for i := range s.m {
+		list := d.order[d.from[i]:d.from[i+1]]
+		d.from[i] = to
+		for _, j := range list {
+			if d.near[j] {
+				d.order[to] = j
+				to++
+			}
+		}
+	}
+	d.from[s.m] = to
+	clear(d.near)
 }
 
 // futile says that no set of the node with a further site matters if it is worth at least this.
@@ -262,8 +289,9 @@ func (s *Solver) raise(f *frame, i int, to *prices) bool {
 			room.add(toll)
 		}
 		if !s.sole[i] {
-			units = s.can(int(j), i)
-			room.divide(units)
+			if units = s.can(int(j), i); units > 1 {
+				room.divide(units)
+			}
 		}
 		if !room.positive() { // what it collects more is lost
 			if slope -= units; slope <= 0 {
@@ -331,6 +359,9 @@ func (a *amount) within(most int64) bool {
 // divide makes a the largest amount that fits n times into it, or one close below.
 func (a *amount) divide(n int64) {
 	for w := range a {
+		if a[w] == 0 {
+			continue
+		}
 		q := a[w] / n
 		rest := a[w] - q*n
 		if rest < 0 {

@@ -49,14 +49,14 @@ func (s *Solver) join(depth int, site int32) {
 // saving is what a site would save on the items of a set, its own fixed cost aside; serves says that it would give anything.
 func (s *Solver) saving(f *frame, site int) (by amount, serves bool) {
 	costs := s.cost[site*s.m:][:s.m]
-	caps := s.p.Cap[site*s.m:][:s.m]
+	caps := s.caps[site*s.m:][:s.m]
 	for i := range costs {
-		if caps[i] <= 0 {
+		if caps[i] == 0 {
 			continue
 		}
 		c := &costs[i]
 		if s.sole[i] {
-			if caps[i] >= s.p.Items[i].Quantity && c.less(&f.row[i]) {
+			if c.less(&f.row[i]) {
 				by.add(&f.row[i])
 				by.sub(c)
 				serves = true

@@ -23,7 +23,7 @@ type Problem struct {
 
 // Level is one step of the objective: sums of int64, smaller is better.
 type Level struct {
-	// Fixed[site] is what a site adds when it gives anything.
+	// Fixed[site] is what a site adds when it gives anything. Below zero over all levels costs time, and the proof where divisible items are.
 	Fixed []int64
 	// Alone[site], never above zero, is added to that when the site gives everything and no other site gives anything. nil = nothing.
 	Alone []int64
@@ -70,9 +70,10 @@ type Plan struct {
 // Result is the answer to a problem. It is valid until the solver's next call.
 type Result struct {
 	Best, Second Plan
-	// Exact says that Best is the optimum.
+	// Exact says that Best is the optimum of the levels compared.
 	Exact bool
-	// Bound is a proven bound from below, in the order of comparison: units short, then the levels. It equals Best when Exact.
+	// Bound is a proven bound from below, in the order of comparison: units short, then the levels. It equals Best when Exact, in the levels
+	// compared.
 	BoundShort int64
 	Bound      []int64
 	// Compared is how many levels took part: those behind it found no room in an amount.

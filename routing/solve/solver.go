@@ -15,6 +15,7 @@ type Solver struct {
 	nobody []amount // by item: what it costs to give none of it; of a divisible one, each unit
 	least  []amount // by item: the least it costs however many sites give
 	sole   []bool   // by item: whether it is whole
+	caps   []int64  // by site and item: see can
 	reward amount   // all fixed costs below zero
 
 	rivals  bool // tangled, and several divisible items are among those that compete
@@ -25,11 +26,12 @@ type Solver struct {
 	frames []frame // by depth
 	reach  []reach
 	later  []amount
+	gains  []amount
 	chosen []int32
 	steps  int64
 	tired  bool // the search has used up its steps
 	alert  bool // only the best plan is still looked for
-	hasty  bool // prices are made at once: tests want them for small problems
+	hasty  bool // every node is put under prices: tests want them for small problems
 
 	best, second solution
 	candidate    solution
@@ -88,6 +90,7 @@ func (s *Solver) begin(p *Problem) {
 	s.steps, s.tired, s.alert, s.coarse = 0, false, false, false
 	s.best.found, s.second.found, s.doubted, s.dual.ready = false, false, false, false
 	s.packing.limit = min(wordMax, 1<<60/int64(s.n+s.m+2))
+	s.readCaps()
 	s.measure()
 	s.result.Compared = s.packing.lay() - 1
 	s.load()
@@ -238,13 +241,20 @@ func (s *Solver) tangle() (tangled bool) {
 	return tangled
 }
 
-// can is how many units a site can give of an item.
-func (s *Solver) can(site, item int) int64 {
-	units, it := s.p.Cap[site*s.m+item], &s.p.Items[item]
-	if it.Whole && units < it.Quantity {
-		return 0
+// can is how many units a site can give of an item: all of a whole one, or none.
+func (s *Solver) can(site, item int) int64 { return s.caps[site*s.m+item] }
+
+// readCaps finds them.
+func (s *Solver) readCaps() {
+	s.caps = resize(s.caps, s.n*s.m)
+	for at := range s.caps {
+		it := &s.p.Items[at%s.m]
+		units := min(max(s.p.Cap[at], 0), it.Quantity)
+		if it.Whole && units < it.Quantity {
+			units = 0
+		}
+		s.caps[at] = units
 	}
-	return min(units, it.Quantity)
 }
 
 // floor finds what each item costs at least when all sites give.
