@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +21,9 @@ type Knowledge struct {
 	waiters *waiters
 	rules   atomic.Pointer[routing.Rules]
 	clock   func() int64
+
+	pastMu sync.Mutex
+	past   []*routing.Rules // the last ones in force, the newest last
 
 	offeredAt int64 // OfferStock's own
 
@@ -49,6 +53,7 @@ func (k *Knowledge) SetRules(rules *routing.Rules) {
 	if rules == nil {
 		rules = routing.DefaultRules()
 	}
+	k.remember(rules)
 	k.rules.Store(rules)
 	k.waiters.routesGrown()
 }
@@ -159,18 +164,7 @@ func (k *Knowledge) Answer(req *messages.PlanRequest, now int64) *messages.Adopt
 
 // Plan is the dry run: how an order would be routed now, without any effect.
 func (k *Knowledge) Plan(o *messages.Order) *messages.Plan {
-	splits := o.SplitsMax
-	if splits == 0 {
-		splits = k.rules.Load().SplitsMax
-	}
-	req := &messages.PlanRequest{
-		OrderId: messages.OrderID(o.Channel, o.ExternalId), PlanNo: 1, Cause: "dry_run", ShipTo: o.ShipTo, Service: o.ShippingService, Channel: o.Channel,
-		Partial: o.Partial, SplitsLeft: splits, PlacedAtMs: o.PlacedAtMs, Labels: o.Labels, Priority: o.Priority, DeliverBy: o.DeliverBy,
-	}
-	for i, line := range o.Lines {
-		req.Needs = append(req.Needs, &messages.LineNeed{Line: uint32(i), Sku: line.Sku, Quantity: line.Quantity, Labels: line.Labels, Group: line.Group})
-	}
-	return k.Answer(req, k.clock()).Plan
+	return k.Answer(routing.Question(o, "dry_run"), k.clock()).Plan
 }
 
 // ListOrders gives this node's rows, newest first, and the cursor of the next page; Listing asks all nodes.

@@ -1548,6 +1548,7 @@ type DecisionRecord struct {
 	Inputs            *DecisionInputs `protobuf:"bytes,20,opt,name=inputs,proto3" json:"inputs,omitempty"`                                         // with the order itself, the sites and the candidates' numbers: enough to decide the same once more
 	Others            []string        `protobuf:"bytes,21,rep,name=others,proto3" json:"others,omitempty"`                                         // further sites in reach, of which the evidence says no more than the numbers below
 	OtherNumbers      []int64         `protobuf:"varint,22,rep,packed,name=other_numbers,json=otherNumbers,proto3" json:"other_numbers,omitempty"` // of each: the stock of each SKU, then load, capacity left, orders in the window and their limit
+	Scores            []string        `protobuf:"bytes,23,rep,name=scores,proto3" json:"scores,omitempty"`                                         // what Candidate.scores are, in their order
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -1732,6 +1733,13 @@ func (x *DecisionRecord) GetOthers() []string {
 func (x *DecisionRecord) GetOtherNumbers() []int64 {
 	if x != nil {
 		return x.OtherNumbers
+	}
+	return nil
+}
+
+func (x *DecisionRecord) GetScores() []string {
+	if x != nil {
+		return x.Scores
 	}
 	return nil
 }
@@ -5239,7 +5247,7 @@ const file_order_proto_rawDesc = "" +
 	"\x05lines\x18\x02 \x03(\v2\x1a.orderyard.v1.LineQuantityR\x05lines\x12\x1d\n" +
 	"\n" +
 	"distance_m\x18\x03 \x01(\x03R\tdistanceM\x12\x16\n" +
-	"\x06manual\x18\x04 \x01(\bR\x06manual\"\xb5\x05\n" +
+	"\x06manual\x18\x04 \x01(\bR\x06manual\"\xcd\x05\n" +
 	"\x0eDecisionRecord\x127\n" +
 	"\n" +
 	"candidates\x18\x01 \x03(\v2\x17.orderyard.v1.CandidateR\n" +
@@ -5269,7 +5277,8 @@ const file_order_proto_rawDesc = "" +
 	"\x05muted\x18\x13 \x03(\tR\x05muted\x124\n" +
 	"\x06inputs\x18\x14 \x01(\v2\x1c.orderyard.v1.DecisionInputsR\x06inputs\x12\x16\n" +
 	"\x06others\x18\x15 \x03(\tR\x06others\x12#\n" +
-	"\rother_numbers\x18\x16 \x03(\x03R\fotherNumbers\"\xf6\x02\n" +
+	"\rother_numbers\x18\x16 \x03(\x03R\fotherNumbers\x12\x16\n" +
+	"\x06scores\x18\x17 \x03(\tR\x06scores\"\xf6\x02\n" +
 	"\x0eDecisionInputs\x12\x15\n" +
 	"\x06now_ms\x18\x01 \x01(\x03R\x05nowMs\x120\n" +
 	"\x05needs\x18\x02 \x03(\v2\x1a.orderyard.v1.LineQuantityR\x05needs\x12\x18\n" +

@@ -47,7 +47,7 @@ func (r *ruled) evidence(outcome ruleset.Outcome, s *solved) {
 	d.Levels, d.Objective, d.Bound = p.names, nil, nil
 	d.RunnerUp, d.RunnerUpObjective = nil, nil
 	d.Levels = slices.Clone(p.names)
-	d.Dropped, d.Muted = r.names()
+	d.Dropped, d.Muted, d.Scores = r.names()
 	if best.Found {
 		d.Objective, d.Bound, d.BoundShort = slices.Clone(best.Levels), slices.Clone(s.result.Bound), s.result.BoundShort
 		d.DecidedBy = r.decidedBy(s)
@@ -79,7 +79,7 @@ func (r *ruled) decidedBy(s *solved) string {
 	return stepSiteID
 }
 
-func (r *ruled) names() (dropped, muted []string) {
+func (r *ruled) names() (dropped, muted, scores []string) {
 	rule := r.run.Rule()
 	for _, i := range r.run.Dropped() {
 		dropped = append(dropped, rule.Filters[i].Kind)
@@ -87,7 +87,11 @@ func (r *ruled) names() (dropped, muted []string) {
 	for _, i := range r.run.Muted() {
 		muted = append(muted, rule.Scores[i].Kind)
 	}
-	return dropped, muted
+	scores = make([]string, len(rule.Scores))
+	for i := range rule.Scores {
+		scores[i] = rule.Scores[i].Kind
+	}
+	return dropped, muted, scores
 }
 
 // nameRuled records the sites looked at: those that give, then those that passed, best first, then the others from the nearest on.

@@ -16,6 +16,7 @@ import (
 
 	"orderyard/gateway/wire"
 	"orderyard/messages"
+	"orderyard/routing"
 )
 
 // Actors takes commands. Send returns at once, and calls Done exactly once, from any goroutine, now or later.
@@ -41,6 +42,8 @@ type Directory interface {
 // Planner answers a dry run: how would this order be routed now?
 type Planner interface {
 	Plan(*messages.Order) *messages.Plan
+	// Want says what would have to be otherwise for a site to give in one of an order's plans, the latest one when the number is 0.
+	Want(v *messages.OrderView, planNo uint32, site string) (*routing.Flip, *messages.Failure)
 }
 
 // Options are what the doors need. Actors, Directory and Planner are required.
@@ -78,6 +81,7 @@ type Ingress struct {
 	intake   *intake
 	learners atomic.Int64 // asking other nodes about SKUs
 	lists    atomic.Int64 // being made
+	wants    atomic.Int64 // being worked on
 	workers  sync.WaitGroup
 	stopped  sync.Once
 }

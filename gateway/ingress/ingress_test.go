@@ -16,6 +16,7 @@ import (
 	"orderyard/gateway/wire"
 	"orderyard/messages"
 	"orderyard/persistence/jetstream/embedded"
+	"orderyard/routing"
 )
 
 // fakeActors records what it is sent. answer makes the reply; nil = never answer; it runs on a goroutine of its own unless
@@ -103,6 +104,10 @@ func (d *fakeDirectory) Prepare(p *messages.PlaceOrder) error {
 
 // fakePlanner sends everything to Denver.
 type fakePlanner struct{}
+
+func (fakePlanner) Want(*messages.OrderView, uint32, string) (*routing.Flip, *messages.Failure) {
+	return &routing.Flip{Site: "den", Won: true}, nil
+}
 
 func (fakePlanner) Plan(o *messages.Order) *messages.Plan {
 	plan := &messages.Plan{PlanNo: 1, Assignments: []*messages.Assignment{{Site: "den"}}}

@@ -23,7 +23,7 @@ func (in *Ingress) orderEndpoints() []endpoint {
 		{doorOrder, "place", messages.PlaceSubject("*"), in.place},
 		{doorOrder, "get", messages.OrderSubject("get"), one[wire.GetOrderRequest](reading, orderView(false))},
 		{doorOrder, "trace", messages.OrderSubject("trace"), one[wire.TraceOrderRequest](reading, orderView(false))},
-		{doorOrder, "explain", messages.OrderSubject("explain"), one[wire.ExplainOrderRequest](reading, orderView(true))},
+		{doorOrder, "explain", messages.OrderSubject("explain"), in.explain},
 		{doorOrder, "cancel", messages.OrderSubject("cancel"), one[wire.CancelOrderRequest](changing, orderReceipt)},
 		{doorOrder, "hold", messages.OrderSubject("hold"), one[wire.HoldOrderRequest](changing, orderReceipt)},
 		{doorOrder, "release", messages.OrderSubject("release"), one[wire.ReleaseOrderRequest](changing, orderReceipt)},

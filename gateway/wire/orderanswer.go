@@ -15,6 +15,7 @@ type OrderReceipt struct {
 type OrderAnswer struct {
 	Head
 	*OrderView
+	Flip *Flip `json:"flip,omitzero"` // explain, when a site is wanted
 }
 
 // OrderListAnswer answers list.

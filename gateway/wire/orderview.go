@@ -188,7 +188,15 @@ type Plan struct {
 	Assignments  []Assignment   `json:"assignments"`
 	Short        []LineQuantity `json:"short,omitempty"`
 	RulesVersion string         `json:"rules_version,omitempty"`
+	Actions      []PlanAction   `json:"actions,omitempty"`
 	Decision     *Decision      `json:"decision,omitzero"`
+}
+
+// PlanAction is what a rule wanted done beside the assignments.
+type PlanAction struct {
+	Do   string `json:"do"`
+	Word string `json:"word,omitempty"`
+	Days int64  `json:"days,omitzero"`
 }
 
 // Assignment gives units to a site.
@@ -215,6 +223,20 @@ type Decision struct {
 	Note       string      `json:"note,omitempty"`
 	DurationUs int64       `json:"duration_us,omitzero"`
 	Candidates []Candidate `json:"candidates,omitempty"`
+
+	// By operators' rules: the objective is a list of levels, of which the first that differs decided. Bound is proven: no plan is better.
+	Rule              string   `json:"rule,omitempty"`
+	Outcome           string   `json:"outcome,omitempty"`
+	Levels            []string `json:"levels,omitempty"`
+	Objective         []int64  `json:"objective,omitempty"`
+	BoundShort        int64    `json:"bound_short,omitzero"`
+	Bound             []int64  `json:"bound,omitempty"`
+	RunnerUp          []string `json:"runner_up,omitempty"`
+	RunnerUpShort     int64    `json:"runner_up_short,omitzero"`
+	RunnerUpObjective []int64  `json:"runner_up_objective,omitempty"`
+	Dropped           []string `json:"dropped,omitempty"`
+	Muted             []string `json:"muted,omitempty"`
+	Scores            []string `json:"scores,omitempty"`
 }
 
 // Candidate is a site that was looked at; Filter is the first hard test it failed.
@@ -227,6 +249,26 @@ type Candidate struct {
 	DistanceM int64   `json:"distance_m,omitzero"`
 	Units     int64   `json:"units,omitzero"`
 	Scores    []int64 `json:"scores,omitempty"`
+
+	Abstained []string `json:"abstained,omitempty"` // filters that had no fact to go by
+	Penalty   int64    `json:"penalty,omitzero"`
+}
+
+// Flip is what would have to be otherwise for a site to give.
+type Flip struct {
+	Site    string   `json:"site"`
+	Won     bool     `json:"won"` // it gives as things are
+	Changes []Change `json:"changes,omitempty"`
+	Plan    *Plan    `json:"plan,omitzero"` // that would follow
+	Reason  string   `json:"reason,omitempty"`
+}
+
+// Change is one thing that would have to be otherwise.
+type Change struct {
+	What string `json:"what"`
+	Op   string `json:"op"`
+	Was  string `json:"was"`
+	Now  string `json:"now"`
 }
 
 // PlanOf is the document of a plan over the given lines.
@@ -239,16 +281,27 @@ func PlanOf(p *messages.Plan, lines []*messages.OrderLine, candidates bool) Plan
 			Site: a.GetSite(), Lines: lineQuantities(a.GetLines(), lines), DistanceM: a.GetDistanceM(),
 		})
 	}
+	for _, a := range p.GetActions() {
+		d.Actions = append(d.Actions, PlanAction{Do: a.GetDo(), Word: a.GetWord(), Days: a.GetDays()})
+	}
 	if r := p.GetDecision(); r != nil {
 		d.Decision = &Decision{
 			Strategy: r.GetStrategy(), DecidedBy: r.GetDecidedBy(), DistanceM: r.GetDistanceM(), Cost: r.GetCost(),
-			Exact: r.GetExact(), Note: r.GetNote(), DurationUs: r.GetDurationUs(),
+			Exact: r.GetExact(), Note: r.GetNote(), DurationUs: r.GetDurationUs(), Rule: r.GetRule(), Outcome: r.GetOutcome(),
 		}
 		if candidates {
+			d.Decision.evidence(r)
 			d.Decision.Candidates = candidatesOf(r.GetCandidates())
 		}
 	}
 	return d
+}
+
+// evidence adds what only an explanation shows.
+func (d *Decision) evidence(r *messages.DecisionRecord) {
+	d.Levels, d.Objective, d.Bound, d.BoundShort = r.GetLevels(), r.GetObjective(), r.GetBound(), r.GetBoundShort()
+	d.RunnerUp, d.RunnerUpObjective, d.RunnerUpShort = r.GetRunnerUp(), r.GetRunnerUpObjective(), r.GetRunnerUpShort()
+	d.Dropped, d.Muted, d.Scores = r.GetDropped(), r.GetMuted(), r.GetScores()
 }
 
 func candidatesOf(list []*messages.Candidate) []Candidate {
@@ -256,7 +309,7 @@ func candidatesOf(list []*messages.Candidate) []Candidate {
 	for _, c := range list {
 		docs = append(docs, Candidate{
 			Site: c.GetSite(), Chosen: c.GetChosen(), Filter: c.GetFilter(), Expected: c.GetExpected(), Actual: c.GetActual(),
-			DistanceM: c.GetDistanceM(), Units: c.GetUnits(), Scores: c.GetScores(),
+			DistanceM: c.GetDistanceM(), Units: c.GetUnits(), Scores: c.GetScores(), Abstained: c.GetAbstained(), Penalty: c.GetPenalty(),
 		})
 	}
 	return docs

@@ -33,6 +33,9 @@ type TraceOrderRequest struct {
 // ExplainOrderRequest asks why units went where they went.
 type ExplainOrderRequest struct {
 	OrderID string `json:"order_id"`
+	// Want asks what would have to be otherwise for this site to give; Plan says in which plan, the latest one by default.
+	Want string `json:"want,omitempty"`
+	Plan uint32 `json:"plan,omitzero"`
 }
 
 // CancelOrderRequest cancels what can still be cancelled. Reason defaults to "customer".

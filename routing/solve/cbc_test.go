@@ -188,11 +188,16 @@ func (v *versus) givers() (sites []int) {
 	return sites
 }
 
-// count is what the sites cost when they give everything as cheaply as they can, in integers, by sorting and nothing else.
+// count is what the sites cost when they give everything as cheaply as they can, in integers.
 func (v *versus) count(sites []int, levels []Level) []int64 {
+	value, _ := v.assign(sites, levels)
+	return value
+}
+
+// assign gives everything to the sites as cheaply as they can, by sorting and nothing else, and says who of them gives. Discounts are left out.
+func (v *versus) assign(sites []int, levels []Level) (value []int64, used []bool) {
 	p, m := v.p, len(v.p.Items)
-	value := make([]int64, 1+len(levels))
-	used := make([]bool, p.Sites)
+	value, used = make([]int64, 1+len(levels)), make([]bool, p.Sites)
 	for i := range m {
 		by := slices.Clone(sites)
 		slices.SortStableFunc(by, func(a, b int) int {
@@ -223,7 +228,7 @@ func (v *versus) count(sites []int, levels []Level) []int64 {
 			}
 		}
 	}
-	return value
+	return value, used
 }
 
 // cbc solves a round of an instance. One process for each: CBC 2.10 that imports a second program answers nonsense now and then.

@@ -7,8 +7,8 @@ import (
 )
 
 // prove compares an answer with the oracle's: the plan is possible and worth what it says, the bound is not above the optimum, and a proven
-// answer is the optimum in all levels compared.
-func prove(t *testing.T, seed int, p *Problem, got *Result) {
+// answer is the optimum in all levels compared, of equals that which comes first.
+func prove(t *testing.T, seed int, p *Problem, s *Solver, got *Result) {
 	t.Helper()
 	o := oracle{p: p}
 	o.solve()
@@ -49,6 +49,10 @@ func prove(t *testing.T, seed int, p *Problem, got *Result) {
 	if got.Exact && !slices.Equal(value[:got.Compared+1], optimum) {
 		t.Fatalf("seed %d: %v from %v is said to be the optimum, which is %v from %v", seed, value, got.Best.Sites, o.best, o.sites)
 	}
+	sure := got.Exact && !s.doubted && !s.tired && got.Compared == len(p.Levels)
+	if sure && !slices.Equal(got.Best.Sites, o.sites) {
+		t.Fatalf("seed %d: %v from %v, as good and first is %v", seed, value, got.Best.Sites, o.sites)
+	}
 }
 
 // spread draws levels of any width: values around zero, as large as top, fixed costs from floor on.
@@ -84,7 +88,7 @@ func TestPrices(t *testing.T) {
 		if p.Pricer == nil && seed%3 > 0 {
 			spread(r, p, 1+r.IntN(4), 0, 1<<(10+r.IntN(36)))
 		}
-		prove(t, seed, p, s.Solve(p))
+		prove(t, seed, p, &s, s.Solve(p))
 		if s.dual.ready {
 			pressed++
 		}
@@ -103,7 +107,7 @@ func TestRewards(t *testing.T) {
 		spread(r, p, 1+r.IntN(3), -60, 100)
 		s.hasty = seed%2 == 0
 		got := s.Solve(p)
-		prove(t, seed, p, got)
+		prove(t, seed, p, &s, got)
 		if got.Exact {
 			exact++
 		}
@@ -123,7 +127,7 @@ func TestStepsMax(t *testing.T) {
 		p.StepsMax = 1 + r.Int64N(60)
 		s.hasty = seed%2 == 0
 		got := s.Solve(p)
-		prove(t, seed, p, got)
+		prove(t, seed, p, &s, got)
 		if !got.Exact {
 			tired++
 		}
@@ -150,7 +154,7 @@ func TestWide(t *testing.T) {
 		}
 		s.hasty = seed%2 == 0
 		got := s.Solve(p)
-		prove(t, seed, p, got)
+		prove(t, seed, p, &s, got)
 		if s.coarse {
 			coarse++
 		}
@@ -212,7 +216,7 @@ func TestExcess(t *testing.T) {
 		p.Pricer = &heavy{*c}
 		got := *s.Solve(p)
 		p.Pricer = &capped{heavy{*c}, &curve{p: p, grams: c.grams, steps: make([]int64, len(c.steps))}}
-		prove(t, seed, p, &got)
+		prove(t, seed, p, &s, &got)
 	}
 }
 
@@ -237,7 +241,7 @@ func TestNoSites(t *testing.T) {
 				t.Fatalf("seed %d: nobody may give, and at least %d of %d are short", seed, got.BoundShort, units)
 			}
 		}
-		prove(t, seed, p, got)
+		prove(t, seed, p, &s, got)
 		s.Solve(draw(r, false, true))
 	}
 }
