@@ -407,3 +407,28 @@ func TestBucketRemoved(t *testing.T) {
 		t.Errorf("it is %q", got)
 	}
 }
+
+// A watch that nothing happens to lasts: NATS is asked for one each for sessions and owners, and for none more after the time in which a beginning
+// must succeed is over.
+func TestWatchesLast(t *testing.T) {
+	s := startServer(t)
+	nc := s.connect()
+	begun := make(chan string, 64)
+	if _, err := nc.Subscribe("$JS.API.CONSUMER.CREATE.>", func(m *nats.Msg) { begun <- m.Subject }); err != nil {
+		t.Fatal(err)
+	}
+	must(t, nc.Flush())
+	s.open()
+	for range 2 {
+		select {
+		case <-begun:
+		case <-time.After(soon):
+			t.Fatal("no watch was begun")
+		}
+	}
+	select {
+	case again := <-begun:
+		t.Fatalf("a watch was begun once more: %s", again)
+	case <-time.After(3 * time.Second): // longer than a beginning may take
+	}
+}

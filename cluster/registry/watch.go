@@ -90,9 +90,10 @@ func (r *Registry) watch(b *bucket) error {
 	b.stop = stop
 	b.mu.Unlock()
 	_, kv := b.handles()
-	begin, cancel := context.WithTimeout(ctx, callWithin)
-	defer cancel()
-	w, err := kv.WatchAll(begin)
+	// The context of the beginning is that of the whole watch: NATS ends it with its context. Only the beginning is bounded in time.
+	late := time.AfterFunc(callWithin, stop)
+	w, err := kv.WatchAll(ctx)
+	late.Stop()
 	if err != nil {
 		return fmt.Errorf("watch %s: %w", b.name, err)
 	}
