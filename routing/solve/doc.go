@@ -26,11 +26,11 @@
 //
 // # The search
 //
-// A node is a set of chosen sites and a list of those that may still join, each with what it would save now (branch.go). Two bounds cut it off.
+// A node is a set of chosen sites and a list of those that may still join, each with what it would save now (branch.go). Three bounds cut it off.
 // The chosen set's total less the largest savings, as many as may still join; strong where savings are small. And the fixed costs paid,
 // plus the least one still to pay, plus the cheapest way of each item over all sites still in reach; strong where something is not covered
-// yet. While an item is not covered a node branches over the sites that can give it, of the item that fewest can give; else over all that save
-// something. Whoever was branched on is out of reach for the later siblings, so no set is met twice.
+// yet. And prices, see below. While an item is not covered a node branches over the sites that can give it, of the item that fewest can give;
+// else over all that save something. Whoever was branched on is out of reach for the later siblings, so no set is met twice.
 //
 // Before it branches a node is put under prices (dual.go): every item is paid what it may cost at most, and sites collect what they gain by serving at
 // that price. What the prices pay, less what sites collect above their fixed costs, is a bound for every set: the dual of the linear relaxation,

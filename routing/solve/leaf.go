@@ -266,6 +266,7 @@ func (s *Solver) move(at, i int, sign int64) {
 func (s *Solver) pour() {
 	l, p, c := &s.leaf, s.p, &s.candidate
 	c.gives = c.gives[:0]
+	s.steps += int64(s.m * len(l.sites))
 	for i := range s.m {
 		it := &p.Items[i]
 		if it.Whole {

@@ -7,7 +7,7 @@ import (
 )
 
 // ranked tries every set of sites: given a set, whole items go to the cheapest and divisible ones are filled from the cheapest on, so its value needs
-// no search. It returns the best two sets with their values.
+// no search. Sets with a site that saves nothing aside, it returns the best two sets with their values.
 func ranked(p *Problem) (sites [2][]int, values [2][]int64) {
 	v := versus{p: p}
 	for bits := 1; bits < 1<<p.Sites; bits++ {
@@ -25,7 +25,7 @@ func ranked(p *Problem) (sites [2][]int, values [2][]int64) {
 			continue
 		}
 		value, used := v.assign(set, p.Levels)
-		if slices.ContainsFunc(set, func(j int) bool { return !used[j] }) {
+		if slices.ContainsFunc(set, func(j int) bool { return !used[j] || idle(&v, set, value, j) }) {
 			continue
 		}
 		for k := range p.Levels {
@@ -54,6 +54,15 @@ func ranked(p *Problem) (sites [2][]int, values [2][]int64) {
 		}
 	}
 	return sites, values
+}
+
+// idle says that the others of a set serve as well without a site, its fixed cost aside.
+func idle(v *versus, set []int, value []int64, site int) bool {
+	without, _ := v.assign(slices.DeleteFunc(slices.Clone(set), func(j int) bool { return j == site }), v.p.Levels)
+	for k := range v.p.Levels {
+		without[k+1] += v.p.Levels[k].Fixed[site]
+	}
+	return slices.Equal(without, value)
 }
 
 // Proves that the best plan and the second are what trying every set of up to ten sites finds: objectives of one word to three, free sites, and with
@@ -87,7 +96,12 @@ func TestSets(t *testing.T) {
 			if values[k] == nil || k == 1 && s.alert {
 				continue
 			}
-			if value := append([]int64{plan.Short}, plan.Levels...); !plan.Found || !slices.Equal(value, values[k]) || k == 0 && !slices.Equal(plan.Sites, sites[k]) {
+			value := append([]int64{plan.Short}, plan.Levels...)
+			right := plan.Found && slices.Equal(value, values[k]) && slices.Equal(plan.Sites, sites[k])
+			if k == 1 { // it may be one of those left aside
+				right = plan.Found && slices.Compare(value, values[1]) <= 0 && !slices.Equal(plan.Sites, sites[0])
+			}
+			if !right {
 				t.Fatalf("seed %d, plan %d: %+v, trying all finds %v from %v", seed, k, plan, values[k], sites[k])
 			}
 			proven += k
