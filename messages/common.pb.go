@@ -669,6 +669,7 @@ type FulfillmentOrder struct {
 	Shipments     []*Shipment            `protobuf:"bytes,16,rep,name=shipments,proto3" json:"shipments,omitempty"`
 	ChangedAtMs   int64                  `protobuf:"varint,17,opt,name=changed_at_ms,json=changedAtMs,proto3" json:"changed_at_ms,omitempty"`
 	DeliverBy     string                 `protobuf:"bytes,18,opt,name=deliver_by,json=deliverBy,proto3" json:"deliver_by,omitempty"`
+	Amount        int64                  `protobuf:"varint,19,opt,name=amount,proto3" json:"amount,omitempty"` // views of an order: its units with their share of shipping, tax and discount, in minor units
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -829,6 +830,13 @@ func (x *FulfillmentOrder) GetDeliverBy() string {
 	return ""
 }
 
+func (x *FulfillmentOrder) GetAmount() int64 {
+	if x != nil {
+		return x.Amount
+	}
+	return 0
+}
+
 var File_common_proto protoreflect.FileDescriptor
 
 const file_common_proto_rawDesc = "" +
@@ -874,7 +882,7 @@ const file_common_proto_rawDesc = "" +
 	"\aline_id\x18\x02 \x01(\tR\x06lineId\x12\x10\n" +
 	"\x03sku\x18\x03 \x01(\tR\x03sku\x12\x1a\n" +
 	"\bquantity\x18\x04 \x01(\x03R\bquantity\x12%\n" +
-	"\x0ereservation_id\x18\x05 \x01(\tR\rreservationId\"\x8a\x05\n" +
+	"\x0ereservation_id\x18\x05 \x01(\tR\rreservationId\"\xa2\x05\n" +
 	"\x10FulfillmentOrder\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n" +
 	"\border_id\x18\x02 \x01(\tR\aorderId\x12\x12\n" +
@@ -896,7 +904,8 @@ const file_common_proto_rawDesc = "" +
 	"\tshipments\x18\x10 \x03(\v2\x16.orderyard.v1.ShipmentR\tshipments\x12\"\n" +
 	"\rchanged_at_ms\x18\x11 \x01(\x03R\vchangedAtMs\x12\x1d\n" +
 	"\n" +
-	"deliver_by\x18\x12 \x01(\tR\tdeliverBy*\xbe\x03\n" +
+	"deliver_by\x18\x12 \x01(\tR\tdeliverBy\x12\x16\n" +
+	"\x06amount\x18\x13 \x01(\x03R\x06amount*\xbe\x03\n" +
 	"\x11FulfillmentStatus\x12\"\n" +
 	"\x1eFULFILLMENT_STATUS_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cFULFILLMENT_STATUS_SCHEDULED\x10\x01\x12\x1b\n" +

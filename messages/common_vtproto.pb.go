@@ -467,6 +467,13 @@ func (m *FulfillmentOrder) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.Amount != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Amount))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0x98
+	}
 	if len(m.DeliverBy) > 0 {
 		i -= len(m.DeliverBy)
 		copy(dAtA[i:], m.DeliverBy)
@@ -857,6 +864,9 @@ func (m *FulfillmentOrder) SizeVT() (n int) {
 	l = len(m.DeliverBy)
 	if l > 0 {
 		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	if m.Amount != 0 {
+		n += 2 + protohelpers.SizeOfVarint(uint64(m.Amount))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -2572,6 +2582,25 @@ func (m *FulfillmentOrder) UnmarshalVT(dAtA []byte) error {
 			}
 			m.DeliverBy = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
+		case 19:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Amount", wireType)
+			}
+			m.Amount = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Amount |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])

@@ -42,7 +42,7 @@ type solved struct {
 const (
 	levelParcels  = "parcels"
 	levelCost     = "cost of sites"
-	levelDistance = "distance"
+	levelDistance = "meters"
 	levelRank     = "site_rank"
 	levelPenalty  = "penalty"
 )

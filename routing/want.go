@@ -118,7 +118,7 @@ func (w *wanter) turn() string {
 			return ""
 		}
 		c := w.candidate(plan)
-		d, why := w.next(c)
+		d, why := w.next(c, plan)
 		if d == nil {
 			return why
 		}
@@ -139,13 +139,13 @@ func (w *wanter) candidate(p *messages.Plan) *messages.Candidate {
 }
 
 // next is the dial to turn for what the site failed by, or for what it lost by.
-func (w *wanter) next(c *messages.Candidate) (*dial, string) {
+func (w *wanter) next(c *messages.Candidate, plan *messages.Plan) (*dial, string) {
 	if c == nil {
 		return nil, "the record names no more sites"
 	}
 	switch c.Filter {
 	case "":
-		return w.better()
+		return w.better(c, plan)
 	case testNames[testStatus]:
 		return w.statusDial(), ""
 	case testNames[testPaused]:
@@ -230,7 +230,7 @@ func (w *wanter) turned(what string) bool {
 }
 
 // better is the next dial of a site that passes and loses: what it has, what it costs, how busy it is, how many parts an order may have.
-func (w *wanter) better() (*dial, string) {
+func (w *wanter) better(c *messages.Candidate, plan *messages.Plan) (*dial, string) {
 	if d := w.stockDial(); d != nil {
 		return d, ""
 	}
@@ -246,7 +246,23 @@ func (w *wanter) better() (*dial, string) {
 	if left := heard(w.seen().CapacityLeft); left.Known && !w.turned("capacity left") {
 		return w.number("capacity left", ">=", left, 1<<30, func(n ruleset.Number) { w.seen().CapacityLeft = told(n) }), ""
 	}
-	return nil, "no stock, cost, load or capacity makes it win: the rules prefer other sites by what does not change, as the way to the customer"
+	return nil, "no stock, cost, load or capacity makes it win" + lostBy(c, plan)
+}
+
+// lostBy names the first score by which a site with everything in its favor still loses.
+func lostBy(c *messages.Candidate, plan *messages.Plan) string {
+	d := plan.Decision
+	for _, other := range d.Candidates {
+		if !other.Chosen {
+			continue
+		}
+		for k := range min(len(c.Scores), len(other.Scores), len(d.Scores)) {
+			if c.Scores[k] != other.Scores[k] && !slices.Contains(d.Muted, d.Scores[k]) {
+				return fmt.Sprintf(": it has %s %d, %s has %d", d.Scores[k], c.Scores[k], other.Site, other.Scores[k])
+			}
+		}
+	}
+	return ""
 }
 
 // shrink turns every dial back as far as the site still wins, those turned last first: what was not needed ends where it began.

@@ -13,8 +13,20 @@ func View(s *State, flags *messages.GetOrder) *messages.OrderView {
 		Version: s.Version, AcceptedAtMs: s.acceptedAt, Rejections: s.rejections, Attempts: s.attempts, CancelReason: s.cancelReason,
 		Exclusions: s.exclusions,
 	}
+	parts := make([][]*messages.LineQuantity, len(s.fulfillments))
 	for i := range s.fulfillments {
-		v.Fulfillments = append(v.Fulfillments, s.fulfillmentOrder(&s.fulfillments[i]))
+		f := &s.fulfillments[i]
+		v.Fulfillments = append(v.Fulfillments, s.fulfillmentOrder(f))
+		for j := range f.claims {
+			if units := f.claims[j].live(); units > 0 && !f.over() {
+				parts[i] = append(parts[i], &messages.LineQuantity{Line: f.claims[j].line, Quantity: units})
+			}
+		}
+	}
+	if len(parts) > 0 {
+		for i, amount := range amounts(s.order, parts) {
+			v.Fulfillments[i].Amount = amount
+		}
 	}
 	if flags.GetTimeline() {
 		v.Timeline = s.timeline

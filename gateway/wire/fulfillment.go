@@ -26,6 +26,7 @@ type Fulfillment struct {
 	AnswerBy         Time              `json:"answer_by,omitzero"`
 	DeliverBy        string            `json:"deliver_by,omitempty"`
 	WorkDate         string            `json:"work_date,omitempty"`
+	Amount           int64             `json:"amount,omitzero"` // in order.get: its units with their share of shipping, tax and discount
 	Shipments        []Shipment        `json:"shipments"`
 }
 
@@ -87,7 +88,7 @@ func FulfillmentOf(f *messages.FulfillmentOrder) Fulfillment {
 		Priority: f.GetPriority(), Status: FulfillmentStatusName(f.GetStatus()), RequestStatus: RequestStatusName(f.GetRequestStatus()),
 		SupportedActions: messages.SupportedActions(f.GetStatus(), f.GetRequestStatus()), Reason: f.GetReason(), Note: f.GetNote(),
 		CreatedAt: Time(f.GetCreatedAtMs()), ChangedAt: Time(f.GetChangedAtMs()), AnswerBy: Time(f.GetDeadlineMs()),
-		DeliverBy: f.GetDeliverBy(), WorkDate: f.GetWorkDate(),
+		DeliverBy: f.GetDeliverBy(), WorkDate: f.GetWorkDate(), Amount: f.GetAmount(),
 	}
 	if f.GetShipTo() != nil {
 		to := AddressOf(f.GetShipTo())
