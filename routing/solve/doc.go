@@ -52,8 +52,9 @@
 //
 // Some scores of a part are no sum over its units: a price list by weight, the least stock left. For these the problem holds sums that are
 // never above the truth, and a Pricer that knows it. The search uses the sums as bounds and prices every assignment that could win, trying
-// the ways to give whole items within a set (leaf.go). The same is done when items compete for one SKU of a site. Divisible items
-// are then filled by the sums alone, so the answer is proven only if the bound meets it.
+// the ways to give whole items within a set (leaf.go). The same is done when items compete for one SKU of a site. Divisible items are filled
+// by the sums, and where that leaves a doubt given in every way (portion.go); if those are too many, the answer is proven only if the bound
+// meets it.
 //
 // Fixed costs below zero are taken, though a site may then be worth something for that alone: such problems count as those whose sums are only
 // bounds.

@@ -13,6 +13,8 @@ type leaf struct {
 	rest   []amount // by item: the least that it and those behind it cost
 	bound  amount   // of the set
 	clear  bool     // no way to give was left out
+
+	portions bool // divisible items are given in every way too
 }
 
 // consider looks at the chosen set, whose value is total by sums, and keeps it when it is among the best two.
@@ -157,7 +159,12 @@ func (s *Solver) lookClosely(bound *amount) {
 		l.rest[i] = s.cheapest(i)
 		l.rest[i].add(&l.rest[i+1])
 	}
+	l.portions = false
 	s.place(0, fixed)
+	if !l.clear && !s.tired && !s.hopeless(bound) && s.ways() <= waysMax {
+		l.portions, l.clear = true, true
+		s.place(0, fixed)
+	}
 	if !l.clear && (!s.doubted || bound.less(&s.doubt)) {
 		s.doubt, s.doubted = *bound, true
 	}
@@ -187,7 +194,7 @@ func (s *Solver) cheapest(i int) amount {
 // place gives whole items from number i on in every way that could matter, then the divisible ones.
 func (s *Solver) place(i int, paid amount) {
 	l := &s.leaf
-	for i < s.m && !s.sole[i] {
+	for i < s.m && !s.sole[i] && !s.leaf.portions {
 		i++ // its bound is in rest of the whole ones before it, and in what pour pays
 	}
 	s.steps++
@@ -197,6 +204,10 @@ func (s *Solver) place(i int, paid amount) {
 	}
 	if s.spent() {
 		l.clear = false
+		return
+	}
+	if !s.sole[i] {
+		s.portion(i, 0, s.p.Items[i].Quantity, paid)
 		return
 	}
 	for at := 0; at <= len(l.sites); at++ {
@@ -224,7 +235,7 @@ func (s *Solver) place(i int, paid amount) {
 // addSkipped adds the bounds of divisible items before i, which place has stepped over.
 func (s *Solver) addSkipped(i int, bound amount) amount {
 	for k := range i {
-		if !s.sole[k] {
+		if !s.sole[k] && !s.leaf.portions {
 			d := minus(&s.leaf.rest[k], &s.leaf.rest[k+1])
 			bound.add(&d)
 		}
@@ -269,7 +280,7 @@ func (s *Solver) pour() {
 	s.steps += int64(s.m * len(l.sites))
 	for i := range s.m {
 		it := &p.Items[i]
-		if it.Whole {
+		if it.Whole || l.portions {
 			for at, j := range l.sites {
 				if units := l.given[at*s.m+i]; units > 0 {
 					c.gives = append(c.gives, Give{int(j), i, units})
@@ -298,11 +309,11 @@ func (s *Solver) pour() {
 		}
 	}
 	for _, g := range c.gives {
-		if !s.sole[g.Item] {
+		if !s.sole[g.Item] && !l.portions {
 			s.draw(g.Item, int32(g.Site), -g.Units)
 		}
 	}
-	if s.rivals {
+	if s.rivals && !l.portions {
 		l.clear = false // who draws first may not be who should
 	}
 	if !s.proper(c) {

@@ -280,7 +280,7 @@ func TestOracle(t *testing.T) {
 		}
 	}
 	t.Logf("%d of %d without proof", unproven, problems)
-	if unproven > problems/8 {
+	if unproven > problems/100 {
 		t.Fatalf("%d of %d without proof", unproven, problems)
 	}
 }

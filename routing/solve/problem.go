@@ -23,7 +23,7 @@ type Problem struct {
 
 // Level is one step of the objective: sums of int64, smaller is better.
 type Level struct {
-	// Fixed[site] is what a site adds when it gives anything. Below zero over all levels costs time, and the proof where divisible items are.
+	// Fixed[site] is what a site adds when it gives anything. Below zero over all levels is taken, and costs time.
 	Fixed []int64
 	// Alone[site], never above zero, is added to that when the site gives everything and no other site gives anything. nil = nothing.
 	Alone []int64
