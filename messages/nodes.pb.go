@@ -752,6 +752,508 @@ func (x *ViewDelta) GetCovered() []uint32 {
 	return nil
 }
 
+// DemandPart is a part of what a node has counted of orders lately.
+type DemandPart struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Regions       []*DemandRegion        `protobuf:"bytes,1,rep,name=regions,proto3" json:"regions,omitempty"`
+	Flows         []*DemandFlow          `protobuf:"bytes,2,rep,name=flows,proto3" json:"flows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DemandPart) Reset() {
+	*x = DemandPart{}
+	mi := &file_nodes_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DemandPart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DemandPart) ProtoMessage() {}
+
+func (x *DemandPart) ProtoReflect() protoreflect.Message {
+	mi := &file_nodes_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DemandPart.ProtoReflect.Descriptor instead.
+func (*DemandPart) Descriptor() ([]byte, []int) {
+	return file_nodes_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *DemandPart) GetRegions() []*DemandRegion {
+	if x != nil {
+		return x.Regions
+	}
+	return nil
+}
+
+func (x *DemandPart) GetFlows() []*DemandFlow {
+	if x != nil {
+		return x.Flows
+	}
+	return nil
+}
+
+// DemandRegion is where orders go: a country and the beginning of a postal code, with one whole code and the middle of the destinations.
+type DemandRegion struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Country       string                 `protobuf:"bytes,1,opt,name=country,proto3" json:"country,omitempty"`
+	Prefix        string                 `protobuf:"bytes,2,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	PostalCode    string                 `protobuf:"bytes,3,opt,name=postal_code,json=postalCode,proto3" json:"postal_code,omitempty"`
+	Located       bool                   `protobuf:"varint,4,opt,name=located,proto3" json:"located,omitempty"`
+	Lat           float64                `protobuf:"fixed64,5,opt,name=lat,proto3" json:"lat,omitempty"`
+	Lon           float64                `protobuf:"fixed64,6,opt,name=lon,proto3" json:"lon,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DemandRegion) Reset() {
+	*x = DemandRegion{}
+	mi := &file_nodes_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DemandRegion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DemandRegion) ProtoMessage() {}
+
+func (x *DemandRegion) ProtoReflect() protoreflect.Message {
+	mi := &file_nodes_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DemandRegion.ProtoReflect.Descriptor instead.
+func (*DemandRegion) Descriptor() ([]byte, []int) {
+	return file_nodes_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *DemandRegion) GetCountry() string {
+	if x != nil {
+		return x.Country
+	}
+	return ""
+}
+
+func (x *DemandRegion) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *DemandRegion) GetPostalCode() string {
+	if x != nil {
+		return x.PostalCode
+	}
+	return ""
+}
+
+func (x *DemandRegion) GetLocated() bool {
+	if x != nil {
+		return x.Located
+	}
+	return false
+}
+
+func (x *DemandRegion) GetLat() float64 {
+	if x != nil {
+		return x.Lat
+	}
+	return 0
+}
+
+func (x *DemandRegion) GetLon() float64 {
+	if x != nil {
+		return x.Lon
+	}
+	return 0
+}
+
+// DemandFlow is the orders of one content to one region. SKUs are sorted, each once.
+type DemandFlow struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Region        uint32                 `protobuf:"varint,1,opt,name=region,proto3" json:"region,omitempty"` // position among the regions of the part
+	Skus          []string               `protobuf:"bytes,2,rep,name=skus,proto3" json:"skus,omitempty"`
+	Quantities    []int64                `protobuf:"varint,3,rep,packed,name=quantities,proto3" json:"quantities,omitempty"`
+	MicroPerDay   int64                  `protobuf:"varint,4,opt,name=micro_per_day,json=microPerDay,proto3" json:"micro_per_day,omitempty"` // millionths of an order
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DemandFlow) Reset() {
+	*x = DemandFlow{}
+	mi := &file_nodes_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DemandFlow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DemandFlow) ProtoMessage() {}
+
+func (x *DemandFlow) ProtoReflect() protoreflect.Message {
+	mi := &file_nodes_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DemandFlow.ProtoReflect.Descriptor instead.
+func (*DemandFlow) Descriptor() ([]byte, []int) {
+	return file_nodes_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *DemandFlow) GetRegion() uint32 {
+	if x != nil {
+		return x.Region
+	}
+	return 0
+}
+
+func (x *DemandFlow) GetSkus() []string {
+	if x != nil {
+		return x.Skus
+	}
+	return nil
+}
+
+func (x *DemandFlow) GetQuantities() []int64 {
+	if x != nil {
+		return x.Quantities
+	}
+	return nil
+}
+
+func (x *DemandFlow) GetMicroPerDay() int64 {
+	if x != nil {
+		return x.MicroPerDay
+	}
+	return 0
+}
+
+// PriceTable is a part of the shadow prices that one node has computed. Every part carries the head; an announcement is the head alone.
+type PriceTable struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	Version       uint64                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	AtMs          int64                  `protobuf:"varint,3,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
+	HorizonMs     int64                  `protobuf:"varint,4,opt,name=horizon_ms,json=horizonMs,proto3" json:"horizon_ms,omitempty"`
+	Gain          int64                  `protobuf:"varint,5,opt,name=gain,proto3" json:"gain,omitempty"`
+	Figures       *PriceFigures          `protobuf:"bytes,6,opt,name=figures,proto3" json:"figures,omitempty"`
+	Rows          []*PriceRow            `protobuf:"bytes,7,rep,name=rows,proto3" json:"rows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PriceTable) Reset() {
+	*x = PriceTable{}
+	mi := &file_nodes_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PriceTable) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PriceTable) ProtoMessage() {}
+
+func (x *PriceTable) ProtoReflect() protoreflect.Message {
+	mi := &file_nodes_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PriceTable.ProtoReflect.Descriptor instead.
+func (*PriceTable) Descriptor() ([]byte, []int) {
+	return file_nodes_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *PriceTable) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *PriceTable) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *PriceTable) GetAtMs() int64 {
+	if x != nil {
+		return x.AtMs
+	}
+	return 0
+}
+
+func (x *PriceTable) GetHorizonMs() int64 {
+	if x != nil {
+		return x.HorizonMs
+	}
+	return 0
+}
+
+func (x *PriceTable) GetGain() int64 {
+	if x != nil {
+		return x.Gain
+	}
+	return 0
+}
+
+func (x *PriceTable) GetFigures() *PriceFigures {
+	if x != nil {
+		return x.Figures
+	}
+	return nil
+}
+
+func (x *PriceTable) GetRows() []*PriceRow {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
+// PriceRow is the prices of one SKU, by site. Prices are micro-units of money as package shadow has them.
+type PriceRow struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Sku           string                 `protobuf:"bytes,1,opt,name=sku,proto3" json:"sku,omitempty"`
+	DemandMilli   int64                  `protobuf:"varint,2,opt,name=demand_milli,json=demandMilli,proto3" json:"demand_milli,omitempty"`
+	Sites         []string               `protobuf:"bytes,3,rep,name=sites,proto3" json:"sites,omitempty"`
+	Prices        []int64                `protobuf:"varint,4,rep,packed,name=prices,proto3" json:"prices,omitempty"`
+	Had           []int64                `protobuf:"varint,5,rep,packed,name=had,proto3" json:"had,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PriceRow) Reset() {
+	*x = PriceRow{}
+	mi := &file_nodes_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PriceRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PriceRow) ProtoMessage() {}
+
+func (x *PriceRow) ProtoReflect() protoreflect.Message {
+	mi := &file_nodes_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PriceRow.ProtoReflect.Descriptor instead.
+func (*PriceRow) Descriptor() ([]byte, []int) {
+	return file_nodes_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *PriceRow) GetSku() string {
+	if x != nil {
+		return x.Sku
+	}
+	return ""
+}
+
+func (x *PriceRow) GetDemandMilli() int64 {
+	if x != nil {
+		return x.DemandMilli
+	}
+	return 0
+}
+
+func (x *PriceRow) GetSites() []string {
+	if x != nil {
+		return x.Sites
+	}
+	return nil
+}
+
+func (x *PriceRow) GetPrices() []int64 {
+	if x != nil {
+		return x.Prices
+	}
+	return nil
+}
+
+func (x *PriceRow) GetHad() []int64 {
+	if x != nil {
+		return x.Had
+	}
+	return nil
+}
+
+// PriceFigures say how a table was made.
+type PriceFigures struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Skus          int64                  `protobuf:"varint,1,opt,name=skus,proto3" json:"skus,omitempty"`
+	Sites         int64                  `protobuf:"varint,2,opt,name=sites,proto3" json:"sites,omitempty"`
+	Flows         int64                  `protobuf:"varint,3,opt,name=flows,proto3" json:"flows,omitempty"`
+	Rounds        int64                  `protobuf:"varint,4,opt,name=rounds,proto3" json:"rounds,omitempty"`
+	Exact         bool                   `protobuf:"varint,5,opt,name=exact,proto3" json:"exact,omitempty"`
+	Bound         int64                  `protobuf:"varint,6,opt,name=bound,proto3" json:"bound,omitempty"`
+	TookUs        int64                  `protobuf:"varint,7,opt,name=took_us,json=tookUs,proto3" json:"took_us,omitempty"`
+	Costs         string                 `protobuf:"bytes,8,opt,name=costs,proto3" json:"costs,omitempty"`
+	FlowsCut      int64                  `protobuf:"varint,9,opt,name=flows_cut,json=flowsCut,proto3" json:"flows_cut,omitempty"`
+	SkusCut       int64                  `protobuf:"varint,10,opt,name=skus_cut,json=skusCut,proto3" json:"skus_cut,omitempty"`
+	OrdersMilli   int64                  `protobuf:"varint,11,opt,name=orders_milli,json=ordersMilli,proto3" json:"orders_milli,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PriceFigures) Reset() {
+	*x = PriceFigures{}
+	mi := &file_nodes_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PriceFigures) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PriceFigures) ProtoMessage() {}
+
+func (x *PriceFigures) ProtoReflect() protoreflect.Message {
+	mi := &file_nodes_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PriceFigures.ProtoReflect.Descriptor instead.
+func (*PriceFigures) Descriptor() ([]byte, []int) {
+	return file_nodes_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *PriceFigures) GetSkus() int64 {
+	if x != nil {
+		return x.Skus
+	}
+	return 0
+}
+
+func (x *PriceFigures) GetSites() int64 {
+	if x != nil {
+		return x.Sites
+	}
+	return 0
+}
+
+func (x *PriceFigures) GetFlows() int64 {
+	if x != nil {
+		return x.Flows
+	}
+	return 0
+}
+
+func (x *PriceFigures) GetRounds() int64 {
+	if x != nil {
+		return x.Rounds
+	}
+	return 0
+}
+
+func (x *PriceFigures) GetExact() bool {
+	if x != nil {
+		return x.Exact
+	}
+	return false
+}
+
+func (x *PriceFigures) GetBound() int64 {
+	if x != nil {
+		return x.Bound
+	}
+	return 0
+}
+
+func (x *PriceFigures) GetTookUs() int64 {
+	if x != nil {
+		return x.TookUs
+	}
+	return 0
+}
+
+func (x *PriceFigures) GetCosts() string {
+	if x != nil {
+		return x.Costs
+	}
+	return ""
+}
+
+func (x *PriceFigures) GetFlowsCut() int64 {
+	if x != nil {
+		return x.FlowsCut
+	}
+	return 0
+}
+
+func (x *PriceFigures) GetSkusCut() int64 {
+	if x != nil {
+		return x.SkusCut
+	}
+	return 0
+}
+
+func (x *PriceFigures) GetOrdersMilli() int64 {
+	if x != nil {
+		return x.OrdersMilli
+	}
+	return 0
+}
+
 var File_nodes_proto protoreflect.FileDescriptor
 
 const file_nodes_proto_rawDesc = "" +
@@ -816,7 +1318,56 @@ const file_nodes_proto_rawDesc = "" +
 	"\x05stock\x18\x03 \x03(\v2\x18.orderyard.v1.StockLevelR\x05stock\x12\x14\n" +
 	"\x05sites\x18\x04 \x03(\fR\x05sites\x12\x12\n" +
 	"\x04last\x18\x05 \x01(\bR\x04last\x12\x18\n" +
-	"\acovered\x18\x06 \x03(\rR\acovered*S\n" +
+	"\acovered\x18\x06 \x03(\rR\acovered\"r\n" +
+	"\n" +
+	"DemandPart\x124\n" +
+	"\aregions\x18\x01 \x03(\v2\x1a.orderyard.v1.DemandRegionR\aregions\x12.\n" +
+	"\x05flows\x18\x02 \x03(\v2\x18.orderyard.v1.DemandFlowR\x05flows\"\x9f\x01\n" +
+	"\fDemandRegion\x12\x18\n" +
+	"\acountry\x18\x01 \x01(\tR\acountry\x12\x16\n" +
+	"\x06prefix\x18\x02 \x01(\tR\x06prefix\x12\x1f\n" +
+	"\vpostal_code\x18\x03 \x01(\tR\n" +
+	"postalCode\x12\x18\n" +
+	"\alocated\x18\x04 \x01(\bR\alocated\x12\x10\n" +
+	"\x03lat\x18\x05 \x01(\x01R\x03lat\x12\x10\n" +
+	"\x03lon\x18\x06 \x01(\x01R\x03lon\"|\n" +
+	"\n" +
+	"DemandFlow\x12\x16\n" +
+	"\x06region\x18\x01 \x01(\rR\x06region\x12\x12\n" +
+	"\x04skus\x18\x02 \x03(\tR\x04skus\x12\x1e\n" +
+	"\n" +
+	"quantities\x18\x03 \x03(\x03R\n" +
+	"quantities\x12\"\n" +
+	"\rmicro_per_day\x18\x04 \x01(\x03R\vmicroPerDay\"\xe4\x01\n" +
+	"\n" +
+	"PriceTable\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x13\n" +
+	"\x05at_ms\x18\x03 \x01(\x03R\x04atMs\x12\x1d\n" +
+	"\n" +
+	"horizon_ms\x18\x04 \x01(\x03R\thorizonMs\x12\x12\n" +
+	"\x04gain\x18\x05 \x01(\x03R\x04gain\x124\n" +
+	"\afigures\x18\x06 \x01(\v2\x1a.orderyard.v1.PriceFiguresR\afigures\x12*\n" +
+	"\x04rows\x18\a \x03(\v2\x16.orderyard.v1.PriceRowR\x04rows\"\x7f\n" +
+	"\bPriceRow\x12\x10\n" +
+	"\x03sku\x18\x01 \x01(\tR\x03sku\x12!\n" +
+	"\fdemand_milli\x18\x02 \x01(\x03R\vdemandMilli\x12\x14\n" +
+	"\x05sites\x18\x03 \x03(\tR\x05sites\x12\x16\n" +
+	"\x06prices\x18\x04 \x03(\x03R\x06prices\x12\x10\n" +
+	"\x03had\x18\x05 \x03(\x03R\x03had\"\x9c\x02\n" +
+	"\fPriceFigures\x12\x12\n" +
+	"\x04skus\x18\x01 \x01(\x03R\x04skus\x12\x14\n" +
+	"\x05sites\x18\x02 \x01(\x03R\x05sites\x12\x14\n" +
+	"\x05flows\x18\x03 \x01(\x03R\x05flows\x12\x16\n" +
+	"\x06rounds\x18\x04 \x01(\x03R\x06rounds\x12\x14\n" +
+	"\x05exact\x18\x05 \x01(\bR\x05exact\x12\x14\n" +
+	"\x05bound\x18\x06 \x01(\x03R\x05bound\x12\x17\n" +
+	"\atook_us\x18\a \x01(\x03R\x06tookUs\x12\x14\n" +
+	"\x05costs\x18\b \x01(\tR\x05costs\x12\x1b\n" +
+	"\tflows_cut\x18\t \x01(\x03R\bflowsCut\x12\x19\n" +
+	"\bskus_cut\x18\n" +
+	" \x01(\x03R\askusCut\x12!\n" +
+	"\forders_milli\x18\v \x01(\x03R\vordersMilli*S\n" +
 	"\n" +
 	"OwnerPhase\x12\x0e\n" +
 	"\n" +
@@ -838,7 +1389,7 @@ func file_nodes_proto_rawDescGZIP() []byte {
 }
 
 var file_nodes_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_nodes_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_nodes_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_nodes_proto_goTypes = []any{
 	(OwnerPhase)(0),        // 0: orderyard.v1.OwnerPhase
 	(*NodeSession)(nil),    // 1: orderyard.v1.NodeSession
@@ -849,19 +1400,29 @@ var file_nodes_proto_goTypes = []any{
 	(*Link)(nil),           // 6: orderyard.v1.Link
 	(*StockLevel)(nil),     // 7: orderyard.v1.StockLevel
 	(*ViewDelta)(nil),      // 8: orderyard.v1.ViewDelta
-	(*Reply)(nil),          // 9: orderyard.v1.Reply
+	(*DemandPart)(nil),     // 9: orderyard.v1.DemandPart
+	(*DemandRegion)(nil),   // 10: orderyard.v1.DemandRegion
+	(*DemandFlow)(nil),     // 11: orderyard.v1.DemandFlow
+	(*PriceTable)(nil),     // 12: orderyard.v1.PriceTable
+	(*PriceRow)(nil),       // 13: orderyard.v1.PriceRow
+	(*PriceFigures)(nil),   // 14: orderyard.v1.PriceFigures
+	(*Reply)(nil),          // 15: orderyard.v1.Reply
 }
 var file_nodes_proto_depIdxs = []int32{
-	0, // 0: orderyard.v1.PartitionOwner.phase:type_name -> orderyard.v1.OwnerPhase
-	4, // 1: orderyard.v1.LinkBatch.requests:type_name -> orderyard.v1.LinkRequest
-	5, // 2: orderyard.v1.LinkBatch.replies:type_name -> orderyard.v1.LinkReply
-	9, // 3: orderyard.v1.LinkReply.reply:type_name -> orderyard.v1.Reply
-	7, // 4: orderyard.v1.ViewDelta.stock:type_name -> orderyard.v1.StockLevel
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	0,  // 0: orderyard.v1.PartitionOwner.phase:type_name -> orderyard.v1.OwnerPhase
+	4,  // 1: orderyard.v1.LinkBatch.requests:type_name -> orderyard.v1.LinkRequest
+	5,  // 2: orderyard.v1.LinkBatch.replies:type_name -> orderyard.v1.LinkReply
+	15, // 3: orderyard.v1.LinkReply.reply:type_name -> orderyard.v1.Reply
+	7,  // 4: orderyard.v1.ViewDelta.stock:type_name -> orderyard.v1.StockLevel
+	10, // 5: orderyard.v1.DemandPart.regions:type_name -> orderyard.v1.DemandRegion
+	11, // 6: orderyard.v1.DemandPart.flows:type_name -> orderyard.v1.DemandFlow
+	14, // 7: orderyard.v1.PriceTable.figures:type_name -> orderyard.v1.PriceFigures
+	13, // 8: orderyard.v1.PriceTable.rows:type_name -> orderyard.v1.PriceRow
+	9,  // [9:9] is the sub-list for method output_type
+	9,  // [9:9] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_nodes_proto_init() }
@@ -876,7 +1437,7 @@ func file_nodes_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nodes_proto_rawDesc), len(file_nodes_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   8,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1547,8 +1547,9 @@ type DecisionRecord struct {
 	Muted             []string        `protobuf:"bytes,19,rep,name=muted,proto3" json:"muted,omitempty"`                                           // scores that decided nothing, for some site has no value
 	Inputs            *DecisionInputs `protobuf:"bytes,20,opt,name=inputs,proto3" json:"inputs,omitempty"`                                         // with the order itself, the sites and the candidates' numbers: enough to decide the same once more
 	Others            []string        `protobuf:"bytes,21,rep,name=others,proto3" json:"others,omitempty"`                                         // further sites in reach, of which the evidence says no more than the numbers below
-	OtherNumbers      []int64         `protobuf:"varint,22,rep,packed,name=other_numbers,json=otherNumbers,proto3" json:"other_numbers,omitempty"` // of each: the stock of each SKU, then load, capacity left, orders in the window and their limit
+	OtherNumbers      []int64         `protobuf:"varint,22,rep,packed,name=other_numbers,json=otherNumbers,proto3" json:"other_numbers,omitempty"` // of each: the stock of each SKU, when priced their prices too, then load, capacity left, orders in the window and their limit
 	Scores            []string        `protobuf:"bytes,23,rep,name=scores,proto3" json:"scores,omitempty"`                                         // what Candidate.scores are, in their order
+	Priced            bool            `protobuf:"varint,24,opt,name=priced,proto3" json:"priced,omitempty"`                                        // shadow prices were known; 0 where none is written
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -1744,6 +1745,13 @@ func (x *DecisionRecord) GetScores() []string {
 	return nil
 }
 
+func (x *DecisionRecord) GetPriced() bool {
+	if x != nil {
+		return x.Priced
+	}
+	return false
+}
+
 // DecisionInputs are what the question held beside the order.
 type DecisionInputs struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1881,6 +1889,7 @@ type Candidate struct {
 	CapacityLeft   int64   `protobuf:"varint,14,opt,name=capacity_left,json=capacityLeft,proto3" json:"capacity_left,omitempty"`
 	OrdersInWindow int64   `protobuf:"varint,15,opt,name=orders_in_window,json=ordersInWindow,proto3" json:"orders_in_window,omitempty"`
 	OrderLimit     int64   `protobuf:"varint,16,opt,name=order_limit,json=orderLimit,proto3" json:"order_limit,omitempty"`
+	Prices         []int64 `protobuf:"varint,17,rep,packed,name=prices,proto3" json:"prices,omitempty"` // shadow price of a unit of each SKU, minor units; none when all are 0
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -2025,6 +2034,13 @@ func (x *Candidate) GetOrderLimit() int64 {
 		return x.OrderLimit
 	}
 	return 0
+}
+
+func (x *Candidate) GetPrices() []int64 {
+	if x != nil {
+		return x.Prices
+	}
+	return nil
 }
 
 type OrderPlaced struct {
@@ -5247,7 +5263,7 @@ const file_order_proto_rawDesc = "" +
 	"\x05lines\x18\x02 \x03(\v2\x1a.orderyard.v1.LineQuantityR\x05lines\x12\x1d\n" +
 	"\n" +
 	"distance_m\x18\x03 \x01(\x03R\tdistanceM\x12\x16\n" +
-	"\x06manual\x18\x04 \x01(\bR\x06manual\"\xcd\x05\n" +
+	"\x06manual\x18\x04 \x01(\bR\x06manual\"\xe5\x05\n" +
 	"\x0eDecisionRecord\x127\n" +
 	"\n" +
 	"candidates\x18\x01 \x03(\v2\x17.orderyard.v1.CandidateR\n" +
@@ -5278,7 +5294,8 @@ const file_order_proto_rawDesc = "" +
 	"\x06inputs\x18\x14 \x01(\v2\x1c.orderyard.v1.DecisionInputsR\x06inputs\x12\x16\n" +
 	"\x06others\x18\x15 \x03(\tR\x06others\x12#\n" +
 	"\rother_numbers\x18\x16 \x03(\x03R\fotherNumbers\x12\x16\n" +
-	"\x06scores\x18\x17 \x03(\tR\x06scores\"\xf6\x02\n" +
+	"\x06scores\x18\x17 \x03(\tR\x06scores\x12\x16\n" +
+	"\x06priced\x18\x18 \x01(\bR\x06priced\"\xf6\x02\n" +
 	"\x0eDecisionInputs\x12\x15\n" +
 	"\x06now_ms\x18\x01 \x01(\x03R\x05nowMs\x120\n" +
 	"\x05needs\x18\x02 \x03(\v2\x1a.orderyard.v1.LineQuantityR\x05needs\x12\x18\n" +
@@ -5295,7 +5312,7 @@ const file_order_proto_rawDesc = "" +
 	"\vpreselected\x18\t \x03(\tR\vpreselected\x12 \n" +
 	"\fplaced_at_ms\x18\n" +
 	" \x01(\x03R\n" +
-	"placedAtMs\"\xbe\x03\n" +
+	"placedAtMs\"\xd6\x03\n" +
 	"\tCandidate\x12\x12\n" +
 	"\x04site\x18\x01 \x01(\tR\x04site\x12\x16\n" +
 	"\x06filter\x18\x02 \x01(\tR\x06filter\x12\x1a\n" +
@@ -5315,7 +5332,8 @@ const file_order_proto_rawDesc = "" +
 	"\rcapacity_left\x18\x0e \x01(\x03R\fcapacityLeft\x12(\n" +
 	"\x10orders_in_window\x18\x0f \x01(\x03R\x0eordersInWindow\x12\x1f\n" +
 	"\vorder_limit\x18\x10 \x01(\x03R\n" +
-	"orderLimit\"Z\n" +
+	"orderLimit\x12\x16\n" +
+	"\x06prices\x18\x11 \x03(\x03R\x06prices\"Z\n" +
 	"\vOrderPlaced\x12)\n" +
 	"\x05order\x18\x01 \x01(\v2\x13.orderyard.v1.OrderR\x05order\x12 \n" +
 	"\vfingerprint\x18\x02 \x01(\x04R\vfingerprint\"b\n" +

@@ -58,12 +58,17 @@ type Recorded struct {
 	ids   []string
 	sites map[string]*Site
 	stock map[string][]SiteStock
+
+	prices recordedPrices // nil = none were known
 }
 
 // RecordedView makes the view of a plan's record. Sites that were not asked by rules (suspended, paused, excluded) are as they were then.
 func RecordedView(req *messages.PlanRequest, p *messages.Plan, today View) (*Recorded, error) {
 	v := &Recorded{sites: map[string]*Site{}, stock: map[string][]SiteStock{}}
 	skus := skusOf(req)
+	if p.GetDecision().GetPriced() {
+		v.prices = recordedPrices{}
+	}
 	for _, c := range p.GetDecision().GetCandidates() {
 		now, ok := today.Site(c.Site)
 		if !ok {
@@ -86,6 +91,7 @@ func RecordedView(req *messages.PlanRequest, p *messages.Plan, today View) (*Rec
 				v.SetStock(skus[k], c.Site, atp)
 			}
 		}
+		v.prices.note(skus, c.Site, c.Prices)
 	}
 	if err := v.others(p.GetDecision(), skus, today); err != nil {
 		return nil, err
@@ -96,7 +102,7 @@ func RecordedView(req *messages.PlanRequest, p *messages.Plan, today View) (*Rec
 
 // others adds the sites that the record keeps only the numbers of.
 func (v *Recorded) others(d *messages.DecisionRecord, skus []string, today View) error {
-	width := len(skus) + seenNumbers
+	width := seenWidth(len(skus), d.GetPriced())
 	if len(d.GetOtherNumbers()) != width*len(d.GetOthers()) {
 		return fmt.Errorf("the record holds %d numbers of %d further sites, %d each are needed", len(d.GetOtherNumbers()), len(d.GetOthers()), width)
 	}
@@ -106,7 +112,8 @@ func (v *Recorded) others(d *messages.DecisionRecord, skus []string, today View)
 			return fmt.Errorf("site %s of the record is not known any more", id)
 		}
 		numbers := d.OtherNumbers[i*width : (i+1)*width]
-		seen := numbers[len(skus):]
+		seen := numbers[width-seenNumbers:]
+		v.prices.note(skus, id, numbers[len(skus):width-seenNumbers])
 		s := *now
 		s.Status, s.PausedUntil = statusOnline, 0
 		s.Recorded = &messages.Candidate{Load: seen[0], CapacityLeft: seen[1], OrdersInWindow: seen[2], OrderLimit: seen[3]}

@@ -51,6 +51,18 @@ type View interface {
 	SiteIDs() []string
 }
 
+// Priced is a View that may also know shadow prices. It is asked once for each decision under a rule set with the score `opportunity`.
+type Priced interface {
+	// Prices are those of this moment, which do not change any more; nil = nobody knows any.
+	Prices(now int64) Prices
+}
+
+// Prices say what a unit is worth to orders yet to come. Whoever has them has all: what is plentiful is worth 0.
+type Prices interface {
+	// Price is that of a SKU at a site that has atp units of it, in minor units.
+	Price(sku, site string, atp, now int64) int64
+}
+
 // Rules are the dials of a decision. Rules in use are read only.
 type Rules struct {
 	Version string

@@ -25,6 +25,7 @@ type ruled struct {
 	facts      []ruleset.Site
 	candidates []ruleset.Candidate
 	stock      []ruleset.Stock
+	prices     Prices  // nil = nobody knows, or no score asks
 	at         []int32 // by candidate: its place
 
 	solver  solve.Solver
@@ -91,6 +92,10 @@ func (r *ruled) begin(req *messages.PlanRequest, v View, rules *Rules, now int64
 		r.policy = partialShip
 	}
 	r.given = r.given[:0]
+	r.prices = nil
+	if p, ok := v.(Priced); ok && rules.Set.AsksPrices() {
+		r.prices = p.Prices(now)
+	}
 	r.readOrder()
 	a := new(answer)
 	r.plan, r.record = &a.plan, &a.record
@@ -105,7 +110,7 @@ func (r *ruled) done() {
 	clear(r.facts)
 	clear(r.candidates)
 	r.order = ruleset.Order{}
-	r.req, r.view, r.rules, r.plan, r.record = nil, nil, nil, nil, nil
+	r.req, r.view, r.rules, r.plan, r.record, r.prices = nil, nil, nil, nil, nil, nil
 	ruledRuns.Put(r)
 }
 

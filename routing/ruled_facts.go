@@ -183,6 +183,7 @@ func (r *ruled) readStock() {
 	for i := range r.candidates {
 		r.candidates[i].Stock = r.stock[i*len(skus) : (i+1)*len(skus)]
 	}
+	r.readPrices(skus)
 }
 
 func (r *ruled) cap(skus []string, site, sku string, most int64) {

@@ -62,7 +62,7 @@ func (r *ruled) evidence(outcome ruleset.Outcome, s *solved) {
 	}
 	r.nameRuled(d)
 	r.others(d)
-	d.Inputs = r.inputs()
+	d.Inputs, d.Priced = r.inputs(), r.prices != nil
 }
 
 // decidedBy is the first level in which the runner-up is worse.
@@ -151,7 +151,7 @@ func (r *ruled) others(d *messages.DecisionRecord) {
 		return
 	}
 	left = min(left, othersMax)
-	d.Others, d.OtherNumbers = make([]string, 0, left), make([]int64, 0, left*(len(r.run.SKUs())+seenNumbers))
+	d.Others, d.OtherNumbers = make([]string, 0, left), make([]int64, 0, left*seenWidth(len(r.run.SKUs()), r.prices != nil))
 	for i := range r.candidates {
 		if !r.stocked(i) || r.places[r.at[i]].shown || len(d.Others) == left {
 			continue
@@ -160,6 +160,7 @@ func (r *ruled) others(d *messages.DecisionRecord) {
 		for _, s := range r.candidates[i].Stock {
 			d.OtherNumbers = append(d.OtherNumbers, s.ATP)
 		}
+		d.OtherNumbers = r.sawPrices(d.OtherNumbers, i)
 		f := r.candidates[i].Site
 		d.OtherNumbers = append(d.OtherNumbers, told(f.LoadPermille), told(f.CapacityLeft), told(f.OrdersInWindow), told(f.OrderLimit))
 	}
@@ -188,6 +189,7 @@ func (r *ruled) saw(c *messages.Candidate, candidate int, numbers []int64) {
 		numbers = append(numbers, s.ATP)
 	}
 	c.Stock = numbers
+	r.namePrices(c, candidate)
 	f := r.candidates[candidate].Site
 	c.Load, c.CapacityLeft, c.OrdersInWindow, c.OrderLimit = told(f.LoadPermille), told(f.CapacityLeft), told(f.OrdersInWindow), told(f.OrderLimit)
 }

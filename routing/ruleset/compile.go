@@ -15,6 +15,7 @@ type Compiled struct {
 
 	routes []route
 	cards  []*card
+	prices bool // some rule has the score opportunity
 }
 
 // route is a Route ready to match.
@@ -86,6 +87,7 @@ func compile(s *Set, p *problems) (*Compiled, error) {
 	for i := range s.Cards {
 		out.cards = append(out.cards, newCard(&s.Cards[i], i))
 	}
+	out.prices = s.asksPrices()
 	c := &compiler{p, env}
 	for i := range s.Routes {
 		r := route{Route: &s.Routes[i], when: c.condition(s.Routes[i].When)}
