@@ -2,6 +2,7 @@ package test
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -14,10 +15,22 @@ import (
 )
 
 // TestRerouteByMessage proves that a site's "no" moves the order on: for each reason the stock effect is booked and the next plan
-// leaves the site out; when all refuse, a named exception or the wait for stock follows; and no site ever takes more than it said.
+// leaves the site out; when all refuse, a named exception or the wait for stock follows; and no site ever takes more than it said. Both engines
+// keep to it: the built-in rules, and operators' rules.
 func TestRerouteByMessage(t *testing.T) {
+	t.Run("built-in rules", func(t *testing.T) { rerouteByMessage(t) })
+	t.Run("operators' rules", func(t *testing.T) {
+		file, err := filepath.Abs("../configs/routing/default.yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		rerouteByMessage(t, "ORDERYARD_ROUTING_RULES="+file)
+	})
+}
+
+func rerouteByMessage(t *testing.T, env ...string) {
 	t.Parallel()
-	h := open(t, t.TempDir())
+	h := open(t, t.TempDir(), env...)
 	nc := h.connect()
 	for i := range places {
 		applySite(t, nc, site(i, manual))
