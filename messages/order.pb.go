@@ -643,6 +643,7 @@ type GetOrder struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Timeline      bool                   `protobuf:"varint,1,opt,name=timeline,proto3" json:"timeline,omitempty"`
 	Decisions     bool                   `protobuf:"varint,2,opt,name=decisions,proto3" json:"decisions,omitempty"`
+	Movable       bool                   `protobuf:"varint,3,opt,name=movable,proto3" json:"movable,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -687,6 +688,13 @@ func (x *GetOrder) GetTimeline() bool {
 func (x *GetOrder) GetDecisions() bool {
 	if x != nil {
 		return x.Decisions
+	}
+	return false
+}
+
+func (x *GetOrder) GetMovable() bool {
+	if x != nil {
+		return x.Movable
 	}
 	return false
 }
@@ -858,6 +866,60 @@ func (x *OrderTimer) GetTimer() string {
 	return ""
 }
 
+// Reassign moves units that no site was asked about to where a sweep wants them, all or none. An order that is not at this version any more
+// answers conflict and changes nothing.
+type Reassign struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       uint64                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	Plan          *Plan                  `protobuf:"bytes,2,opt,name=plan,proto3" json:"plan,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Reassign) Reset() {
+	*x = Reassign{}
+	mi := &file_order_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Reassign) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Reassign) ProtoMessage() {}
+
+func (x *Reassign) ProtoReflect() protoreflect.Message {
+	mi := &file_order_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Reassign.ProtoReflect.Descriptor instead.
+func (*Reassign) Descriptor() ([]byte, []int) {
+	return file_order_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Reassign) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Reassign) GetPlan() *Plan {
+	if x != nil {
+		return x.Plan
+	}
+	return nil
+}
+
 // PlanRequest is the order's question to routing (a local task, never sent over the wire).
 type PlanRequest struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
@@ -889,7 +951,7 @@ type PlanRequest struct {
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_order_proto_msgTypes[11]
+	mi := &file_order_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -901,7 +963,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[11]
+	mi := &file_order_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -914,7 +976,7 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{11}
+	return file_order_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *PlanRequest) GetOrderId() string {
@@ -1080,7 +1142,7 @@ type LineNeed struct {
 
 func (x *LineNeed) Reset() {
 	*x = LineNeed{}
-	mi := &file_order_proto_msgTypes[12]
+	mi := &file_order_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1092,7 +1154,7 @@ func (x *LineNeed) String() string {
 func (*LineNeed) ProtoMessage() {}
 
 func (x *LineNeed) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[12]
+	mi := &file_order_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1105,7 +1167,7 @@ func (x *LineNeed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LineNeed.ProtoReflect.Descriptor instead.
 func (*LineNeed) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{12}
+	return file_order_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *LineNeed) GetLine() uint32 {
@@ -1177,7 +1239,7 @@ type Exclusion struct {
 
 func (x *Exclusion) Reset() {
 	*x = Exclusion{}
-	mi := &file_order_proto_msgTypes[13]
+	mi := &file_order_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1189,7 +1251,7 @@ func (x *Exclusion) String() string {
 func (*Exclusion) ProtoMessage() {}
 
 func (x *Exclusion) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[13]
+	mi := &file_order_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1202,7 +1264,7 @@ func (x *Exclusion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exclusion.ProtoReflect.Descriptor instead.
 func (*Exclusion) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{13}
+	return file_order_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Exclusion) GetSite() string {
@@ -1246,7 +1308,7 @@ type KnownStock struct {
 
 func (x *KnownStock) Reset() {
 	*x = KnownStock{}
-	mi := &file_order_proto_msgTypes[14]
+	mi := &file_order_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1258,7 +1320,7 @@ func (x *KnownStock) String() string {
 func (*KnownStock) ProtoMessage() {}
 
 func (x *KnownStock) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[14]
+	mi := &file_order_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1271,7 +1333,7 @@ func (x *KnownStock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KnownStock.ProtoReflect.Descriptor instead.
 func (*KnownStock) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{14}
+	return file_order_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *KnownStock) GetSite() string {
@@ -1317,7 +1379,7 @@ type Plan struct {
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_order_proto_msgTypes[15]
+	mi := &file_order_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1329,7 +1391,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[15]
+	mi := &file_order_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1342,7 +1404,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{15}
+	return file_order_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Plan) GetPlanNo() uint32 {
@@ -1405,7 +1467,7 @@ type PlanAction struct {
 
 func (x *PlanAction) Reset() {
 	*x = PlanAction{}
-	mi := &file_order_proto_msgTypes[16]
+	mi := &file_order_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1417,7 +1479,7 @@ func (x *PlanAction) String() string {
 func (*PlanAction) ProtoMessage() {}
 
 func (x *PlanAction) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[16]
+	mi := &file_order_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1430,7 +1492,7 @@ func (x *PlanAction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanAction.ProtoReflect.Descriptor instead.
 func (*PlanAction) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{16}
+	return file_order_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *PlanAction) GetDo() string {
@@ -1467,7 +1529,7 @@ type Assignment struct {
 
 func (x *Assignment) Reset() {
 	*x = Assignment{}
-	mi := &file_order_proto_msgTypes[17]
+	mi := &file_order_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1479,7 +1541,7 @@ func (x *Assignment) String() string {
 func (*Assignment) ProtoMessage() {}
 
 func (x *Assignment) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[17]
+	mi := &file_order_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1492,7 +1554,7 @@ func (x *Assignment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Assignment.ProtoReflect.Descriptor instead.
 func (*Assignment) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{17}
+	return file_order_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Assignment) GetSite() string {
@@ -1556,7 +1618,7 @@ type DecisionRecord struct {
 
 func (x *DecisionRecord) Reset() {
 	*x = DecisionRecord{}
-	mi := &file_order_proto_msgTypes[18]
+	mi := &file_order_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1568,7 +1630,7 @@ func (x *DecisionRecord) String() string {
 func (*DecisionRecord) ProtoMessage() {}
 
 func (x *DecisionRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[18]
+	mi := &file_order_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1581,7 +1643,7 @@ func (x *DecisionRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecisionRecord.ProtoReflect.Descriptor instead.
 func (*DecisionRecord) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{18}
+	return file_order_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *DecisionRecord) GetCandidates() []*Candidate {
@@ -1771,7 +1833,7 @@ type DecisionInputs struct {
 
 func (x *DecisionInputs) Reset() {
 	*x = DecisionInputs{}
-	mi := &file_order_proto_msgTypes[19]
+	mi := &file_order_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1783,7 +1845,7 @@ func (x *DecisionInputs) String() string {
 func (*DecisionInputs) ProtoMessage() {}
 
 func (x *DecisionInputs) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[19]
+	mi := &file_order_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1796,7 +1858,7 @@ func (x *DecisionInputs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecisionInputs.ProtoReflect.Descriptor instead.
 func (*DecisionInputs) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{19}
+	return file_order_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DecisionInputs) GetNowMs() int64 {
@@ -1896,7 +1958,7 @@ type Candidate struct {
 
 func (x *Candidate) Reset() {
 	*x = Candidate{}
-	mi := &file_order_proto_msgTypes[20]
+	mi := &file_order_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1908,7 +1970,7 @@ func (x *Candidate) String() string {
 func (*Candidate) ProtoMessage() {}
 
 func (x *Candidate) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[20]
+	mi := &file_order_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1921,7 +1983,7 @@ func (x *Candidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
 func (*Candidate) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{20}
+	return file_order_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Candidate) GetSite() string {
@@ -2053,7 +2115,7 @@ type OrderPlaced struct {
 
 func (x *OrderPlaced) Reset() {
 	*x = OrderPlaced{}
-	mi := &file_order_proto_msgTypes[21]
+	mi := &file_order_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2065,7 +2127,7 @@ func (x *OrderPlaced) String() string {
 func (*OrderPlaced) ProtoMessage() {}
 
 func (x *OrderPlaced) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[21]
+	mi := &file_order_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2078,7 +2140,7 @@ func (x *OrderPlaced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderPlaced.ProtoReflect.Descriptor instead.
 func (*OrderPlaced) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{21}
+	return file_order_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *OrderPlaced) GetOrder() *Order {
@@ -2105,7 +2167,7 @@ type PlanAdopted struct {
 
 func (x *PlanAdopted) Reset() {
 	*x = PlanAdopted{}
-	mi := &file_order_proto_msgTypes[22]
+	mi := &file_order_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2117,7 +2179,7 @@ func (x *PlanAdopted) String() string {
 func (*PlanAdopted) ProtoMessage() {}
 
 func (x *PlanAdopted) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[22]
+	mi := &file_order_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2130,7 +2192,7 @@ func (x *PlanAdopted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanAdopted.ProtoReflect.Descriptor instead.
 func (*PlanAdopted) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{22}
+	return file_order_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *PlanAdopted) GetPlan() *Plan {
@@ -2158,7 +2220,7 @@ type LineReserved struct {
 
 func (x *LineReserved) Reset() {
 	*x = LineReserved{}
-	mi := &file_order_proto_msgTypes[23]
+	mi := &file_order_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2170,7 +2232,7 @@ func (x *LineReserved) String() string {
 func (*LineReserved) ProtoMessage() {}
 
 func (x *LineReserved) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[23]
+	mi := &file_order_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2183,7 +2245,7 @@ func (x *LineReserved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LineReserved.ProtoReflect.Descriptor instead.
 func (*LineReserved) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{23}
+	return file_order_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *LineReserved) GetFulfillment() uint32 {
@@ -2218,7 +2280,7 @@ type LineDeclined struct {
 
 func (x *LineDeclined) Reset() {
 	*x = LineDeclined{}
-	mi := &file_order_proto_msgTypes[24]
+	mi := &file_order_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2230,7 +2292,7 @@ func (x *LineDeclined) String() string {
 func (*LineDeclined) ProtoMessage() {}
 
 func (x *LineDeclined) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[24]
+	mi := &file_order_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2243,7 +2305,7 @@ func (x *LineDeclined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LineDeclined.ProtoReflect.Descriptor instead.
 func (*LineDeclined) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{24}
+	return file_order_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *LineDeclined) GetFulfillment() uint32 {
@@ -2277,7 +2339,7 @@ type OrderFulfillmentAsked struct {
 
 func (x *OrderFulfillmentAsked) Reset() {
 	*x = OrderFulfillmentAsked{}
-	mi := &file_order_proto_msgTypes[25]
+	mi := &file_order_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2289,7 +2351,7 @@ func (x *OrderFulfillmentAsked) String() string {
 func (*OrderFulfillmentAsked) ProtoMessage() {}
 
 func (x *OrderFulfillmentAsked) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[25]
+	mi := &file_order_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2302,7 +2364,7 @@ func (x *OrderFulfillmentAsked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentAsked.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentAsked) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{25}
+	return file_order_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *OrderFulfillmentAsked) GetFulfillment() uint32 {
@@ -2329,7 +2391,7 @@ type OrderFulfillmentAccepted struct {
 
 func (x *OrderFulfillmentAccepted) Reset() {
 	*x = OrderFulfillmentAccepted{}
-	mi := &file_order_proto_msgTypes[26]
+	mi := &file_order_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2341,7 +2403,7 @@ func (x *OrderFulfillmentAccepted) String() string {
 func (*OrderFulfillmentAccepted) ProtoMessage() {}
 
 func (x *OrderFulfillmentAccepted) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[26]
+	mi := &file_order_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2354,7 +2416,7 @@ func (x *OrderFulfillmentAccepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentAccepted.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentAccepted) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{26}
+	return file_order_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *OrderFulfillmentAccepted) GetFulfillment() uint32 {
@@ -2380,7 +2442,7 @@ type OrderFulfillmentSubmitted struct {
 
 func (x *OrderFulfillmentSubmitted) Reset() {
 	*x = OrderFulfillmentSubmitted{}
-	mi := &file_order_proto_msgTypes[27]
+	mi := &file_order_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2392,7 +2454,7 @@ func (x *OrderFulfillmentSubmitted) String() string {
 func (*OrderFulfillmentSubmitted) ProtoMessage() {}
 
 func (x *OrderFulfillmentSubmitted) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[27]
+	mi := &file_order_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2405,7 +2467,7 @@ func (x *OrderFulfillmentSubmitted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentSubmitted.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentSubmitted) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{27}
+	return file_order_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *OrderFulfillmentSubmitted) GetFulfillment() uint32 {
@@ -2432,7 +2494,7 @@ type OrderFulfillmentRejected struct {
 
 func (x *OrderFulfillmentRejected) Reset() {
 	*x = OrderFulfillmentRejected{}
-	mi := &file_order_proto_msgTypes[28]
+	mi := &file_order_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2444,7 +2506,7 @@ func (x *OrderFulfillmentRejected) String() string {
 func (*OrderFulfillmentRejected) ProtoMessage() {}
 
 func (x *OrderFulfillmentRejected) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[28]
+	mi := &file_order_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2457,7 +2519,7 @@ func (x *OrderFulfillmentRejected) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentRejected.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentRejected) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{28}
+	return file_order_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *OrderFulfillmentRejected) GetFulfillment() uint32 {
@@ -2533,7 +2595,7 @@ type LineAllocated struct {
 
 func (x *LineAllocated) Reset() {
 	*x = LineAllocated{}
-	mi := &file_order_proto_msgTypes[29]
+	mi := &file_order_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2545,7 +2607,7 @@ func (x *LineAllocated) String() string {
 func (*LineAllocated) ProtoMessage() {}
 
 func (x *LineAllocated) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[29]
+	mi := &file_order_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2558,7 +2620,7 @@ func (x *LineAllocated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LineAllocated.ProtoReflect.Descriptor instead.
 func (*LineAllocated) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{29}
+	return file_order_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *LineAllocated) GetFulfillment() uint32 {
@@ -2586,7 +2648,7 @@ type LineLost struct {
 
 func (x *LineLost) Reset() {
 	*x = LineLost{}
-	mi := &file_order_proto_msgTypes[30]
+	mi := &file_order_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2598,7 +2660,7 @@ func (x *LineLost) String() string {
 func (*LineLost) ProtoMessage() {}
 
 func (x *LineLost) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[30]
+	mi := &file_order_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2611,7 +2673,7 @@ func (x *LineLost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LineLost.ProtoReflect.Descriptor instead.
 func (*LineLost) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{30}
+	return file_order_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *LineLost) GetFulfillment() uint32 {
@@ -2644,7 +2706,7 @@ type OrderFulfillmentReleased struct {
 
 func (x *OrderFulfillmentReleased) Reset() {
 	*x = OrderFulfillmentReleased{}
-	mi := &file_order_proto_msgTypes[31]
+	mi := &file_order_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2656,7 +2718,7 @@ func (x *OrderFulfillmentReleased) String() string {
 func (*OrderFulfillmentReleased) ProtoMessage() {}
 
 func (x *OrderFulfillmentReleased) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[31]
+	mi := &file_order_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2669,7 +2731,7 @@ func (x *OrderFulfillmentReleased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentReleased.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentReleased) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{31}
+	return file_order_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *OrderFulfillmentReleased) GetFulfillment() uint32 {
@@ -2690,7 +2752,7 @@ type OrderFulfillmentMoved struct {
 
 func (x *OrderFulfillmentMoved) Reset() {
 	*x = OrderFulfillmentMoved{}
-	mi := &file_order_proto_msgTypes[32]
+	mi := &file_order_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2702,7 +2764,7 @@ func (x *OrderFulfillmentMoved) String() string {
 func (*OrderFulfillmentMoved) ProtoMessage() {}
 
 func (x *OrderFulfillmentMoved) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[32]
+	mi := &file_order_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2715,7 +2777,7 @@ func (x *OrderFulfillmentMoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentMoved.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentMoved) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{32}
+	return file_order_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *OrderFulfillmentMoved) GetFulfillment() uint32 {
@@ -2751,7 +2813,7 @@ type LineFreed struct {
 
 func (x *LineFreed) Reset() {
 	*x = LineFreed{}
-	mi := &file_order_proto_msgTypes[33]
+	mi := &file_order_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2763,7 +2825,7 @@ func (x *LineFreed) String() string {
 func (*LineFreed) ProtoMessage() {}
 
 func (x *LineFreed) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[33]
+	mi := &file_order_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2776,7 +2838,7 @@ func (x *LineFreed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LineFreed.ProtoReflect.Descriptor instead.
 func (*LineFreed) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{33}
+	return file_order_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *LineFreed) GetFulfillment() uint32 {
@@ -2817,7 +2879,7 @@ type LineStockShipped struct {
 
 func (x *LineStockShipped) Reset() {
 	*x = LineStockShipped{}
-	mi := &file_order_proto_msgTypes[34]
+	mi := &file_order_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2829,7 +2891,7 @@ func (x *LineStockShipped) String() string {
 func (*LineStockShipped) ProtoMessage() {}
 
 func (x *LineStockShipped) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[34]
+	mi := &file_order_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2842,7 +2904,7 @@ func (x *LineStockShipped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LineStockShipped.ProtoReflect.Descriptor instead.
 func (*LineStockShipped) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{34}
+	return file_order_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *LineStockShipped) GetFulfillment() uint32 {
@@ -2869,7 +2931,7 @@ type FulfillmentDropped struct {
 
 func (x *FulfillmentDropped) Reset() {
 	*x = FulfillmentDropped{}
-	mi := &file_order_proto_msgTypes[35]
+	mi := &file_order_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2881,7 +2943,7 @@ func (x *FulfillmentDropped) String() string {
 func (*FulfillmentDropped) ProtoMessage() {}
 
 func (x *FulfillmentDropped) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[35]
+	mi := &file_order_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2894,7 +2956,7 @@ func (x *FulfillmentDropped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FulfillmentDropped.ProtoReflect.Descriptor instead.
 func (*FulfillmentDropped) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{35}
+	return file_order_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *FulfillmentDropped) GetFulfillment() uint32 {
@@ -2920,7 +2982,7 @@ type OrderFulfillmentCancelled struct {
 
 func (x *OrderFulfillmentCancelled) Reset() {
 	*x = OrderFulfillmentCancelled{}
-	mi := &file_order_proto_msgTypes[36]
+	mi := &file_order_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2932,7 +2994,7 @@ func (x *OrderFulfillmentCancelled) String() string {
 func (*OrderFulfillmentCancelled) ProtoMessage() {}
 
 func (x *OrderFulfillmentCancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[36]
+	mi := &file_order_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2945,7 +3007,7 @@ func (x *OrderFulfillmentCancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentCancelled.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentCancelled) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{36}
+	return file_order_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *OrderFulfillmentCancelled) GetFulfillment() uint32 {
@@ -2964,7 +3026,7 @@ type OrderCancellationRefused struct {
 
 func (x *OrderCancellationRefused) Reset() {
 	*x = OrderCancellationRefused{}
-	mi := &file_order_proto_msgTypes[37]
+	mi := &file_order_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2976,7 +3038,7 @@ func (x *OrderCancellationRefused) String() string {
 func (*OrderCancellationRefused) ProtoMessage() {}
 
 func (x *OrderCancellationRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[37]
+	mi := &file_order_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2989,7 +3051,7 @@ func (x *OrderCancellationRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderCancellationRefused.ProtoReflect.Descriptor instead.
 func (*OrderCancellationRefused) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{37}
+	return file_order_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *OrderCancellationRefused) GetFulfillment() uint32 {
@@ -3008,7 +3070,7 @@ type UnitsBackordered struct {
 
 func (x *UnitsBackordered) Reset() {
 	*x = UnitsBackordered{}
-	mi := &file_order_proto_msgTypes[38]
+	mi := &file_order_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3020,7 +3082,7 @@ func (x *UnitsBackordered) String() string {
 func (*UnitsBackordered) ProtoMessage() {}
 
 func (x *UnitsBackordered) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[38]
+	mi := &file_order_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3033,7 +3095,7 @@ func (x *UnitsBackordered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnitsBackordered.ProtoReflect.Descriptor instead.
 func (*UnitsBackordered) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{38}
+	return file_order_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *UnitsBackordered) GetLines() []*LineQuantity {
@@ -3053,7 +3115,7 @@ type UnitsReopened struct {
 
 func (x *UnitsReopened) Reset() {
 	*x = UnitsReopened{}
-	mi := &file_order_proto_msgTypes[39]
+	mi := &file_order_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3065,7 +3127,7 @@ func (x *UnitsReopened) String() string {
 func (*UnitsReopened) ProtoMessage() {}
 
 func (x *UnitsReopened) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[39]
+	mi := &file_order_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3078,7 +3140,7 @@ func (x *UnitsReopened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnitsReopened.ProtoReflect.Descriptor instead.
 func (*UnitsReopened) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{39}
+	return file_order_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *UnitsReopened) GetCause() string {
@@ -3105,7 +3167,7 @@ type UnitsCancelled struct {
 
 func (x *UnitsCancelled) Reset() {
 	*x = UnitsCancelled{}
-	mi := &file_order_proto_msgTypes[40]
+	mi := &file_order_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3117,7 +3179,7 @@ func (x *UnitsCancelled) String() string {
 func (*UnitsCancelled) ProtoMessage() {}
 
 func (x *UnitsCancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[40]
+	mi := &file_order_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3130,7 +3192,7 @@ func (x *UnitsCancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnitsCancelled.ProtoReflect.Descriptor instead.
 func (*UnitsCancelled) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{40}
+	return file_order_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *UnitsCancelled) GetLines() []*LineQuantity {
@@ -3158,7 +3220,7 @@ type CancelRequested struct {
 
 func (x *CancelRequested) Reset() {
 	*x = CancelRequested{}
-	mi := &file_order_proto_msgTypes[41]
+	mi := &file_order_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3170,7 +3232,7 @@ func (x *CancelRequested) String() string {
 func (*CancelRequested) ProtoMessage() {}
 
 func (x *CancelRequested) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[41]
+	mi := &file_order_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3183,7 +3245,7 @@ func (x *CancelRequested) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequested.ProtoReflect.Descriptor instead.
 func (*CancelRequested) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{41}
+	return file_order_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *CancelRequested) GetReason() string {
@@ -3219,7 +3281,7 @@ type HoldPlaced struct {
 
 func (x *HoldPlaced) Reset() {
 	*x = HoldPlaced{}
-	mi := &file_order_proto_msgTypes[42]
+	mi := &file_order_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3231,7 +3293,7 @@ func (x *HoldPlaced) String() string {
 func (*HoldPlaced) ProtoMessage() {}
 
 func (x *HoldPlaced) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[42]
+	mi := &file_order_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3244,7 +3306,7 @@ func (x *HoldPlaced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldPlaced.ProtoReflect.Descriptor instead.
 func (*HoldPlaced) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{42}
+	return file_order_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *HoldPlaced) GetReason() string {
@@ -3285,7 +3347,7 @@ type HoldReleased struct {
 
 func (x *HoldReleased) Reset() {
 	*x = HoldReleased{}
-	mi := &file_order_proto_msgTypes[43]
+	mi := &file_order_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3297,7 +3359,7 @@ func (x *HoldReleased) String() string {
 func (*HoldReleased) ProtoMessage() {}
 
 func (x *HoldReleased) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[43]
+	mi := &file_order_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3310,7 +3372,7 @@ func (x *HoldReleased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldReleased.ProtoReflect.Descriptor instead.
 func (*HoldReleased) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{43}
+	return file_order_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *HoldReleased) GetReason() string {
@@ -3338,7 +3400,7 @@ type ExceptionOpened struct {
 
 func (x *ExceptionOpened) Reset() {
 	*x = ExceptionOpened{}
-	mi := &file_order_proto_msgTypes[44]
+	mi := &file_order_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3350,7 +3412,7 @@ func (x *ExceptionOpened) String() string {
 func (*ExceptionOpened) ProtoMessage() {}
 
 func (x *ExceptionOpened) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[44]
+	mi := &file_order_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3363,7 +3425,7 @@ func (x *ExceptionOpened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExceptionOpened.ProtoReflect.Descriptor instead.
 func (*ExceptionOpened) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{44}
+	return file_order_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ExceptionOpened) GetKind() string {
@@ -3397,7 +3459,7 @@ type ExceptionResolved struct {
 
 func (x *ExceptionResolved) Reset() {
 	*x = ExceptionResolved{}
-	mi := &file_order_proto_msgTypes[45]
+	mi := &file_order_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3409,7 +3471,7 @@ func (x *ExceptionResolved) String() string {
 func (*ExceptionResolved) ProtoMessage() {}
 
 func (x *ExceptionResolved) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[45]
+	mi := &file_order_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3422,7 +3484,7 @@ func (x *ExceptionResolved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExceptionResolved.ProtoReflect.Descriptor instead.
 func (*ExceptionResolved) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{45}
+	return file_order_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ExceptionResolved) GetKind() string {
@@ -3448,7 +3510,7 @@ type OrderQueued struct {
 
 func (x *OrderQueued) Reset() {
 	*x = OrderQueued{}
-	mi := &file_order_proto_msgTypes[46]
+	mi := &file_order_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3460,7 +3522,7 @@ func (x *OrderQueued) String() string {
 func (*OrderQueued) ProtoMessage() {}
 
 func (x *OrderQueued) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[46]
+	mi := &file_order_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3473,7 +3535,7 @@ func (x *OrderQueued) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderQueued.ProtoReflect.Descriptor instead.
 func (*OrderQueued) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{46}
+	return file_order_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *OrderQueued) GetQueue() string {
@@ -3492,7 +3554,7 @@ type CancelScheduled struct {
 
 func (x *CancelScheduled) Reset() {
 	*x = CancelScheduled{}
-	mi := &file_order_proto_msgTypes[47]
+	mi := &file_order_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3504,7 +3566,7 @@ func (x *CancelScheduled) String() string {
 func (*CancelScheduled) ProtoMessage() {}
 
 func (x *CancelScheduled) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[47]
+	mi := &file_order_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3517,7 +3579,7 @@ func (x *CancelScheduled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelScheduled.ProtoReflect.Descriptor instead.
 func (*CancelScheduled) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{47}
+	return file_order_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *CancelScheduled) GetAtMs() int64 {
@@ -3535,7 +3597,7 @@ type OrderOpened struct {
 
 func (x *OrderOpened) Reset() {
 	*x = OrderOpened{}
-	mi := &file_order_proto_msgTypes[48]
+	mi := &file_order_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3547,7 +3609,7 @@ func (x *OrderOpened) String() string {
 func (*OrderOpened) ProtoMessage() {}
 
 func (x *OrderOpened) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[48]
+	mi := &file_order_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3560,7 +3622,7 @@ func (x *OrderOpened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderOpened.ProtoReflect.Descriptor instead.
 func (*OrderOpened) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{48}
+	return file_order_proto_rawDescGZIP(), []int{49}
 }
 
 type OrderAllocated struct {
@@ -3571,7 +3633,7 @@ type OrderAllocated struct {
 
 func (x *OrderAllocated) Reset() {
 	*x = OrderAllocated{}
-	mi := &file_order_proto_msgTypes[49]
+	mi := &file_order_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3583,7 +3645,7 @@ func (x *OrderAllocated) String() string {
 func (*OrderAllocated) ProtoMessage() {}
 
 func (x *OrderAllocated) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[49]
+	mi := &file_order_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3596,7 +3658,7 @@ func (x *OrderAllocated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderAllocated.ProtoReflect.Descriptor instead.
 func (*OrderAllocated) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{49}
+	return file_order_proto_rawDescGZIP(), []int{50}
 }
 
 type OrderCompleted struct {
@@ -3607,7 +3669,7 @@ type OrderCompleted struct {
 
 func (x *OrderCompleted) Reset() {
 	*x = OrderCompleted{}
-	mi := &file_order_proto_msgTypes[50]
+	mi := &file_order_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3619,7 +3681,7 @@ func (x *OrderCompleted) String() string {
 func (*OrderCompleted) ProtoMessage() {}
 
 func (x *OrderCompleted) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[50]
+	mi := &file_order_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3632,7 +3694,7 @@ func (x *OrderCompleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderCompleted.ProtoReflect.Descriptor instead.
 func (*OrderCompleted) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{50}
+	return file_order_proto_rawDescGZIP(), []int{51}
 }
 
 type OrderCancelled struct {
@@ -3644,7 +3706,7 @@ type OrderCancelled struct {
 
 func (x *OrderCancelled) Reset() {
 	*x = OrderCancelled{}
-	mi := &file_order_proto_msgTypes[51]
+	mi := &file_order_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3656,7 +3718,7 @@ func (x *OrderCancelled) String() string {
 func (*OrderCancelled) ProtoMessage() {}
 
 func (x *OrderCancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[51]
+	mi := &file_order_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3669,7 +3731,7 @@ func (x *OrderCancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderCancelled.ProtoReflect.Descriptor instead.
 func (*OrderCancelled) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{51}
+	return file_order_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *OrderCancelled) GetReason() string {
@@ -3690,7 +3752,7 @@ type PlanAdoptedOutline struct {
 
 func (x *PlanAdoptedOutline) Reset() {
 	*x = PlanAdoptedOutline{}
-	mi := &file_order_proto_msgTypes[52]
+	mi := &file_order_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3702,7 +3764,7 @@ func (x *PlanAdoptedOutline) String() string {
 func (*PlanAdoptedOutline) ProtoMessage() {}
 
 func (x *PlanAdoptedOutline) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[52]
+	mi := &file_order_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3715,7 +3777,7 @@ func (x *PlanAdoptedOutline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanAdoptedOutline.ProtoReflect.Descriptor instead.
 func (*PlanAdoptedOutline) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{52}
+	return file_order_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *PlanAdoptedOutline) GetPlan() *PlanOutline {
@@ -3745,7 +3807,7 @@ type PlanOutline struct {
 
 func (x *PlanOutline) Reset() {
 	*x = PlanOutline{}
-	mi := &file_order_proto_msgTypes[53]
+	mi := &file_order_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3757,7 +3819,7 @@ func (x *PlanOutline) String() string {
 func (*PlanOutline) ProtoMessage() {}
 
 func (x *PlanOutline) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[53]
+	mi := &file_order_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3770,7 +3832,7 @@ func (x *PlanOutline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanOutline.ProtoReflect.Descriptor instead.
 func (*PlanOutline) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{53}
+	return file_order_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *PlanOutline) GetPlanNo() uint32 {
@@ -3821,7 +3883,7 @@ type OrderHold struct {
 
 func (x *OrderHold) Reset() {
 	*x = OrderHold{}
-	mi := &file_order_proto_msgTypes[54]
+	mi := &file_order_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3833,7 +3895,7 @@ func (x *OrderHold) String() string {
 func (*OrderHold) ProtoMessage() {}
 
 func (x *OrderHold) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[54]
+	mi := &file_order_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3846,7 +3908,7 @@ func (x *OrderHold) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderHold.ProtoReflect.Descriptor instead.
 func (*OrderHold) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{54}
+	return file_order_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *OrderHold) GetReason() string {
@@ -3896,7 +3958,7 @@ type OrderException struct {
 
 func (x *OrderException) Reset() {
 	*x = OrderException{}
-	mi := &file_order_proto_msgTypes[55]
+	mi := &file_order_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3908,7 +3970,7 @@ func (x *OrderException) String() string {
 func (*OrderException) ProtoMessage() {}
 
 func (x *OrderException) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[55]
+	mi := &file_order_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3921,7 +3983,7 @@ func (x *OrderException) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderException.ProtoReflect.Descriptor instead.
 func (*OrderException) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{55}
+	return file_order_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *OrderException) GetKind() string {
@@ -3963,7 +4025,7 @@ type TimelineEntry struct {
 
 func (x *TimelineEntry) Reset() {
 	*x = TimelineEntry{}
-	mi := &file_order_proto_msgTypes[56]
+	mi := &file_order_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3975,7 +4037,7 @@ func (x *TimelineEntry) String() string {
 func (*TimelineEntry) ProtoMessage() {}
 
 func (x *TimelineEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[56]
+	mi := &file_order_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3988,7 +4050,7 @@ func (x *TimelineEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimelineEntry.ProtoReflect.Descriptor instead.
 func (*TimelineEntry) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{56}
+	return file_order_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *TimelineEntry) GetAtMs() int64 {
@@ -4040,7 +4102,7 @@ type OrderFulfillmentState struct {
 
 func (x *OrderFulfillmentState) Reset() {
 	*x = OrderFulfillmentState{}
-	mi := &file_order_proto_msgTypes[57]
+	mi := &file_order_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4052,7 +4114,7 @@ func (x *OrderFulfillmentState) String() string {
 func (*OrderFulfillmentState) ProtoMessage() {}
 
 func (x *OrderFulfillmentState) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[57]
+	mi := &file_order_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4065,7 +4127,7 @@ func (x *OrderFulfillmentState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentState.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentState) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{57}
+	return file_order_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *OrderFulfillmentState) GetNumber() uint32 {
@@ -4217,7 +4279,7 @@ type OrderFulfillmentLine struct {
 
 func (x *OrderFulfillmentLine) Reset() {
 	*x = OrderFulfillmentLine{}
-	mi := &file_order_proto_msgTypes[58]
+	mi := &file_order_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4229,7 +4291,7 @@ func (x *OrderFulfillmentLine) String() string {
 func (*OrderFulfillmentLine) ProtoMessage() {}
 
 func (x *OrderFulfillmentLine) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[58]
+	mi := &file_order_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4242,7 +4304,7 @@ func (x *OrderFulfillmentLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentLine.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentLine) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{58}
+	return file_order_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *OrderFulfillmentLine) GetLine() uint32 {
@@ -4311,7 +4373,7 @@ type OrderLineState struct {
 
 func (x *OrderLineState) Reset() {
 	*x = OrderLineState{}
-	mi := &file_order_proto_msgTypes[59]
+	mi := &file_order_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4323,7 +4385,7 @@ func (x *OrderLineState) String() string {
 func (*OrderLineState) ProtoMessage() {}
 
 func (x *OrderLineState) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[59]
+	mi := &file_order_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4336,7 +4398,7 @@ func (x *OrderLineState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderLineState.ProtoReflect.Descriptor instead.
 func (*OrderLineState) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{59}
+	return file_order_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *OrderLineState) GetCancelled() int64 {
@@ -4391,7 +4453,7 @@ type OrderState struct {
 
 func (x *OrderState) Reset() {
 	*x = OrderState{}
-	mi := &file_order_proto_msgTypes[60]
+	mi := &file_order_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4403,7 +4465,7 @@ func (x *OrderState) String() string {
 func (*OrderState) ProtoMessage() {}
 
 func (x *OrderState) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[60]
+	mi := &file_order_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4416,7 +4478,7 @@ func (x *OrderState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderState.ProtoReflect.Descriptor instead.
 func (*OrderState) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{60}
+	return file_order_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *OrderState) GetOrder() *Order {
@@ -4649,7 +4711,7 @@ type UnitCounts struct {
 
 func (x *UnitCounts) Reset() {
 	*x = UnitCounts{}
-	mi := &file_order_proto_msgTypes[61]
+	mi := &file_order_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4661,7 +4723,7 @@ func (x *UnitCounts) String() string {
 func (*UnitCounts) ProtoMessage() {}
 
 func (x *UnitCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[61]
+	mi := &file_order_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4674,7 +4736,7 @@ func (x *UnitCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnitCounts.ProtoReflect.Descriptor instead.
 func (*UnitCounts) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{61}
+	return file_order_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *UnitCounts) GetOpen() int64 {
@@ -4779,13 +4841,14 @@ type OrderView struct {
 	Attempts      uint32                 `protobuf:"varint,14,opt,name=attempts,proto3" json:"attempts,omitempty"`
 	CancelReason  string                 `protobuf:"bytes,15,opt,name=cancel_reason,json=cancelReason,proto3" json:"cancel_reason,omitempty"`
 	Exclusions    []*Exclusion           `protobuf:"bytes,16,rep,name=exclusions,proto3" json:"exclusions,omitempty"`
+	Movable       *Movable               `protobuf:"bytes,17,opt,name=movable,proto3" json:"movable,omitempty"` // when it was asked for and there is something to move
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OrderView) Reset() {
 	*x = OrderView{}
-	mi := &file_order_proto_msgTypes[62]
+	mi := &file_order_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4797,7 +4860,7 @@ func (x *OrderView) String() string {
 func (*OrderView) ProtoMessage() {}
 
 func (x *OrderView) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[62]
+	mi := &file_order_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4810,7 +4873,7 @@ func (x *OrderView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderView.ProtoReflect.Descriptor instead.
 func (*OrderView) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{62}
+	return file_order_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *OrderView) GetOrderId() string {
@@ -4925,6 +4988,66 @@ func (x *OrderView) GetExclusions() []*Exclusion {
 	return nil
 }
 
+func (x *OrderView) GetMovable() *Movable {
+	if x != nil {
+		return x.Movable
+	}
+	return nil
+}
+
+// Movable is what a sweep may move: units at sites that were not asked yet, as a question to routing, and where they are now.
+type Movable struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Question      *PlanRequest           `protobuf:"bytes,1,opt,name=question,proto3" json:"question,omitempty"`
+	Present       []*Assignment          `protobuf:"bytes,2,rep,name=present,proto3" json:"present,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Movable) Reset() {
+	*x = Movable{}
+	mi := &file_order_proto_msgTypes[64]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Movable) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Movable) ProtoMessage() {}
+
+func (x *Movable) ProtoReflect() protoreflect.Message {
+	mi := &file_order_proto_msgTypes[64]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Movable.ProtoReflect.Descriptor instead.
+func (*Movable) Descriptor() ([]byte, []int) {
+	return file_order_proto_rawDescGZIP(), []int{64}
+}
+
+func (x *Movable) GetQuestion() *PlanRequest {
+	if x != nil {
+		return x.Question
+	}
+	return nil
+}
+
+func (x *Movable) GetPresent() []*Assignment {
+	if x != nil {
+		return x.Present
+	}
+	return nil
+}
+
 // OrderSummary is one row of a list.
 type OrderSummary struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -4946,13 +5069,14 @@ type OrderSummary struct {
 	Lines         uint32                 `protobuf:"varint,16,opt,name=lines,proto3" json:"lines,omitempty"`
 	Priority      int32                  `protobuf:"varint,17,opt,name=priority,proto3" json:"priority,omitempty"`
 	DeliverBy     string                 `protobuf:"bytes,18,opt,name=deliver_by,json=deliverBy,proto3" json:"deliver_by,omitempty"`
+	Movable       int64                  `protobuf:"varint,19,opt,name=movable,proto3" json:"movable,omitempty"` // units that a sweep may move
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OrderSummary) Reset() {
 	*x = OrderSummary{}
-	mi := &file_order_proto_msgTypes[63]
+	mi := &file_order_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4964,7 +5088,7 @@ func (x *OrderSummary) String() string {
 func (*OrderSummary) ProtoMessage() {}
 
 func (x *OrderSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[63]
+	mi := &file_order_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4977,7 +5101,7 @@ func (x *OrderSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderSummary.ProtoReflect.Descriptor instead.
 func (*OrderSummary) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{63}
+	return file_order_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *OrderSummary) GetOrderId() string {
@@ -5106,6 +5230,13 @@ func (x *OrderSummary) GetDeliverBy() string {
 	return ""
 }
 
+func (x *OrderSummary) GetMovable() int64 {
+	if x != nil {
+		return x.Movable
+	}
+	return 0
+}
+
 var File_order_proto protoreflect.FileDescriptor
 
 const file_order_proto_rawDesc = "" +
@@ -5175,10 +5306,11 @@ const file_order_proto_rawDesc = "" +
 	"\fReleaseOrder\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x1c\n" +
 	"\texception\x18\x02 \x01(\tR\texception\x12\x14\n" +
-	"\x05actor\x18\x03 \x01(\tR\x05actor\"D\n" +
+	"\x05actor\x18\x03 \x01(\tR\x05actor\"^\n" +
 	"\bGetOrder\x12\x1a\n" +
 	"\btimeline\x18\x01 \x01(\bR\btimeline\x12\x1c\n" +
-	"\tdecisions\x18\x02 \x01(\bR\tdecisions\"4\n" +
+	"\tdecisions\x18\x02 \x01(\bR\tdecisions\x12\x18\n" +
+	"\amovable\x18\x03 \x01(\bR\amovable\"4\n" +
 	"\fStockArrived\x12\x10\n" +
 	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x12\n" +
 	"\x04site\x18\x02 \x01(\tR\x04site\"t\n" +
@@ -5189,7 +5321,10 @@ const file_order_proto_rawDesc = "" +
 	"\bquantity\x18\x04 \x01(\x03R\bquantity\"\"\n" +
 	"\n" +
 	"OrderTimer\x12\x14\n" +
-	"\x05timer\x18\x01 \x01(\tR\x05timer\"\xab\x05\n" +
+	"\x05timer\x18\x01 \x01(\tR\x05timer\"L\n" +
+	"\bReassign\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x04R\aversion\x12&\n" +
+	"\x04plan\x18\x02 \x01(\v2\x12.orderyard.v1.PlanR\x04plan\"\xab\x05\n" +
 	"\vPlanRequest\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x17\n" +
 	"\aplan_no\x18\x02 \x01(\rR\x06planNo\x12\x14\n" +
@@ -5550,7 +5685,7 @@ const file_order_proto_rawDesc = "" +
 	"\vbackordered\x18\n" +
 	" \x01(\x03R\vbackordered\x12\x1c\n" +
 	"\texception\x18\v \x01(\x03R\texception\x12\x1c\n" +
-	"\tcancelled\x18\f \x01(\x03R\tcancelled\"\xa3\x05\n" +
+	"\tcancelled\x18\f \x01(\x03R\tcancelled\"\xd4\x05\n" +
 	"\tOrderView\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12)\n" +
 	"\x05order\x18\x02 \x01(\v2\x13.orderyard.v1.OrderR\x05order\x12\x16\n" +
@@ -5574,7 +5709,11 @@ const file_order_proto_rawDesc = "" +
 	"\rcancel_reason\x18\x0f \x01(\tR\fcancelReason\x127\n" +
 	"\n" +
 	"exclusions\x18\x10 \x03(\v2\x17.orderyard.v1.ExclusionR\n" +
-	"exclusions\"\xa0\x04\n" +
+	"exclusions\x12/\n" +
+	"\amovable\x18\x11 \x01(\v2\x15.orderyard.v1.MovableR\amovable\"t\n" +
+	"\aMovable\x125\n" +
+	"\bquestion\x18\x01 \x01(\v2\x19.orderyard.v1.PlanRequestR\bquestion\x122\n" +
+	"\apresent\x18\x02 \x03(\v2\x18.orderyard.v1.AssignmentR\apresent\"\xba\x04\n" +
 	"\fOrderSummary\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x18\n" +
 	"\achannel\x18\x02 \x01(\tR\achannel\x12\x16\n" +
@@ -5598,7 +5737,8 @@ const file_order_proto_rawDesc = "" +
 	"\x05lines\x18\x10 \x01(\rR\x05lines\x12\x1a\n" +
 	"\bpriority\x18\x11 \x01(\x05R\bpriority\x12\x1d\n" +
 	"\n" +
-	"deliver_by\x18\x12 \x01(\tR\tdeliverByB\x14Z\x12orderyard/messagesb\x06proto3"
+	"deliver_by\x18\x12 \x01(\tR\tdeliverBy\x12\x18\n" +
+	"\amovable\x18\x13 \x01(\x03R\amovableB\x14Z\x12orderyard/messagesb\x06proto3"
 
 var (
 	file_order_proto_rawDescOnce sync.Once
@@ -5612,7 +5752,7 @@ func file_order_proto_rawDescGZIP() []byte {
 	return file_order_proto_rawDescData
 }
 
-var file_order_proto_msgTypes = make([]protoimpl.MessageInfo, 64)
+var file_order_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
 var file_order_proto_goTypes = []any{
 	(*OrderLine)(nil),                 // 0: orderyard.v1.OrderLine
 	(*Order)(nil),                     // 1: orderyard.v1.Order
@@ -5625,120 +5765,126 @@ var file_order_proto_goTypes = []any{
 	(*StockArrived)(nil),              // 8: orderyard.v1.StockArrived
 	(*ClaimLost)(nil),                 // 9: orderyard.v1.ClaimLost
 	(*OrderTimer)(nil),                // 10: orderyard.v1.OrderTimer
-	(*PlanRequest)(nil),               // 11: orderyard.v1.PlanRequest
-	(*LineNeed)(nil),                  // 12: orderyard.v1.LineNeed
-	(*Exclusion)(nil),                 // 13: orderyard.v1.Exclusion
-	(*KnownStock)(nil),                // 14: orderyard.v1.KnownStock
-	(*Plan)(nil),                      // 15: orderyard.v1.Plan
-	(*PlanAction)(nil),                // 16: orderyard.v1.PlanAction
-	(*Assignment)(nil),                // 17: orderyard.v1.Assignment
-	(*DecisionRecord)(nil),            // 18: orderyard.v1.DecisionRecord
-	(*DecisionInputs)(nil),            // 19: orderyard.v1.DecisionInputs
-	(*Candidate)(nil),                 // 20: orderyard.v1.Candidate
-	(*OrderPlaced)(nil),               // 21: orderyard.v1.OrderPlaced
-	(*PlanAdopted)(nil),               // 22: orderyard.v1.PlanAdopted
-	(*LineReserved)(nil),              // 23: orderyard.v1.LineReserved
-	(*LineDeclined)(nil),              // 24: orderyard.v1.LineDeclined
-	(*OrderFulfillmentAsked)(nil),     // 25: orderyard.v1.OrderFulfillmentAsked
-	(*OrderFulfillmentAccepted)(nil),  // 26: orderyard.v1.OrderFulfillmentAccepted
-	(*OrderFulfillmentSubmitted)(nil), // 27: orderyard.v1.OrderFulfillmentSubmitted
-	(*OrderFulfillmentRejected)(nil),  // 28: orderyard.v1.OrderFulfillmentRejected
-	(*LineAllocated)(nil),             // 29: orderyard.v1.LineAllocated
-	(*LineLost)(nil),                  // 30: orderyard.v1.LineLost
-	(*OrderFulfillmentReleased)(nil),  // 31: orderyard.v1.OrderFulfillmentReleased
-	(*OrderFulfillmentMoved)(nil),     // 32: orderyard.v1.OrderFulfillmentMoved
-	(*LineFreed)(nil),                 // 33: orderyard.v1.LineFreed
-	(*LineStockShipped)(nil),          // 34: orderyard.v1.LineStockShipped
-	(*FulfillmentDropped)(nil),        // 35: orderyard.v1.FulfillmentDropped
-	(*OrderFulfillmentCancelled)(nil), // 36: orderyard.v1.OrderFulfillmentCancelled
-	(*OrderCancellationRefused)(nil),  // 37: orderyard.v1.OrderCancellationRefused
-	(*UnitsBackordered)(nil),          // 38: orderyard.v1.UnitsBackordered
-	(*UnitsReopened)(nil),             // 39: orderyard.v1.UnitsReopened
-	(*UnitsCancelled)(nil),            // 40: orderyard.v1.UnitsCancelled
-	(*CancelRequested)(nil),           // 41: orderyard.v1.CancelRequested
-	(*HoldPlaced)(nil),                // 42: orderyard.v1.HoldPlaced
-	(*HoldReleased)(nil),              // 43: orderyard.v1.HoldReleased
-	(*ExceptionOpened)(nil),           // 44: orderyard.v1.ExceptionOpened
-	(*ExceptionResolved)(nil),         // 45: orderyard.v1.ExceptionResolved
-	(*OrderQueued)(nil),               // 46: orderyard.v1.OrderQueued
-	(*CancelScheduled)(nil),           // 47: orderyard.v1.CancelScheduled
-	(*OrderOpened)(nil),               // 48: orderyard.v1.OrderOpened
-	(*OrderAllocated)(nil),            // 49: orderyard.v1.OrderAllocated
-	(*OrderCompleted)(nil),            // 50: orderyard.v1.OrderCompleted
-	(*OrderCancelled)(nil),            // 51: orderyard.v1.OrderCancelled
-	(*PlanAdoptedOutline)(nil),        // 52: orderyard.v1.PlanAdoptedOutline
-	(*PlanOutline)(nil),               // 53: orderyard.v1.PlanOutline
-	(*OrderHold)(nil),                 // 54: orderyard.v1.OrderHold
-	(*OrderException)(nil),            // 55: orderyard.v1.OrderException
-	(*TimelineEntry)(nil),             // 56: orderyard.v1.TimelineEntry
-	(*OrderFulfillmentState)(nil),     // 57: orderyard.v1.OrderFulfillmentState
-	(*OrderFulfillmentLine)(nil),      // 58: orderyard.v1.OrderFulfillmentLine
-	(*OrderLineState)(nil),            // 59: orderyard.v1.OrderLineState
-	(*OrderState)(nil),                // 60: orderyard.v1.OrderState
-	(*UnitCounts)(nil),                // 61: orderyard.v1.UnitCounts
-	(*OrderView)(nil),                 // 62: orderyard.v1.OrderView
-	(*OrderSummary)(nil),              // 63: orderyard.v1.OrderSummary
-	(*Address)(nil),                   // 64: orderyard.v1.Address
-	(*LineQuantity)(nil),              // 65: orderyard.v1.LineQuantity
-	(FulfillmentStatus)(0),            // 66: orderyard.v1.FulfillmentStatus
-	(*Shipment)(nil),                  // 67: orderyard.v1.Shipment
-	(RequestStatus)(0),                // 68: orderyard.v1.RequestStatus
-	(*FulfillmentOrder)(nil),          // 69: orderyard.v1.FulfillmentOrder
+	(*Reassign)(nil),                  // 11: orderyard.v1.Reassign
+	(*PlanRequest)(nil),               // 12: orderyard.v1.PlanRequest
+	(*LineNeed)(nil),                  // 13: orderyard.v1.LineNeed
+	(*Exclusion)(nil),                 // 14: orderyard.v1.Exclusion
+	(*KnownStock)(nil),                // 15: orderyard.v1.KnownStock
+	(*Plan)(nil),                      // 16: orderyard.v1.Plan
+	(*PlanAction)(nil),                // 17: orderyard.v1.PlanAction
+	(*Assignment)(nil),                // 18: orderyard.v1.Assignment
+	(*DecisionRecord)(nil),            // 19: orderyard.v1.DecisionRecord
+	(*DecisionInputs)(nil),            // 20: orderyard.v1.DecisionInputs
+	(*Candidate)(nil),                 // 21: orderyard.v1.Candidate
+	(*OrderPlaced)(nil),               // 22: orderyard.v1.OrderPlaced
+	(*PlanAdopted)(nil),               // 23: orderyard.v1.PlanAdopted
+	(*LineReserved)(nil),              // 24: orderyard.v1.LineReserved
+	(*LineDeclined)(nil),              // 25: orderyard.v1.LineDeclined
+	(*OrderFulfillmentAsked)(nil),     // 26: orderyard.v1.OrderFulfillmentAsked
+	(*OrderFulfillmentAccepted)(nil),  // 27: orderyard.v1.OrderFulfillmentAccepted
+	(*OrderFulfillmentSubmitted)(nil), // 28: orderyard.v1.OrderFulfillmentSubmitted
+	(*OrderFulfillmentRejected)(nil),  // 29: orderyard.v1.OrderFulfillmentRejected
+	(*LineAllocated)(nil),             // 30: orderyard.v1.LineAllocated
+	(*LineLost)(nil),                  // 31: orderyard.v1.LineLost
+	(*OrderFulfillmentReleased)(nil),  // 32: orderyard.v1.OrderFulfillmentReleased
+	(*OrderFulfillmentMoved)(nil),     // 33: orderyard.v1.OrderFulfillmentMoved
+	(*LineFreed)(nil),                 // 34: orderyard.v1.LineFreed
+	(*LineStockShipped)(nil),          // 35: orderyard.v1.LineStockShipped
+	(*FulfillmentDropped)(nil),        // 36: orderyard.v1.FulfillmentDropped
+	(*OrderFulfillmentCancelled)(nil), // 37: orderyard.v1.OrderFulfillmentCancelled
+	(*OrderCancellationRefused)(nil),  // 38: orderyard.v1.OrderCancellationRefused
+	(*UnitsBackordered)(nil),          // 39: orderyard.v1.UnitsBackordered
+	(*UnitsReopened)(nil),             // 40: orderyard.v1.UnitsReopened
+	(*UnitsCancelled)(nil),            // 41: orderyard.v1.UnitsCancelled
+	(*CancelRequested)(nil),           // 42: orderyard.v1.CancelRequested
+	(*HoldPlaced)(nil),                // 43: orderyard.v1.HoldPlaced
+	(*HoldReleased)(nil),              // 44: orderyard.v1.HoldReleased
+	(*ExceptionOpened)(nil),           // 45: orderyard.v1.ExceptionOpened
+	(*ExceptionResolved)(nil),         // 46: orderyard.v1.ExceptionResolved
+	(*OrderQueued)(nil),               // 47: orderyard.v1.OrderQueued
+	(*CancelScheduled)(nil),           // 48: orderyard.v1.CancelScheduled
+	(*OrderOpened)(nil),               // 49: orderyard.v1.OrderOpened
+	(*OrderAllocated)(nil),            // 50: orderyard.v1.OrderAllocated
+	(*OrderCompleted)(nil),            // 51: orderyard.v1.OrderCompleted
+	(*OrderCancelled)(nil),            // 52: orderyard.v1.OrderCancelled
+	(*PlanAdoptedOutline)(nil),        // 53: orderyard.v1.PlanAdoptedOutline
+	(*PlanOutline)(nil),               // 54: orderyard.v1.PlanOutline
+	(*OrderHold)(nil),                 // 55: orderyard.v1.OrderHold
+	(*OrderException)(nil),            // 56: orderyard.v1.OrderException
+	(*TimelineEntry)(nil),             // 57: orderyard.v1.TimelineEntry
+	(*OrderFulfillmentState)(nil),     // 58: orderyard.v1.OrderFulfillmentState
+	(*OrderFulfillmentLine)(nil),      // 59: orderyard.v1.OrderFulfillmentLine
+	(*OrderLineState)(nil),            // 60: orderyard.v1.OrderLineState
+	(*OrderState)(nil),                // 61: orderyard.v1.OrderState
+	(*UnitCounts)(nil),                // 62: orderyard.v1.UnitCounts
+	(*OrderView)(nil),                 // 63: orderyard.v1.OrderView
+	(*Movable)(nil),                   // 64: orderyard.v1.Movable
+	(*OrderSummary)(nil),              // 65: orderyard.v1.OrderSummary
+	(*Address)(nil),                   // 66: orderyard.v1.Address
+	(*LineQuantity)(nil),              // 67: orderyard.v1.LineQuantity
+	(FulfillmentStatus)(0),            // 68: orderyard.v1.FulfillmentStatus
+	(*Shipment)(nil),                  // 69: orderyard.v1.Shipment
+	(RequestStatus)(0),                // 70: orderyard.v1.RequestStatus
+	(*FulfillmentOrder)(nil),          // 71: orderyard.v1.FulfillmentOrder
 }
 var file_order_proto_depIdxs = []int32{
-	64, // 0: orderyard.v1.Order.ship_to:type_name -> orderyard.v1.Address
+	66, // 0: orderyard.v1.Order.ship_to:type_name -> orderyard.v1.Address
 	0,  // 1: orderyard.v1.Order.lines:type_name -> orderyard.v1.OrderLine
 	1,  // 2: orderyard.v1.PlaceOrder.order:type_name -> orderyard.v1.Order
-	15, // 3: orderyard.v1.AdoptPlan.plan:type_name -> orderyard.v1.Plan
-	64, // 4: orderyard.v1.PlanRequest.ship_to:type_name -> orderyard.v1.Address
-	12, // 5: orderyard.v1.PlanRequest.needs:type_name -> orderyard.v1.LineNeed
-	13, // 6: orderyard.v1.PlanRequest.exclusions:type_name -> orderyard.v1.Exclusion
-	14, // 7: orderyard.v1.PlanRequest.known:type_name -> orderyard.v1.KnownStock
-	17, // 8: orderyard.v1.Plan.assignments:type_name -> orderyard.v1.Assignment
-	65, // 9: orderyard.v1.Plan.short:type_name -> orderyard.v1.LineQuantity
-	18, // 10: orderyard.v1.Plan.decision:type_name -> orderyard.v1.DecisionRecord
-	16, // 11: orderyard.v1.Plan.actions:type_name -> orderyard.v1.PlanAction
-	65, // 12: orderyard.v1.Assignment.lines:type_name -> orderyard.v1.LineQuantity
-	20, // 13: orderyard.v1.DecisionRecord.candidates:type_name -> orderyard.v1.Candidate
-	19, // 14: orderyard.v1.DecisionRecord.inputs:type_name -> orderyard.v1.DecisionInputs
-	65, // 15: orderyard.v1.DecisionInputs.needs:type_name -> orderyard.v1.LineQuantity
-	13, // 16: orderyard.v1.DecisionInputs.exclusions:type_name -> orderyard.v1.Exclusion
-	14, // 17: orderyard.v1.DecisionInputs.known:type_name -> orderyard.v1.KnownStock
-	1,  // 18: orderyard.v1.OrderPlaced.order:type_name -> orderyard.v1.Order
-	15, // 19: orderyard.v1.PlanAdopted.plan:type_name -> orderyard.v1.Plan
-	65, // 20: orderyard.v1.OrderFulfillmentRejected.lines:type_name -> orderyard.v1.LineQuantity
-	66, // 21: orderyard.v1.OrderFulfillmentMoved.status:type_name -> orderyard.v1.FulfillmentStatus
-	67, // 22: orderyard.v1.OrderFulfillmentMoved.shipment:type_name -> orderyard.v1.Shipment
-	65, // 23: orderyard.v1.UnitsBackordered.lines:type_name -> orderyard.v1.LineQuantity
-	65, // 24: orderyard.v1.UnitsCancelled.lines:type_name -> orderyard.v1.LineQuantity
-	53, // 25: orderyard.v1.PlanAdoptedOutline.plan:type_name -> orderyard.v1.PlanOutline
-	17, // 26: orderyard.v1.PlanOutline.assignments:type_name -> orderyard.v1.Assignment
-	65, // 27: orderyard.v1.PlanOutline.short:type_name -> orderyard.v1.LineQuantity
-	58, // 28: orderyard.v1.OrderFulfillmentState.lines:type_name -> orderyard.v1.OrderFulfillmentLine
-	66, // 29: orderyard.v1.OrderFulfillmentState.status:type_name -> orderyard.v1.FulfillmentStatus
-	68, // 30: orderyard.v1.OrderFulfillmentState.request_status:type_name -> orderyard.v1.RequestStatus
-	67, // 31: orderyard.v1.OrderFulfillmentState.shipments:type_name -> orderyard.v1.Shipment
-	1,  // 32: orderyard.v1.OrderState.order:type_name -> orderyard.v1.Order
-	59, // 33: orderyard.v1.OrderState.lines:type_name -> orderyard.v1.OrderLineState
-	57, // 34: orderyard.v1.OrderState.fulfillments:type_name -> orderyard.v1.OrderFulfillmentState
-	54, // 35: orderyard.v1.OrderState.holds:type_name -> orderyard.v1.OrderHold
-	55, // 36: orderyard.v1.OrderState.exceptions:type_name -> orderyard.v1.OrderException
-	13, // 37: orderyard.v1.OrderState.exclusions:type_name -> orderyard.v1.Exclusion
-	14, // 38: orderyard.v1.OrderState.known:type_name -> orderyard.v1.KnownStock
-	56, // 39: orderyard.v1.OrderState.timeline:type_name -> orderyard.v1.TimelineEntry
-	1,  // 40: orderyard.v1.OrderView.order:type_name -> orderyard.v1.Order
-	61, // 41: orderyard.v1.OrderView.units:type_name -> orderyard.v1.UnitCounts
-	69, // 42: orderyard.v1.OrderView.fulfillments:type_name -> orderyard.v1.FulfillmentOrder
-	54, // 43: orderyard.v1.OrderView.holds:type_name -> orderyard.v1.OrderHold
-	55, // 44: orderyard.v1.OrderView.exceptions:type_name -> orderyard.v1.OrderException
-	15, // 45: orderyard.v1.OrderView.decisions:type_name -> orderyard.v1.Plan
-	56, // 46: orderyard.v1.OrderView.timeline:type_name -> orderyard.v1.TimelineEntry
-	13, // 47: orderyard.v1.OrderView.exclusions:type_name -> orderyard.v1.Exclusion
-	48, // [48:48] is the sub-list for method output_type
-	48, // [48:48] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	16, // 3: orderyard.v1.AdoptPlan.plan:type_name -> orderyard.v1.Plan
+	16, // 4: orderyard.v1.Reassign.plan:type_name -> orderyard.v1.Plan
+	66, // 5: orderyard.v1.PlanRequest.ship_to:type_name -> orderyard.v1.Address
+	13, // 6: orderyard.v1.PlanRequest.needs:type_name -> orderyard.v1.LineNeed
+	14, // 7: orderyard.v1.PlanRequest.exclusions:type_name -> orderyard.v1.Exclusion
+	15, // 8: orderyard.v1.PlanRequest.known:type_name -> orderyard.v1.KnownStock
+	18, // 9: orderyard.v1.Plan.assignments:type_name -> orderyard.v1.Assignment
+	67, // 10: orderyard.v1.Plan.short:type_name -> orderyard.v1.LineQuantity
+	19, // 11: orderyard.v1.Plan.decision:type_name -> orderyard.v1.DecisionRecord
+	17, // 12: orderyard.v1.Plan.actions:type_name -> orderyard.v1.PlanAction
+	67, // 13: orderyard.v1.Assignment.lines:type_name -> orderyard.v1.LineQuantity
+	21, // 14: orderyard.v1.DecisionRecord.candidates:type_name -> orderyard.v1.Candidate
+	20, // 15: orderyard.v1.DecisionRecord.inputs:type_name -> orderyard.v1.DecisionInputs
+	67, // 16: orderyard.v1.DecisionInputs.needs:type_name -> orderyard.v1.LineQuantity
+	14, // 17: orderyard.v1.DecisionInputs.exclusions:type_name -> orderyard.v1.Exclusion
+	15, // 18: orderyard.v1.DecisionInputs.known:type_name -> orderyard.v1.KnownStock
+	1,  // 19: orderyard.v1.OrderPlaced.order:type_name -> orderyard.v1.Order
+	16, // 20: orderyard.v1.PlanAdopted.plan:type_name -> orderyard.v1.Plan
+	67, // 21: orderyard.v1.OrderFulfillmentRejected.lines:type_name -> orderyard.v1.LineQuantity
+	68, // 22: orderyard.v1.OrderFulfillmentMoved.status:type_name -> orderyard.v1.FulfillmentStatus
+	69, // 23: orderyard.v1.OrderFulfillmentMoved.shipment:type_name -> orderyard.v1.Shipment
+	67, // 24: orderyard.v1.UnitsBackordered.lines:type_name -> orderyard.v1.LineQuantity
+	67, // 25: orderyard.v1.UnitsCancelled.lines:type_name -> orderyard.v1.LineQuantity
+	54, // 26: orderyard.v1.PlanAdoptedOutline.plan:type_name -> orderyard.v1.PlanOutline
+	18, // 27: orderyard.v1.PlanOutline.assignments:type_name -> orderyard.v1.Assignment
+	67, // 28: orderyard.v1.PlanOutline.short:type_name -> orderyard.v1.LineQuantity
+	59, // 29: orderyard.v1.OrderFulfillmentState.lines:type_name -> orderyard.v1.OrderFulfillmentLine
+	68, // 30: orderyard.v1.OrderFulfillmentState.status:type_name -> orderyard.v1.FulfillmentStatus
+	70, // 31: orderyard.v1.OrderFulfillmentState.request_status:type_name -> orderyard.v1.RequestStatus
+	69, // 32: orderyard.v1.OrderFulfillmentState.shipments:type_name -> orderyard.v1.Shipment
+	1,  // 33: orderyard.v1.OrderState.order:type_name -> orderyard.v1.Order
+	60, // 34: orderyard.v1.OrderState.lines:type_name -> orderyard.v1.OrderLineState
+	58, // 35: orderyard.v1.OrderState.fulfillments:type_name -> orderyard.v1.OrderFulfillmentState
+	55, // 36: orderyard.v1.OrderState.holds:type_name -> orderyard.v1.OrderHold
+	56, // 37: orderyard.v1.OrderState.exceptions:type_name -> orderyard.v1.OrderException
+	14, // 38: orderyard.v1.OrderState.exclusions:type_name -> orderyard.v1.Exclusion
+	15, // 39: orderyard.v1.OrderState.known:type_name -> orderyard.v1.KnownStock
+	57, // 40: orderyard.v1.OrderState.timeline:type_name -> orderyard.v1.TimelineEntry
+	1,  // 41: orderyard.v1.OrderView.order:type_name -> orderyard.v1.Order
+	62, // 42: orderyard.v1.OrderView.units:type_name -> orderyard.v1.UnitCounts
+	71, // 43: orderyard.v1.OrderView.fulfillments:type_name -> orderyard.v1.FulfillmentOrder
+	55, // 44: orderyard.v1.OrderView.holds:type_name -> orderyard.v1.OrderHold
+	56, // 45: orderyard.v1.OrderView.exceptions:type_name -> orderyard.v1.OrderException
+	16, // 46: orderyard.v1.OrderView.decisions:type_name -> orderyard.v1.Plan
+	57, // 47: orderyard.v1.OrderView.timeline:type_name -> orderyard.v1.TimelineEntry
+	14, // 48: orderyard.v1.OrderView.exclusions:type_name -> orderyard.v1.Exclusion
+	64, // 49: orderyard.v1.OrderView.movable:type_name -> orderyard.v1.Movable
+	12, // 50: orderyard.v1.Movable.question:type_name -> orderyard.v1.PlanRequest
+	18, // 51: orderyard.v1.Movable.present:type_name -> orderyard.v1.Assignment
+	52, // [52:52] is the sub-list for method output_type
+	52, // [52:52] is the sub-list for method input_type
+	52, // [52:52] is the sub-list for extension type_name
+	52, // [52:52] is the sub-list for extension extendee
+	0,  // [0:52] is the sub-list for field type_name
 }
 
 func init() { file_order_proto_init() }
@@ -5753,7 +5899,7 @@ func file_order_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_order_proto_rawDesc), len(file_order_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   64,
+			NumMessages:   66,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

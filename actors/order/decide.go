@@ -35,6 +35,9 @@ func Decide(s *State, cmd messages.Command, now int64) ([]messages.Event, *messa
 	if get, ok := cmd.(*messages.GetOrder); ok {
 		reply := orderReply(s)
 		reply.GetOrder().View = View(s, get)
+		if get.GetMovable() {
+			reply.GetOrder().View.Movable = movable(s, now)
+		}
 		return nil, reply, nil
 	}
 	d := decision{s: s.fork(), now: now}
@@ -76,6 +79,8 @@ func (d *decision) command(cmd messages.Command) (*messages.Reply, *messages.Fai
 		return d.hold(c)
 	case *messages.ReleaseOrder:
 		return d.release(c)
+	case *messages.Reassign:
+		return d.reassign(c)
 	default:
 		return nil, messages.Invalid("", "an order does not understand %T", cmd)
 	}

@@ -35,6 +35,9 @@
 // are not planned. The first design let them be planned at once, which saved a round trip on a re-route; then an order competed
 // with its own returning claims, and saw shortages that were not there.
 //
+// A sweep (sweep.go) does not wait for the answer before it plans, for it has planned already: the units are in their new FO at once, and what
+// waits for the old claims is the first question about the new ones. So there too no unit is claimed at two buckets.
+//
 // A bucket that declined holds nothing and remembers that it declined, so nothing is cancelled there, and a late copy of the question is
 // refused. Should an answer say otherwise all the same, it is the proof that the claim exists, and it is cancelled then (claimFreeing).
 //

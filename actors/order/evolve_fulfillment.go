@@ -19,7 +19,11 @@ func (s *State) evolvePlan(e *messages.PlanAdopted, at int64) {
 	if len(plan.GetAssignments()) == 0 {
 		return
 	}
-	if plan.Cause != causeManual {
+	switch plan.Cause {
+	case causeManual:
+	case causeSweep: // nothing has failed
+		s.note(at, "moved", "by sweep")
+	default:
 		s.attempts++
 	}
 	if plan.Cause != causePlaced {
@@ -257,8 +261,21 @@ func (s *State) evolveDropped(e *messages.FulfillmentDropped, at int64) {
 		s.planCause = e.Reason
 	}
 	s.noteSite(at, "dropped", f, e.Reason)
-	if !f.asked {
-		s.end(f)
+	if f.asked {
+		return
+	}
+	s.end(f)
+	if e.Reason == dropSweep {
+		f.empty()
+	}
+}
+
+// empty: the units of a swept FO are in another one from the same commit on, so its claims go back empty, and are waited for there.
+func (f *fulfillment) empty() {
+	for i := range f.claims {
+		if c := &f.claims[i]; c.stage == claimFreeing {
+			c.rejected = c.quantity
+		}
 	}
 }
 

@@ -12,7 +12,7 @@ func fuzzCommand(kind byte, data []byte) messages.Command {
 	kinds := []messages.Command{
 		new(messages.PlaceOrder), new(messages.AdoptPlan), new(messages.CancelOrder), new(messages.HoldOrder), new(messages.ReleaseOrder),
 		new(messages.GetOrder), new(messages.StockArrived), new(messages.ClaimLost), new(messages.OrderTimer), new(messages.TaskResult),
-		new(messages.FulfillmentChanged), new(messages.ReserveStock),
+		new(messages.FulfillmentChanged), new(messages.ReserveStock), new(messages.Reassign),
 	}
 	cmd := kinds[int(kind)%len(kinds)]
 	if cmd.UnmarshalVT(data) != nil {
@@ -40,6 +40,26 @@ func fuzzSeeds(f *testing.F) [][]byte {
 	h.step(&messages.HoldOrder{Reason: "grace_period"})
 	h.step(&messages.ClaimLost{ReservationId: "web-1.1/0"})
 	keep()
+	return append(seeds, sweptSeeds(f)...)
+}
+
+// sweptSeeds are states of an order on hold whose units a sweep may move, and has moved.
+func sweptSeeds(f *testing.F) (seeds [][]byte) {
+	h := newHarness(f, "web-1")
+	keep := func() { seeds = append(seeds, h.s.MarshalState()) }
+	h.step(&messages.PlaceOrder{Order: testOrder("1", "A*2", "B*1"), Fingerprint: 1})
+	h.step(&messages.HoldOrder{Reason: "customer_request"})
+	manual := at("P", units(0, 2), units(1, 1))
+	manual.Manual = true
+	h.adopt(manual)
+	answer(h, "1/0/r0", &messages.Reply{})
+	answer(h, "1/1/r0", &messages.Reply{})
+	h.s.Version = 0 // as the fuzzer reads it
+	keep()
+	h.step(&messages.Reassign{Plan: &messages.Plan{Assignments: []*messages.Assignment{at("Q", units(0, 2), units(1, 1))}}})
+	keep()
+	answer(h, "1/0/x", &messages.Reply{})
+	keep()
 	return seeds
 }
 
@@ -51,7 +71,8 @@ func FuzzDecide(f *testing.F) {
 		&messages.TaskResult{TaskId: "web-1.1/0/r0", Reply: declined()}, &messages.TaskResult{TaskId: "web-1.1/q"},
 		&messages.TaskResult{TaskId: "web-1.4294967295/4294967295/x"}, &messages.CancelOrder{Reason: "staff"}, &messages.OrderTimer{},
 		&messages.FulfillmentChanged{FulfillmentId: "web-1.1", Status: statusShipped, RequestStatus: requestAccepted},
-		&messages.PlaceOrder{Order: testOrder("1", "A*2"), Fingerprint: 1}, &messages.GetOrder{Timeline: true, Decisions: true},
+		&messages.PlaceOrder{Order: testOrder("1", "A*2"), Fingerprint: 1}, &messages.GetOrder{Timeline: true, Decisions: true, Movable: true},
+		&messages.Reassign{Plan: &messages.Plan{Assignments: []*messages.Assignment{at("Q", units(0, 2)), at("P", units(1, 1))}}},
 	}
 	for _, state := range fuzzSeeds(f) {
 		for i, cmd := range commands {
@@ -59,7 +80,7 @@ func FuzzDecide(f *testing.F) {
 			if err != nil {
 				f.Fatal(err)
 			}
-			f.Add(state, []byte{1, 9, 9, 9, 2, 8, 10, 0, 5}[i], data, noon)
+			f.Add(state, []byte{1, 9, 9, 9, 2, 8, 10, 0, 5, 12}[i], data, noon)
 		}
 	}
 	f.Fuzz(func(t *testing.T, state []byte, kind byte, data []byte, now int64) {

@@ -67,15 +67,25 @@ func Probe(s *State, c *messages.StockArrived, now int64) *messages.PlanRequest 
 
 // request asks routing about the open units.
 func (s *State) request(t *tally, now int64) *messages.PlanRequest {
+	r := s.question(s.openUnits(), or(s.planCause, causeDropped), s.sitesUsed(), now)
+	if t.committed || t.kept > 0 && r.Partial == partialShip {
+		// What is missing now is no reason to let go of what sites already have: it may come from one more site at least. Without this,
+		// work kept for a manual site waited for an out_of_stock hold that waited for units no other site was allowed to ship.
+		r.Partial, r.SplitsLeft = partialShip, max(r.SplitsLeft, 1)
+	}
+	return r
+}
+
+// question asks routing about units of each line, with the sites that keep work of this order whatever the answer is.
+func (s *State) question(units []int64, cause string, used []string, now int64) *messages.PlanRequest {
 	o := s.order
 	r := &messages.PlanRequest{
-		OrderId: s.id, PlanNo: s.plans + 1, Cause: or(s.planCause, causeDropped), ShipTo: o.ShipTo, Service: or(o.ShippingService, serviceDefault),
+		OrderId: s.id, PlanNo: s.plans + 1, Cause: cause, ShipTo: o.ShipTo, Service: or(o.ShippingService, serviceDefault),
 		Channel: o.Channel, Partial: s.partial(), PlacedAtMs: s.placedAt, Labels: o.Labels, Priority: o.Priority, DeliverBy: o.DeliverBy,
 		Total: s.total, Currency: o.Currency, Attributes: o.Attributes, Queue: s.queue,
 	}
-	open := s.openUnits()
-	r.Needs = make([]*messages.LineNeed, 0, len(open))
-	for i, quantity := range open {
+	r.Needs = make([]*messages.LineNeed, 0, len(units))
+	for i, quantity := range units {
 		if quantity > 0 {
 			line := o.Lines[i]
 			r.Needs = append(r.Needs, &messages.LineNeed{
@@ -84,15 +94,10 @@ func (s *State) request(t *tally, now int64) *messages.PlanRequest {
 			})
 		}
 	}
-	r.SitesUsed = s.sitesUsed()
+	r.SitesUsed = used
 	r.SplitsLeft = max(s.splitsMax()-int32(len(r.SitesUsed)), 0)
 	if r.Partial == partialComplete {
 		r.SplitsLeft = 1
-	}
-	if t.committed || t.kept > 0 && r.Partial == partialShip {
-		// What is missing now is no reason to let go of what sites already have: it may come from one more site at least. Without this,
-		// work kept for a manual site waited for an out_of_stock hold that waited for units no other site was allowed to ship.
-		r.Partial, r.SplitsLeft = partialShip, max(r.SplitsLeft, 1)
 	}
 	for _, x := range s.exclusions {
 		if x.UntilMs == 0 || x.UntilMs > now {
@@ -154,8 +159,12 @@ func (d *decision) adopt(c *messages.AdoptPlan) {
 
 // record makes the plan the order's, with at most candidatesMax candidates kept as evidence.
 func (d *decision) record(plan *messages.Plan, assignments []*messages.Assignment, short []*messages.LineQuantity) {
+	d.recordAs(or(d.s.planCause, causeDropped), plan, assignments, short)
+}
+
+func (d *decision) recordAs(cause string, plan *messages.Plan, assignments []*messages.Assignment, short []*messages.LineQuantity) {
 	adopted := &messages.Plan{
-		PlanNo: plan.PlanNo, Cause: or(d.s.planCause, causeDropped), Assignments: assignments, Short: short, RulesVersion: plan.RulesVersion,
+		PlanNo: plan.PlanNo, Cause: cause, Assignments: assignments, Short: short, RulesVersion: plan.RulesVersion,
 		Decision: plan.Decision, Actions: plan.Actions,
 	}
 	if r := plan.Decision; r != nil && len(r.Candidates) > candidatesMax {

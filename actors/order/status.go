@@ -90,6 +90,9 @@ func Summary(s *State) *messages.OrderSummary {
 		Currency: s.order.Currency, AcceptedAtMs: s.acceptedAt, Reroutes: s.reroutes, ChangedAtMs: s.changedAt, AllocatedAtMs: s.allocatedAt,
 		Backordered: t.backordered, Lines: uint32(len(s.lines)), Priority: s.order.Priority, DeliverBy: s.order.DeliverBy,
 	}
+	if s.atRest(&t) {
+		sum.Movable = t.movable
+	}
 	for i := range s.fulfillments {
 		f := &s.fulfillments[i]
 		if f.over() {

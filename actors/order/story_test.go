@@ -71,6 +71,8 @@ func (s *story) run(t *testing.T, d *datadriven.TestData) string {
 	case "wait":
 		s.h.now += duration(a.first())
 		s.events(s.h.local(nil))
+	case "sweep":
+		s.sweep(a)
 	case "restart":
 		s.h.restart()
 	case "view":
@@ -138,17 +140,48 @@ func (s *story) plan(a args) {
 				}
 				continue
 			}
-			x := &messages.Assignment{Site: arg.Key, Manual: a.word("manual") == arg.Key}
-			for _, v := range arg.Vals {
-				x.Lines = append(x.Lines, quantity(v))
-			}
-			plan.Assignments = append(plan.Assignments, x)
+			plan.Assignments = append(plan.Assignments, a.assignment(arg))
 		}
 		return plan
 	}))
 	if !asked {
 		s.out.WriteString("nothing is to be planned\n")
 	}
+}
+
+// sweep moves what may move: "sweep SLC=0:1 manual=SLC", with stale as it was one event ago.
+func (s *story) sweep(a args) {
+	if m := movable(s.h.s, s.h.now); m == nil {
+		s.out.WriteString("nothing may be moved\n")
+	} else {
+		fmt.Fprintf(&s.out, "asked: %s\n", requestText(m.Question))
+		for _, p := range m.Present {
+			fmt.Fprintf(&s.out, "  now at %s", p.Site)
+			for _, l := range p.Lines {
+				fmt.Fprintf(&s.out, " %d:%d", l.Line, l.Quantity)
+			}
+			s.out.WriteString("\n")
+		}
+	}
+	c := &messages.Reassign{Version: s.h.s.Version, Plan: &messages.Plan{Decision: &messages.DecisionRecord{Strategy: "story"}}}
+	if a.has("stale") {
+		c.Version--
+	}
+	for _, arg := range a.d.CmdArgs {
+		if arg.Key != "stale" && arg.Key != "manual" {
+			c.Plan.Assignments = append(c.Plan.Assignments, a.assignment(arg))
+		}
+	}
+	s.step(c)
+}
+
+// assignment reads "DEN=0:2" or "DEN=(0:2,1:1)".
+func (a args) assignment(arg datadriven.CmdArg) *messages.Assignment {
+	x := &messages.Assignment{Site: arg.Key, Manual: a.word("manual") == arg.Key}
+	for _, v := range arg.Vals {
+		x.Lines = append(x.Lines, quantity(v))
+	}
+	return x
 }
 
 func requestText(r *messages.PlanRequest) string {

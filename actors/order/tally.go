@@ -9,6 +9,7 @@ type tally struct {
 	backordered int64
 	open        int64 // in no claim: may be planned
 	returning   int64 // on their way back from a bucket
+	movable     int64 // at sites that were not asked yet
 	lost        int64 // claimed at a site that was asked to give them back, with a claim that is gone
 	planned     int64
 	reserved    int64
@@ -23,6 +24,7 @@ type tally struct {
 	firm       int64 // in claims that do not expire, whatever the site has done with them
 	unaccepted int64 // neither accepted by a site, nor back-ordered, nor cancelled: what the elapsed brake watches
 	unbooked   int   // claims whose bucket still owes an answer, or is owed a message
+	freeing    int   // of these, claims on their way back, empty ones too
 	asked      int   // reservation questions without an answer
 	declined   int   // lines declined in FOs that are still being gathered
 	recalled   int   // FOs whose site was asked to give them back
@@ -61,6 +63,7 @@ func (t *tally) add(f *fulfillment) (away int64) {
 			t.returning += c.away()
 			t.unaccepted += c.away()
 			t.unbooked++
+			t.freeing++
 			continue
 		case claimDeclined:
 			declined++
@@ -87,6 +90,7 @@ func (t *tally) add(f *fulfillment) (away int64) {
 	}
 	if gathering {
 		t.kept++
+		t.movable += live
 		t.declined += declined
 	}
 	if f.asked {

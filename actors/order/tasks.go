@@ -30,7 +30,7 @@ func Tasks(s *State, now int64, dst []messages.Task) []messages.Task {
 			Command: s.request(&t, now),
 		})
 	}
-	releasable := s.releasable()
+	releasable, sweeping := s.releasable(), s.sweeping()
 	for i := range s.fulfillments {
 		f := &s.fulfillments[i]
 		if verb := f.owedToSite(releasable); verb != 0 {
@@ -42,7 +42,7 @@ func Tasks(s *State, now int64, dst []messages.Task) []messages.Task {
 		for j := range f.claims {
 			c := &f.claims[j]
 			verb := f.owedToBucket(c)
-			if verb == 0 {
+			if verb == 0 || sweeping && c.stage == claimAsked {
 				continue
 			}
 			if c.task == nil || c.verb != verb {

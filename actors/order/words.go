@@ -35,12 +35,14 @@ const (
 	causeHold     = "hold_released"
 	causeManual   = "manual"
 	causeDropped  = "dropped"
+	causeSweep    = "sweep"
 )
 
 // Why an FO is dropped, beyond the causes above.
 const (
 	dropIncomplete = "incomplete" // the rest of the plan could not be had
 	dropCancelled  = "cancelled"
+	dropSweep      = causeSweep // its units were moved to a better place
 )
 
 // Exceptions and their owners.
@@ -54,6 +56,7 @@ const (
 
 const (
 	holdOutOfStock = "out_of_stock"
+	holdSiteChoice = "site_choice"
 	bySystem       = "system"
 	byTimer        = "timer"
 	byStock        = "stock_arrived"
@@ -111,7 +114,7 @@ var cancelReasons = []string{
 }
 
 var holdReasons = []string{
-	"awaiting_payment", "high_risk_of_fraud", "incorrect_address", "suspected_duplicate", "grace_period", holdOutOfStock, "site_choice",
+	"awaiting_payment", "high_risk_of_fraud", "incorrect_address", "suspected_duplicate", "grace_period", holdOutOfStock, holdSiteChoice,
 	"awaiting_return_items", "unknown_delivery_date", "missing_customs_info", "customer_request", reasonOther,
 }
 

@@ -199,6 +199,8 @@ func (w *world) check() {
 			b := w.buckets[h.s.order.Lines[c.line].Sku+"@"+f.site]
 			r := b.claims[fmt.Sprintf("%s/%d", f.id, c.line)]
 			switch {
+			case r != nil && r.active() && c.stage == claimFreeing && f.why == dropSweep:
+				claimed[c.line] += r.quantity // its units are claimed elsewhere only once it is back
 			case r == nil || c.stage == claimDeclined || c.stage == claimFreeing && c.rejected == c.quantity:
 				continue // a duplicate that was granted after a decline is no claim of the order's; it is given back or expires
 			case c.stage == claimFreed && r.active():
@@ -260,6 +262,7 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		"time":    func(t *rapid.T) { w.pass(rapid.SampledFrom([]int64{1, 5, 11, 60}).Draw(t, "minutes")) },
 		"longer":  func(t *rapid.T) { w.pass(rapid.SampledFrom([]int64{60, 300, 1500}).Draw(t, "minutes")) },
 		"receive": func(t *rapid.T) { w.receiveStock() },
+		"sweep":   func(t *rapid.T) { w.sweep() },
 	}
 }
 
@@ -350,6 +353,45 @@ func (w *world) receiveStock() {
 	sku, site := rapid.SampledFrom(worldSKUs).Draw(w.t, "sku"), rapid.SampledFrom(w.siteIDs).Draw(w.t, "site")
 	w.buckets[sku+"@"+site].onHand += 2
 	w.network = append(w.network, &messages.StockArrived{Sku: sku, Site: site})
+}
+
+// sweep moves what may move to random sites, whatever they have, sometimes too late, and sends some of it twice.
+func (w *world) sweep() {
+	m := movable(w.h.s, w.h.now)
+	if m != nil && Summary(w.h.s).Movable == 0 {
+		w.t.Fatalf("the row counts %d movable units, the question is %v", Summary(w.h.s).Movable, m)
+	}
+	if m == nil {
+		w.t.Skip()
+	}
+	plans, rejections, attempts := w.h.s.plans, w.h.s.rejections, w.h.s.attempts
+	c := &messages.Reassign{Version: w.h.s.Version, Plan: &messages.Plan{Decision: &messages.DecisionRecord{Strategy: "sweep"}}}
+	stale := rapid.IntRange(0, 5).Draw(w.t, "late") == 0
+	if stale {
+		c.Version--
+	}
+	id := rapid.SampledFrom(w.siteIDs).Draw(w.t, "to")
+	for _, n := range m.Question.Needs {
+		if m.Question.Partial != partialComplete {
+			id = rapid.SampledFrom(w.siteIDs).Draw(w.t, "to")
+		}
+		at := slices.IndexFunc(c.Plan.Assignments, func(a *messages.Assignment) bool { return a.Site == id })
+		if at < 0 {
+			at = len(c.Plan.Assignments)
+			c.Plan.Assignments = append(c.Plan.Assignments, &messages.Assignment{Site: id, Manual: w.sites[id].manual})
+		}
+		c.Plan.Assignments[at].Lines = append(c.Plan.Assignments[at].Lines, &messages.LineQuantity{Line: n.Line, Quantity: n.Quantity})
+	}
+	reply := w.step(c)
+	if refused := reply.GetFailure() != nil; refused != stale || stale && w.h.s.plans != plans {
+		w.t.Fatalf("a sweep (late: %v) was answered %v", stale, reply)
+	}
+	if w.h.s.rejections != rejections || w.h.s.attempts != attempts {
+		w.t.Fatal("a sweep counts as an attempt or a rejection")
+	}
+	if rapid.Bool().Draw(w.t, "again") {
+		w.network = append(w.network, c)
+	}
 }
 
 func (w *world) people() {

@@ -63,10 +63,10 @@ func (t *translator) orderPlaced(o *occasion) error {
 
 // rerouteCauses are the causes of a plan that took units away from where they were to go.
 var rerouteCauses = map[string]bool{
-	"declined": true, "rejected": true, "stock_zeroed": true, "timeout": true, "timed_out": true, "dropped": true, "manual": true,
+	"declined": true, "rejected": true, "stock_zeroed": true, "timeout": true, "timed_out": true, "dropped": true, "manual": true, "sweep": true,
 }
 
-// planAdopted is told as planned, or as rerouted when an earlier plan failed. A plan that found nothing is no news: the order
+// planAdopted is told as planned, or as rerouted when an earlier plan failed or was bettered. A plan that found nothing is no news: the order
 // waits, and its back-order is seen on the order itself.
 func (t *translator) planAdopted(o *occasion) error {
 	var e messages.PlanAdoptedOutline
