@@ -16,9 +16,9 @@ import (
 const rulesFileMax = 1 << 20
 
 func newRulesCmd(a *app) *cobra.Command {
-	return group("rules", "Check, test, publish and roll back the routing rules",
+	return group("rules", "Check, test, simulate, publish and roll back the routing rules",
 		newRulesCheckCmd(a), newRulesTestCmd(a), newRulesExplainCmd(a), newRulesPublishCmd(a), newRulesStatusCmd(a), newRulesShowCmd(a),
-		newRulesHistoryCmd(a), newRulesRollbackCmd(a))
+		newRulesHistoryCmd(a), newRulesRollbackCmd(a), newRulesSimulateCmd(a))
 }
 
 // wantFiles checks that at least one file is named.

@@ -26,7 +26,9 @@ type Side struct {
 // Side begins with all that the yard has. The card measures what plans cost, emit and when they arrive; the side keeps it, so no other side
 // may have the same one. Without a card (nil) only the sites' own costs are counted.
 func (y *Yard) Side(rules *routing.Rules, card *ruleset.Yardstick) *Side {
-	return &Side{rules: rules, card: card, view: newView(y), tally: Tally{Actions: map[string]int64{}, Sites: map[string]*Load{}}}
+	mine := *rules
+	mine.CandidatesMax = 0 // nobody reads the evidence, and the plan is the same without it
+	return &Side{rules: &mine, card: card, view: newView(y), tally: Tally{Actions: map[string]int64{}, Sites: map[string]*Load{}}}
 }
 
 // Tally is what the side has counted so far. It is read only, and valid until the next Take.

@@ -8,7 +8,8 @@ import (
 	"orderyard/routing"
 )
 
-// Yard is where past orders are routed: sites, and units of SKUs at sites. Fill it, then make sides of it; from then on it must not change.
+// Yard is where past orders are routed: sites, and units of SKUs at sites. Fill it, then make sides of it; from then on it must not change. It is
+// a routing.View of what was there before the first order.
 type Yard struct {
 	ids   []string
 	sites map[string]*routing.Site
@@ -41,6 +42,15 @@ func (y *Yard) AddStock(sku, site string, units int64) {
 
 // ATP is what a site can promise of a SKU before anything is taken.
 func (y *Yard) ATP(sku, site string) int64 { return atp(y.stock[sku], site) }
+
+// Stock implements routing.View.
+func (y *Yard) Stock(sku string) []routing.SiteStock { return y.stock[sku] }
+
+// Site implements routing.View.
+func (y *Yard) Site(id string) (*routing.Site, bool) { s, ok := y.sites[id]; return s, ok }
+
+// SiteIDs implements routing.View.
+func (y *Yard) SiteIDs() []string { return y.ids }
 
 // Sites is the number of sites.
 func (y *Yard) Sites() int { return len(y.ids) }
