@@ -308,21 +308,23 @@ func (t *tally) line(name string, of func(*versus) time.Duration) string {
 	var ours, theirs time.Duration
 	var times []time.Duration
 	var ratios []float64
-	slower := 0
+	slower, nothing := 0, 0
 	for _, v := range t.all {
 		took := of(v)
 		ours, theirs = ours+v.took, theirs+took
 		times, ratios = append(times, took), append(ratios, float64(took)/float64(v.took))
-		if took < v.took {
+		if took == 0 {
+			nothing++
+		} else if took < v.took {
 			slower++
 		}
 	}
 	slices.Sort(times)
 	slices.Sort(ratios)
 	n := len(times)
-	return fmt.Sprintf("%-14s p50 %9v, p99 %9v, max %9v, total %11v: ÷ Solve %.2f at the median, %.2f at p1, %.2f in total; Solve slower in %d\n",
+	return fmt.Sprintf("%-14s p50 %9v, p99 %9v, max %9v, total %11v: ÷ Solve %.2f at the median, %.2f at p1, %.2f in total; Solve slower in %d, and %d read as 0\n",
 		name, times[n/2].Round(time.Microsecond), times[n*99/100].Round(time.Microsecond), times[n-1].Round(time.Microsecond),
-		theirs.Round(time.Millisecond), ratios[n/2], ratios[n/100], theirs.Seconds()/ours.Seconds(), slower)
+		theirs.Round(time.Millisecond), ratios[n/2], ratios[n/100], theirs.Seconds()/ours.Seconds(), slower, nothing)
 }
 
 func (t *tally) String() string {
