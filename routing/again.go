@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
@@ -183,4 +184,34 @@ func Decide(o *messages.Order, p *messages.Plan, today View, rules *Rules) (*mes
 		return nil, err
 	}
 	return Route(req, v, rules, now), nil
+}
+
+// Differs says in what a decision made again is another one than the recorded plan; "" = in nothing. How long it took is no part of it, and what the
+// order made of the plan (it may keep less, or ask people first) none either: evidence and objective are compared whole, assignments where the
+// order kept all of them.
+func Differs(recorded, again *messages.Plan) string {
+	a, b := recorded.GetDecision(), again.GetDecision()
+	b.DurationUs = a.GetDurationUs()
+	switch {
+	case recorded.RulesVersion != again.RulesVersion:
+		return fmt.Sprintf("rules %s, then %s", again.RulesVersion, recorded.RulesVersion)
+	case !slices.Equal(a.GetObjective(), b.GetObjective()):
+		return fmt.Sprintf("objective %v, then %v", b.GetObjective(), a.GetObjective())
+	}
+	x, errX := a.MarshalVT()
+	y, errY := b.MarshalVT()
+	if errX != nil || errY != nil || !bytes.Equal(x, y) {
+		return "the evidence is another"
+	}
+	if len(recorded.Assignments) != len(again.Assignments) || len(recorded.Short) != len(again.Short) {
+		return "" // the order kept less
+	}
+	for i, s := range recorded.Assignments {
+		t := again.Assignments[i]
+		same := func(m, n *messages.LineQuantity) bool { return m.Line == n.Line && m.Quantity == n.Quantity }
+		if s.Site != t.Site || !slices.EqualFunc(s.Lines, t.Lines, same) {
+			return fmt.Sprintf("%s gives otherwise than %s then", t.Site, s.Site)
+		}
+	}
+	return ""
 }

@@ -53,8 +53,14 @@ func TestDecidedAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !proto.Equal(again, plan) {
-			t.Fatalf("decided again:\n%v\nbefore:\n%v", again, plan)
+		if !proto.Equal(again, plan) || Differs(plan, again) != "" {
+			t.Fatalf("decided again (%s):\n%v\nbefore:\n%v", Differs(plan, again), again, plan)
+		}
+		if len(plan.Decision.Objective) > 0 {
+			again.Decision.Objective[0]++
+			if Differs(plan, again) == "" {
+				t.Fatal("another objective, and nobody sees it")
+			}
 		}
 	})
 }

@@ -2,6 +2,7 @@ package routing
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"orderyard/messages"
@@ -335,6 +336,16 @@ func (r *ruled) mergeGiven() {
 	r.given = kept
 }
 
+// unproven says how far the proof goes: up to which level, and by how much a plan could be better there.
+func unproven(d *messages.DecisionRecord) string {
+	for k := range min(len(d.Objective), len(d.Bound)) {
+		if gap := d.Objective[k] - d.Bound[k]; gap > 0 {
+			return fmt.Sprintf("proven best but for %s, which another plan might have up to %d lower", d.Levels[k], gap)
+		}
+	}
+	return "the plan is not proven to be the best"
+}
+
 func (r *ruled) note() {
 	if len(r.lines) > 0 && r.ground.offMap {
 		r.record.Note = "the destination is not on the map: every distance counts as unknown"
@@ -343,6 +354,6 @@ func (r *ruled) note() {
 		if r.record.Note != "" {
 			r.record.Note += "; "
 		}
-		r.record.Note += "the plan is not proven to be the best"
+		r.record.Note += unproven(r.record)
 	}
 }

@@ -78,10 +78,15 @@ func (p *problem) divide() (changed bool) {
 	return changed
 }
 
+// waysMax bounds in how many ways the units of an order are given to one set of sites, where a price list makes that a question of its own. Where
+// it is reached the record says that the plan is not proven, and by how much it could be better.
+const waysMax = 64
+
 func (r *ruled) assign() solved {
 	p := &r.problem
 	n, m := len(p.list), len(p.items)
 	p.Sites, p.SKUs, p.Pricer, p.StepsMax = n, len(r.run.SKUs()), nil, r.rules.StepsMax
+	p.WaysMax = waysMax
 	p.readItems()
 	p.Cap, p.Stock, p.Free = resize(p.Cap, n*m), resize(p.Stock, n*p.SKUs), p.Free[:0]
 	for at, i := range p.list {

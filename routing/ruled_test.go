@@ -140,6 +140,8 @@ func BenchmarkRuled(b *testing.B) {
 		{"5 lines, 100 sites, half stocked", 5, 100, 0.5, 100},
 		{"5 lines, 100 sites, rarely stocked", 5, 100, 0.1, 10},
 		{"8 lines, 100 sites, tight", 8, 100, 0.3, 3},
+		{"26 lines, 30 sites, half stocked", 26, 30, 0.5, 10},
+		{"26 lines, 30 sites, mostly stocked", 26, 30, 0.8, 10},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			net, req := spreadNetwork(c.sites, c.lines, c.share, c.stock), spreadRequest(c.lines, "ship_available")

@@ -14,7 +14,9 @@ type leaf struct {
 	bound  amount   // of the set
 	clear  bool     // no way to give was left out
 
-	portions bool // divisible items are given in every way too
+	portions bool    // divisible items are given in every way too
+	tried    int     // ways
+	order    []int32 // by item: the leaf's places, the cheapest first, and nobody last
 }
 
 // consider looks at the chosen set, whose value is total by sums, and keeps it when it is among the best two.
@@ -159,7 +161,8 @@ func (s *Solver) lookClosely(bound *amount) {
 		l.rest[i] = s.cheapest(i)
 		l.rest[i].add(&l.rest[i+1])
 	}
-	l.portions = false
+	s.rankPlaces()
+	l.portions, l.tried = false, 0
 	s.place(0, fixed)
 	if !l.clear && !s.tired && !s.hopeless(bound) && s.ways() <= waysMax {
 		l.portions, l.clear = true, true
@@ -193,7 +196,7 @@ func (s *Solver) cheapest(i int) amount {
 
 // place gives whole items from number i on in every way that could matter, then the divisible ones.
 func (s *Solver) place(i int, paid amount) {
-	l := &s.leaf
+	l, p := &s.leaf, s.p
 	for i < s.m && !s.sole[i] && !s.leaf.portions {
 		i++ // its bound is in rest of the whole ones before it, and in what pour pays
 	}
@@ -202,7 +205,7 @@ func (s *Solver) place(i int, paid amount) {
 		s.pour()
 		return
 	}
-	if s.spent() {
+	if s.spent() || p.WaysMax > 0 && l.tried >= p.WaysMax {
 		l.clear = false
 		return
 	}
@@ -210,8 +213,8 @@ func (s *Solver) place(i int, paid amount) {
 		s.portion(i, 0, s.p.Items[i].Quantity, paid)
 		return
 	}
-	for at := 0; at <= len(l.sites); at++ {
-		next := paid
+	for _, place := range l.order[i*(len(l.sites)+1):][:len(l.sites)+1] {
+		at, next := int(place), paid
 		if at == len(l.sites) { // nobody
 			next.add(&s.nobody[i])
 		} else {
@@ -273,10 +276,31 @@ func (s *Solver) move(at, i int, sign int64) {
 	}
 }
 
+// rankPlaces puts the places of the leaf in the order in which whole items are given: the cheapest by sums first, so that the first way is the best
+// one by sums.
+func (s *Solver) rankPlaces() {
+	l := &s.leaf
+	width := len(l.sites) + 1
+	l.order = resize(l.order, s.m*width)
+	for i := range s.m {
+		row := l.order[i*width:][:width]
+		for at := range width {
+			row[at] = int32(at)
+		}
+		slices.SortFunc(row[:width-1], func(a, b int32) int {
+			if c := s.cost[int(l.sites[a])*s.m+i].compare(&s.cost[int(l.sites[b])*s.m+i]); c != 0 {
+				return c
+			}
+			return int(a - b)
+		})
+	}
+}
+
 // pour fills the divisible items from what is left, the cheapest units first, and prices the whole assignment.
 func (s *Solver) pour() {
 	l, p, c := &s.leaf, s.p, &s.candidate
 	c.gives = c.gives[:0]
+	l.tried++
 	s.steps += int64(s.m * len(l.sites))
 	for i := range s.m {
 		it := &p.Items[i]

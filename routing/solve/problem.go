@@ -19,6 +19,9 @@ type Problem struct {
 	Pricer Pricer
 	// StepsMax bounds the search, in comparisons of amounts (a few nanoseconds each). 0 = no bound.
 	StepsMax int64
+	// WaysMax bounds in how many ways the items are given within one set of sites, where sums are only bounds; the cheapest by sums come first.
+	// A set with more of them is without proof. 0 = no bound.
+	WaysMax int
 }
 
 // Level is one step of the objective: sums of int64, smaller is better.
