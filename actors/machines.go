@@ -78,6 +78,11 @@ func (m orderMachine) Summary() messages.Message {
 func (m orderMachine) View() *messages.OrderView {
 	return order.View(m.State, &messages.GetOrder{})
 }
+
+// Explain shows the order with the decisions it keeps.
+func (m orderMachine) Explain() *messages.OrderView {
+	return order.View(m.State, &messages.GetOrder{Decisions: true})
+}
 func (m orderMachine) Waits() []string { return order.Waits(m.State) }
 func (m orderMachine) Topic() string   { return order.Channel(m.State) }
 
