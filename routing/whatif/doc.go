@@ -19,5 +19,6 @@
 // in its hour and on its day is counted anew from nothing, by UTC hours and by the site's own days; open work is not modeled, for nobody
 // knows when it would have been finished, and counts as none.
 //
-// Reading orders and yards, showing the outcome and running two sides at once are the caller's.
+// A Shadow does the same for orders that are being routed: it follows each live plan with its own. The caller reads orders and yards, shows the
+// outcome, runs two sides at once, and decides how many live orders a shadow can follow.
 package whatif

@@ -47,6 +47,39 @@ type Load struct {
 	Units  int64 `json:"units"`
 }
 
+func newTally() Tally { return Tally{Actions: map[string]int64{}, Sites: map[string]*Load{}} }
+
+// Add counts what another tally has counted, of other orders. It keeps nothing of it.
+func (t *Tally) Add(o *Tally) {
+	for _, pair := range [][2]*int64{
+		{&t.Orders, &o.Orders}, {&t.Full, &o.Full}, {&t.Partial, &o.Partial}, {&t.None, &o.None}, {&t.Split, &o.Split},
+		{&t.UnitsOrdered, &o.UnitsOrdered}, {&t.UnitsAssigned, &o.UnitsAssigned}, {&t.UnitsShort, &o.UnitsShort},
+		{&t.Parts, &o.Parts}, {&t.Packages, &o.Packages}, {&t.Cost, &o.Cost}, {&t.Unpriced, &o.Unpriced},
+		{&t.CO2Grams, &o.CO2Grams}, {&t.Unmeasured, &o.Unmeasured},
+		{&t.UnitMeters, &o.UnitMeters}, {&t.UnitsOnMap, &o.UnitsOnMap}, {&t.PackageMeters, &o.PackageMeters}, {&t.PackagesOnMap, &o.PackagesOnMap},
+		{&t.Promised, &o.Promised}, {&t.PromiseKept, &o.PromiseKept}, {&t.PromiseBroken, &o.PromiseBroken}, {&t.PromiseUnknown, &o.PromiseUnknown},
+		{&t.StoresAtZero, &o.StoresAtZero}, {&t.Unproven, &o.Unproven},
+	} {
+		*pair[0] = add(*pair[0], *pair[1])
+	}
+	if t.Actions == nil {
+		t.Actions = map[string]int64{}
+	}
+	for word, n := range o.Actions {
+		t.Actions[word] += n
+	}
+	if t.Sites == nil {
+		t.Sites = map[string]*Load{}
+	}
+	for id, l := range o.Sites {
+		if t.Sites[id] == nil {
+			t.Sites[id] = &Load{}
+		}
+		t.Sites[id].Orders += l.Orders
+		t.Sites[id].Units = add(t.Sites[id].Units, l.Units)
+	}
+}
+
 // What becomes of a promise; the larger one of two parts is that of the order.
 const (
 	kept = iota

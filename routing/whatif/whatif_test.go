@@ -308,3 +308,51 @@ func text(n ruleset.Number, decimals int) string {
 	}
 	return s[:len(s)-decimals] + "." + s[len(s)-decimals:]
 }
+
+// TestShadow proves over drawn yards that a shadow with the rules in force differs from them in nothing, that one with other rules counts what a side
+// of its own would have planned for each order alone, that it begins anew with other live rules, and that tallies add up.
+func TestShadow(t *testing.T) {
+	present, other := rulesOf(t, "builtin"), rulesOf(t, "default.yaml")
+	stick := func() *ruleset.Yardstick { return other.Set.Yardstick("") }
+	rapid.Check(t, func(t *rapid.T) {
+		yard, orders := drawYard(t), drawOrders(t)
+		same, changed := NewShadow(present, stick(), stick()), NewShadow(other, stick(), stick())
+		var alone Comparison
+		var sum Tally
+		for _, o := range orders {
+			q := routing.Question(o, cause)
+			plan := routing.Route(q, yard, present, o.PlacedAtMs)
+			seen := See(q, plan, yard, o.PlacedAtMs)
+			plan.Assignments = nil // the order may do with it what it likes
+			same.Follow(seen)
+			changed.Follow(seen)
+			second := routing.Route(q, yard, other, o.PlacedAtMs)
+			m := meter{card: stick(), tally: newTally()}
+			out := m.read(q, second, yard, o.PlacedAtMs, func(sku, site string, units int64) int64 { return yard.ATP(sku, site) - units })
+			sum.Add(&m.tally)
+			live := Outcome{Plan: fingerprint(seen.plan)}
+			alone.Add(q.OrderId, &live, &out)
+		}
+		if n, most := same.Changed(); n != 0 || len(most) != 0 {
+			t.Fatalf("the same rules change %d orders", n)
+		}
+		if a, b := same.Tallies(); !reflect.DeepEqual(a, b) || a.Orders != int64(len(orders)) {
+			t.Fatalf("%+v\n%+v", a, b)
+		}
+		if _, b := changed.Tallies(); len(orders) > 0 && !reflect.DeepEqual(b, sum) {
+			t.Fatalf("the shadow counts\n%+v\nalone\n%+v", b, sum)
+		}
+		if n, _ := changed.Changed(); n != alone.Changed {
+			t.Fatalf("%d orders changed, alone %d", n, alone.Changed)
+		}
+	})
+	o := &messages.Order{Channel: "web", ExternalId: "1", PlacedAtMs: monday, Lines: []*messages.OrderLine{{Id: "1", Sku: "A", Quantity: 1}}}
+	s := NewShadow(other, nil, nil)
+	for i, version := range []string{"one", "one", "two"} {
+		q := routing.Question(o, cause)
+		s.Follow(See(q, &messages.Plan{RulesVersion: version}, NewYard(), monday))
+		if live, _ := s.Tallies(); live.Orders != []int64{1, 2, 1}[i] || s.Present() != version {
+			t.Errorf("after %d plans: %d counted, by %s", i+1, live.Orders, s.Present())
+		}
+	}
+}
