@@ -22,7 +22,8 @@
 // Each flow (orders of one type to one destination) is assigned at cost plus price, the cheapest set of sites among all (choose.go).
 // Where the assignments would use more than there is, the price rises; where less, it falls; never below zero. The length of a step is
 // Polyak's: the distance to a bound 2 % above the best so far, over the square of the direction, times a factor that shrinks by 0.7
-// when five rounds bring nothing. The direction is the slope and half of the last direction. The prices are the mean over the last
+// when five rounds bring nothing, and never further than the dearest way of one unit: where the slope nearly vanishes, as it may in a
+// problem of a few flows, the formula would throw prices far away. The direction is the slope and half of the last direction. The prices are the mean over the last
 // 30 % of the rounds: single rounds swing from one set of sites to another, their mean does not, and its bound is no worse than the
 // mean of theirs. From zero, 60 rounds come within 0.5 % of 3,000 and 300 within 0.02 %; 20 are enough from prices of a moment ago.
 // A site without an item is left out for that item instead of being priced, so that no rounds are spent on pricing it away.

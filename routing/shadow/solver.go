@@ -24,6 +24,9 @@ type Options struct {
 	// NodesMax bounds the sets of sites looked at for one flow in one round; 0 is no bound. A flow that reaches it counts with a
 	// weaker bound of its own, so the total stays a bound.
 	NodesMax int
+	// Between is called after every round, to let others have the processor, and to stop early by answering false: the prices are then
+	// the mean of what there is. Nil: never.
+	Between func() bool
 }
 
 // Result is the answer of a Solver.
@@ -42,6 +45,7 @@ type Result struct {
 type Solver struct {
 	chooser Chooser
 	p       *Problem
+	dearest int64   // way of one unit: no price moves further in a round
 	stock   []int64 // what is limited: the sites' stock, and being short if that is limited too
 	prices  []int64
 	sum     []int64   // of the prices in the last rounds
@@ -86,7 +90,7 @@ func (s *Solver) Solve(p *Problem, start []int64, o Options) (Result, error) {
 		for i, price := range s.prices {
 			s.sum[i] += price
 		}
-		more = s.step(theta, best, bound)
+		more = s.step(theta, best, bound) && (o.Between == nil || o.Between())
 	}
 	res.Prices, res.Bound = make([]int64, len(s.sum)), int64(math.Floor(best))
 	for i, sum := range s.sum {
@@ -103,6 +107,13 @@ func (s *Solver) begin(p *Problem, start []int64) {
 	clear(s.prices)
 	clear(s.sum)
 	clear(s.way)
+	s.dearest = 1
+	for _, d := range p.Destinations {
+		s.dearest = max(s.dearest, d.ShortFixed+d.ShortUnit)
+		for k := range d.Fixed {
+			s.dearest = max(s.dearest, d.Fixed[k]+d.Unit[k])
+		}
+	}
 	copy(s.prices[:len(s.stock)], start)
 	for i, units := range s.stock {
 		s.prices[i] = min(max(0, s.prices[i]), CostMax)
@@ -207,7 +218,7 @@ func (s *Solver) step(theta, best, bound float64) bool {
 	step := float64(theta*(best+float64(ahead*math.Abs(best))-bound)) / norm
 	for i, g := range s.way {
 		if g != 0 {
-			move := min(max(float64(step*g), -CostMax), CostMax)
+			move := min(max(float64(step*g), -float64(s.dearest)), float64(s.dearest))
 			s.prices[i] = min(max(0, s.prices[i]+int64(math.RoundToEven(move))), CostMax)
 		}
 	}
