@@ -5,6 +5,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	"orderyard/messages"
 )
@@ -81,9 +83,9 @@ func RecordedView(req *messages.PlanRequest, p *messages.Plan, today View) (*Rec
 		case testNames[testStatus]:
 			s.Status = c.Actual
 		case testNames[testPaused]:
-			s.PausedUntil = now.PausedUntil
-			if s.PausedUntil <= p.Decision.Inputs.GetNowMs() {
-				s.PausedUntil = p.Decision.Inputs.GetNowMs() + 1
+			s.PausedUntil = p.Decision.Inputs.GetNowMs() + 1
+			if at, err := time.Parse(time.RFC3339, strings.TrimPrefix(c.Actual, pausedUntil)); err == nil {
+				s.PausedUntil = max(s.PausedUntil, at.UnixMilli()+999) // within the second that the record names
 			}
 		}
 		v.ids, v.sites[c.Site] = append(v.ids, c.Site), &s

@@ -48,6 +48,9 @@ func TestDecidedAgain(t *testing.T) {
 		}
 		for _, s := range net.sites {
 			s.OpenLoadPermille, s.Open = 999, 5
+			if s.PausedUntil > 0 {
+				s.PausedUntil += 7_000
+			}
 		}
 		again, err := Decide(o, plan, net, rules)
 		if err != nil {

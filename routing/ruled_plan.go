@@ -237,7 +237,7 @@ func (r *ruled) nameOne(c *messages.Candidate, place int32) {
 	case testStatus:
 		c.Filter, c.Expected, c.Actual = testNames[p.fail], statusOnline, p.site.Status
 	case testPaused:
-		c.Filter, c.Expected, c.Actual = testNames[p.fail], "not paused", "until "+timeText(p.site.PausedUntil)
+		c.Filter, c.Expected, c.Actual = testNames[p.fail], "not paused", pausedUntil+timeText(p.site.PausedUntil)
 	case testExcluded:
 		c.Filter, c.Expected, c.Actual = testNames[p.fail], "not excluded", exclusionText(r.req.Exclusions[p.cause])
 	}
@@ -262,6 +262,9 @@ func (r *ruled) nameOne(c *messages.Candidate, place int32) {
 	c.Scores = r.run.Natural(int(p.candidate))
 	c.Chosen = slices.Contains(r.problem.chosen(), p.candidate)
 }
+
+// pausedUntil begins what a record says of a paused site.
+const pausedUntil = "until "
 
 // excludedSKU finds the exclusion that keeps a SKU of the order from a site; the longest one.
 func (r *ruled) excludedSKU(site string) (found *messages.Exclusion) {
