@@ -100,6 +100,10 @@ func (r *ruled) assign() solved {
 		p.Free = p.Free[:0]
 	}
 	p.SitesMax = r.sitesMax()
+	p.Judge = nil
+	if r.run.Rule().Split.PartValueMin > 0 {
+		p.Judge = p
+	}
 	p.makeLevels()
 	found := r.solver.Solve(&p.Problem)
 	p.found = found
@@ -303,6 +307,19 @@ func (p *problem) Price(site int, units, levels []int64) {
 	for _, c := range p.curved {
 		levels[c.level] += p.bend(c, site, units, all)
 	}
+}
+
+// Allows implements solve.Judge: a part is worth so much, or it is the whole order.
+func (p *problem) Allows(_ int, units []int64) bool {
+	all := true
+	var value int64
+	for k, u := range units {
+		all = all && u == p.items[k].Quantity
+		if u > 0 {
+			value = min(value+p.r.run.ValueOf(&p.items[k], u), termMax)
+		}
+	}
+	return all || value >= p.r.run.Rule().Split.PartValueMin
 }
 
 // bend is how far the truth lies above the sums.

@@ -191,3 +191,48 @@ func TestSingleIsBest(t *testing.T) {
 	}
 	t.Logf("the short way was taken %d times", short)
 }
+
+// TestPartsAreWorthIt proves that no part of a plan is worth less than the rule says, unless it is all of the order, also when that leaves units short.
+func TestPartsAreWorthIt(t *testing.T) {
+	rules := byRules(t, `
+name: worth-it
+routes:
+  - name: all
+    rules:
+      - name: one
+        filters:
+          - stock: any
+        scores:
+          - fewest_parts
+          - distance
+        split: {splits_max: 4, part_value_min: 300}
+        actions: {full: assign_many, partial: [assign_many, backorder], none: backorder}
+fallback: all
+`)
+	split := 0
+	rapid.Check(t, func(t *rapid.T) {
+		net := drawNetwork(t, 5, 6)
+		drawn := drawRequest(t, net, 4, 5)
+		o := drawOrder(drawn) // a unit costs 100
+		plan := Route(ask(o, drawn), net, rules, oracleNow)
+		var all int64
+		for _, l := range o.Lines {
+			all += l.Quantity
+		}
+		for _, a := range plan.Assignments {
+			var units int64
+			for _, l := range a.Lines {
+				units += l.Quantity
+			}
+			if units < 3 && units < all {
+				t.Fatalf("%s gives %d of %d units: %v", a.Site, units, all, plan)
+			}
+		}
+		if len(plan.Assignments) > 1 {
+			split++
+		}
+	})
+	if split == 0 {
+		t.Fatal("no order was split")
+	}
+}

@@ -194,6 +194,19 @@ func (r *Run) gramsOf(c *card, it *Item) (grams int64) {
 	return grams
 }
 
+// ValueOf is what so many units of an item are worth, in minor units; of a whole item all of them.
+func (r *Run) ValueOf(it *Item, units int64) (value int64) {
+	for at, k := range it.Lines {
+		l := &r.order.Lines[k]
+		if it.Whole {
+			value = addSat(value, mulSat(l.UnitPrice, min(l.Quantity, unitsMax)))
+		} else if each := mulSat(l.UnitPrice, units); at == 0 || each < value { // lines of one SKU cost alike; if not, the least counts
+			value = each
+		}
+	}
+	return value
+}
+
 // profitOf is what the units bring above what they cost to buy.
 func (r *Run) profitOf(it *Item) (profit int64) {
 	for _, k := range it.Lines {

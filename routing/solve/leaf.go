@@ -328,7 +328,7 @@ func (s *Solver) pour() {
 				s.draw(i, t.site, t.units)
 			}
 		}
-		if (p.Pricer != nil || s.eager) && len(l.sites) > 1 {
+		if (p.Pricer != nil || s.eager) && len(l.sites) > 1 || p.Judge != nil {
 			l.clear = false // another way to divide it might be cheaper in truth
 		}
 	}
@@ -340,13 +340,34 @@ func (s *Solver) pour() {
 	if s.rivals && !l.portions {
 		l.clear = false // who draws first may not be who should
 	}
-	if !s.proper(c) {
+	if !s.proper(c) || !s.allowed(c.gives) {
 		return
 	}
 	c.value = s.value(c.gives)
 	if !s.hopeless(&c.value) {
 		s.keep(c)
 	}
+}
+
+// allowed asks the judge about every part.
+func (s *Solver) allowed(gives []Give) bool {
+	if s.p.Judge == nil {
+		return true
+	}
+	l := &s.leaf
+	for from := 0; from < len(gives); {
+		site, to := gives[from].Site, from
+		l.levels = resize(l.levels, s.m)
+		clear(l.levels)
+		for ; to < len(gives) && gives[to].Site == site; to++ {
+			l.levels[gives[to].Item] = gives[to].Units
+		}
+		if !s.p.Judge.Allows(site, l.levels) {
+			return false
+		}
+		from = to
+	}
+	return true
 }
 
 // draw takes units of a divisible item from the stock that is left at a site.

@@ -90,6 +90,11 @@ func (o *oracle) judge() {
 	if counted > p.SitesMax {
 		return
 	}
+	for _, j := range sites {
+		if p.Judge != nil && !p.Judge.Allows(j, o.given[j*m:(j+1)*m]) {
+			return
+		}
+	}
 	value := o.value(sites)
 	c := slices.Compare(value, o.best)
 	if o.best == nil || c < 0 || c == 0 && (len(sites) < len(o.sites) || len(sites) == len(o.sites) && slices.Compare(sites, o.sites) < 0) {
@@ -166,6 +171,21 @@ func (c *curve) Price(site int, units, levels []int64) {
 	}
 }
 
+// fewest refuses parts of less than so many units, unless they are the whole.
+type fewest struct {
+	p    *Problem
+	each int64
+}
+
+func (f *fewest) Allows(_ int, units []int64) bool {
+	var sum, all int64
+	for i, n := range units {
+		sum += n
+		all += f.p.Items[i].Quantity
+	}
+	return sum >= f.each || sum == all
+}
+
 // draw makes a small problem with everything in it.
 func draw(r *rand.Rand, curved, tangled bool) *Problem {
 	p := &Problem{Sites: 1 + r.IntN(4), SitesMax: 1 + r.IntN(3)}
@@ -226,6 +246,9 @@ func draw(r *rand.Rand, curved, tangled bool) *Problem {
 		for range p.Sites {
 			p.Free = append(p.Free, r.IntN(3) == 0)
 		}
+	}
+	if r.IntN(8) == 0 {
+		p.Judge = &fewest{p, 1 + r.Int64N(3)}
 	}
 	if curved {
 		c := &curve{p: p}

@@ -17,6 +17,8 @@ type Problem struct {
 	SitesMax int
 	// Pricer knows the true levels of a part where Fixed and Cost are only bounds from below. nil = they are true.
 	Pricer Pricer
+	// Judge says which parts may be: what it refuses no plan holds. nil = every part may be.
+	Judge Judge
 	// StepsMax bounds the search, in comparisons of amounts (a few nanoseconds each). 0 = no bound.
 	StepsMax int64
 	// WaysMax bounds in how many ways the items are given within one set of sites, where sums are only bounds; the cheapest by sums come first.
@@ -53,6 +55,11 @@ type Part struct {
 // of a site that gives everything.
 type Pricer interface {
 	Price(site int, units []int64, levels []int64)
+}
+
+// Judge says whether a site may give just these units, by item, whatever the others give.
+type Judge interface {
+	Allows(site int, units []int64) bool
 }
 
 // Give is units of an item given by a site.
