@@ -9,14 +9,22 @@
 //   - Never more than there is: over all lines of a SKU together, a plan takes no more from a site than the view says it has.
 //   - Complete: for every line, what is assigned plus what is short is what was needed.
 //   - Honest: the record says whether the search was exact, which step decided, and why the other sites were not taken.
-//   - Bounded: the exact search counts its steps and gives up at Rules.StepsMax for a greedy answer.
+//   - Bounded: the exact search counts its steps and gives up at Rules.StepsMax for the best answer found so far.
+//   - By operators' rules, repeatable: Decide makes a decision again from its record, and Want says what would have to be otherwise for a site to
+//     win, by deciding again with the change.
 //
 // # What it leaves to others
 //
 // The view may be stale: only the bucket decides, and the order plans again with what a declining bucket said. Capacity, calendar
 // and hours are the site's own decision. What becomes of the short units is the order's policy (on_short).
 //
-// # How it chooses
+// # Two engines
+//
+// With Rules.Set, operators' rules decide (ruled*.go): package ruleset judges the sites one by one, package solve assigns the units at the best
+// objective, and what both said becomes plan and record. Without a set the built-in engine decides, which the rest of this page is about. It is the
+// second opinion that the first is tested against. See docs/adr/0011.
+//
+// # How the built-in engine chooses
 //
 // Lines of one group stay together at one site. Other lines of one SKU are one demand: it goes to one site when some site
 // has all units of that SKU the order needs, and may be spread over several when none has. Labels speak of the product, so they
