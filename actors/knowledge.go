@@ -27,6 +27,8 @@ type Knowledge struct {
 
 	offeredAt int64 // OfferStock's own
 
+	demand atomic.Pointer[demand] // nil = nobody counts
+
 	coverage coverage
 
 	// Stopwatch gives nanoseconds for the duration in a decision record; the simulator stops it.
@@ -152,6 +154,7 @@ func (k *Knowledge) Prepare(place *messages.PlaceOrder) error {
 // Answer computes an order's routing question from the view. It implements entity.Planner.
 func (k *Knowledge) Answer(req *messages.PlanRequest, now int64) *messages.AdoptPlan {
 	began := k.Stopwatch()
+	k.demand.Load().note(req, now)
 	plan := routing.Route(req, k.view, k.rules.Load(), now)
 	for _, a := range plan.Assignments {
 		a.Manual = k.view.asks(a.Site) // such a site is asked only when the work may begin

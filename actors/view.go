@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"orderyard/routing"
+	"orderyard/routing/opportunity"
 )
 
 // View is the node's picture of stock and sites, fed by what became durable here and by what other nodes say. Readers never wait: every
@@ -15,6 +16,8 @@ type View struct {
 	skus  sync.Map // string → *skuStock
 	count atomic.Int64
 	news  atomic.Pointer[news] // what other nodes have not been told; nil = there are no others
+
+	prices atomic.Pointer[opportunity.Table] // nil = nobody has computed any
 
 	mu    sync.Mutex // writers of sites
 	sites atomic.Pointer[siteTable]
@@ -39,7 +42,10 @@ type siteTable struct {
 	ids  []string // sorted
 }
 
-var _ routing.View = (*View)(nil)
+var (
+	_ routing.View   = (*View)(nil)
+	_ routing.Priced = (*View)(nil)
+)
 
 // NewView makes an empty view.
 func NewView() *View {

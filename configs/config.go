@@ -61,7 +61,23 @@ type HTTP struct {
 
 // Routing says by what rules sites are chosen when nobody has published any.
 type Routing struct {
-	Rules string `yaml:"rules"` // file; empty = the built-in rules
+	Rules       string      `yaml:"rules"` // file; empty = the built-in rules
+	Opportunity Opportunity `yaml:"opportunity"`
+}
+
+// Opportunity says how shadow prices are made, which the score `opportunity` of a rule set asks for. Costs are minor units.
+type Opportunity struct {
+	Enabled           bool          `yaml:"enabled"`
+	Every             time.Duration `yaml:"every" min:"1s" max:"24h"`
+	Horizon           time.Duration `yaml:"horizon" min:"1m" max:"2160h"`
+	HalfLife          time.Duration `yaml:"half_life" min:"1m" max:"2160h"`
+	Within            time.Duration `yaml:"within" min:"100ms" max:"10m"`
+	SKUsMax           int           `yaml:"skus_max" min:"1" max:"100000"`
+	FlowsMax          int           `yaml:"flows_max" min:"100" max:"1000000"`
+	RoundsMax         int           `yaml:"rounds_max" min:"5" max:"10000"`
+	PostalDigits      int           `yaml:"postal_digits" min:"1" max:"9"`
+	ParcelCost        int           `yaml:"parcel_cost" min:"0" max:"1000000"`
+	UnitCostPer1000Km int           `yaml:"unit_cost_per_1000km" min:"0" max:"1000000"`
 }
 
 // Limits names the largest size of everything that could grow. At a limit a door answers `limit` with a time to come back.
@@ -111,7 +127,11 @@ func Default() Config {
 			Remote:     Remote{Bind: "127.0.0.1:7947", TLS: TLS{ServerName: "orderyard"}},
 			SessionTTL: 3 * time.Second, MovesMax: 4, WarmWithin: 10 * time.Second, DrainWithin: 30 * time.Second,
 		},
-		HTTP:       HTTP{Addr: "127.0.0.1:8080"},
+		HTTP: HTTP{Addr: "127.0.0.1:8080"},
+		Routing: Routing{Opportunity: Opportunity{
+			Every: time.Minute, Horizon: 7 * 24 * time.Hour, HalfLife: 24 * time.Hour, Within: 10 * time.Second,
+			SKUsMax: 2000, FlowsMax: 20_000, RoundsMax: 300, PostalDigits: 2, ParcelCost: 800, UnitCostPer1000Km: 50,
+		}},
 		Partitions: 32,
 		Limits: Limits{
 			MailboxMax:           16384,

@@ -76,6 +76,10 @@ func validAddr(addr string) bool {
 func (l *loader) contradictions() {
 	m, check := l.cfg.Limits, l.cfg.Checkpoint
 	l.notBelow("limits.retry_max", "limits.retry_min", m.RetryMax < m.RetryMin, "pauses grow from one to the other")
+	o := l.cfg.Routing.Opportunity
+	l.notBelow("routing.opportunity.every", "routing.opportunity.within", o.Every < o.Within, "a computation would still run when the next one is due")
+	l.notBelow("routing.opportunity.horizon", "routing.opportunity.every", o.Horizon < o.Every, "prices would be over before the next ones come")
+	l.notBelow("routing.opportunity.half_life", "routing.opportunity.every", o.HalfLife < o.Every, "most orders would be forgotten before they count")
 	l.notBelow("limits.partition_inflight_max", "limits.inflight_max", m.PartitionInflightMax < m.InflightMax, "one entity alone may use that much")
 	l.notBelow("checkpoint.tail_bytes_max", "limits.commit_bytes_max", check.TailBytesMax < m.CommitBytesMax, "every commit would cause a checkpoint")
 }
