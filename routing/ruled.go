@@ -31,12 +31,15 @@ type ruled struct {
 	solver  solve.Solver
 	problem problem
 
-	longWay bool // tests: always ask the optimizer
-	alone   bool // the optimizer was not asked
-	policy  string
-	given   []ruledGive
-	plan    *messages.Plan
-	record  *messages.DecisionRecord
+	longWay bool    // tests: always ask the optimizer
+	alone   bool    // the optimizer was not asked
+	scores  []int64 // of the record in the making: one piece of memory for all its candidates
+	silent  silence
+
+	policy string
+	given  []ruledGive
+	plan   *messages.Plan
+	record *messages.DecisionRecord
 }
 
 // ruledPlace is a site before rules are asked.
@@ -110,6 +113,7 @@ func (r *ruled) done() {
 	clear(r.facts)
 	clear(r.candidates)
 	r.order = ruleset.Order{}
+	r.scores, r.silent = nil, silence{}
 	r.req, r.view, r.rules, r.plan, r.record, r.prices = nil, nil, nil, nil, nil, nil
 	ruledRuns.Put(r)
 }

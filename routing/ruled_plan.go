@@ -246,11 +246,7 @@ func (r *ruled) nameOne(c *messages.Candidate, place int32) {
 	}
 	v := r.run.Verdicts()[p.candidate]
 	rule := r.run.Rule()
-	for k := range rule.Filters {
-		if v.Abstained&(1<<k) != 0 {
-			c.Abstained = append(c.Abstained, rule.Filters[k].Kind)
-		}
-	}
+	c.Abstained = r.abstained(rule, v.Abstained)
 	if v.Failed != ruleset.Passed {
 		c.Filter, c.Expected, c.Actual = r.run.Explain(int(p.candidate))
 		if e := r.excludedSKU(p.site.ID); e != nil && v.Failed != ruleset.FailedBackup && v.Units == 0 {
@@ -259,12 +255,40 @@ func (r *ruled) nameOne(c *messages.Candidate, place int32) {
 		return
 	}
 	c.Units, c.Penalty, c.Unscored = v.Units, v.Penalty, v.Unscored
-	c.Scores = r.run.Natural(int(p.candidate))
+	if len(r.scores)+r.run.Scores() > cap(r.scores) {
+		r.scores = make([]int64, 0, max(r.rules.CandidatesMax, 1)*r.run.Scores())
+	}
+	from := len(r.scores)
+	r.scores = r.run.Natural(int(p.candidate), r.scores)
+	c.Scores = r.scores[from:len(r.scores):len(r.scores)]
 	c.Chosen = slices.Contains(r.problem.chosen(), p.candidate)
 }
 
 // pausedUntil begins what a record says of a paused site.
 const pausedUntil = "until "
+
+// abstained names the filters that had no fact to go by. Sites of one network mostly lack the same facts, so the last answer is often the next one.
+func (r *ruled) abstained(rule *ruleset.Rule, mask uint32) []string {
+	if mask == 0 {
+		return nil
+	}
+	if r.silent.rule != rule || r.silent.mask != mask {
+		r.silent = silence{rule: rule, mask: mask}
+		for k := range rule.Filters {
+			if mask&(1<<k) != 0 {
+				r.silent.names = append(r.silent.names, rule.Filters[k].Kind)
+			}
+		}
+	}
+	return r.silent.names
+}
+
+// silence is what a set of filters that abstained is called.
+type silence struct {
+	rule  *ruleset.Rule
+	mask  uint32
+	names []string // shared by records, which are read only
+}
 
 // excludedSKU finds the exclusion that keeps a SKU of the order from a site; the longest one.
 func (r *ruled) excludedSKU(site string) (found *messages.Exclusion) {

@@ -82,15 +82,13 @@ func (r *Run) evidence(i int) Evidence {
 	return e
 }
 
-// Natural are the scores of a candidate that passes, each in its own direction and unit. A score without a value is the largest number: see
+// Natural appends the scores of a candidate that passes, each in its own direction and unit. A score without a value is the largest number: see
 // Verdict.Unscored.
-func (r *Run) Natural(candidate int) []int64 {
-	losses := r.Losses(candidate)
-	scores := make([]int64, len(losses))
-	for k, loss := range losses {
-		scores[k] = r.rule.scores[k].natural(loss)
+func (r *Run) Natural(candidate int, into []int64) []int64 {
+	for k, loss := range r.Losses(candidate) {
+		into = append(into, r.rule.scores[k].natural(loss))
 	}
-	return scores
+	return into
 }
 
 // natural is a score in its own direction.
