@@ -30,6 +30,7 @@ type Knowledge struct {
 	demand atomic.Pointer[demand] // nil = nobody counts
 
 	coverage coverage
+	watcher  atomic.Pointer[Watcher]
 
 	// Stopwatch gives nanoseconds for the duration in a decision record; the simulator stops it.
 	Stopwatch func() int64
@@ -162,6 +163,7 @@ func (k *Knowledge) Answer(req *messages.PlanRequest, now int64) *messages.Adopt
 	if plan.Decision != nil {
 		plan.Decision.DurationUs = (k.Stopwatch() - began) / 1000
 	}
+	k.watched(req, plan, now)
 	return &messages.AdoptPlan{Plan: plan}
 }
 

@@ -59,9 +59,10 @@ type HTTP struct {
 	Addr string `yaml:"addr"` // empty = no HTTP
 }
 
-// Routing says by what rules sites are chosen when nobody has published any.
+// Routing says by what rules sites are chosen when nobody has published any, and which ones only look on.
 type Routing struct {
-	Rules       string      `yaml:"rules"` // file; empty = the built-in rules
+	Rules       string      `yaml:"rules"`  // file; empty = the built-in rules
+	Shadow      string      `yaml:"shadow"` // file; empty = no shadow
 	Opportunity Opportunity `yaml:"opportunity"`
 }
 

@@ -50,6 +50,7 @@ func (l *loader) names() {
 		l.refuse("http.addr", "must be host:port such as 127.0.0.1:8080, or empty for no HTTP, not %q", c.HTTP.Addr)
 	}
 	l.readable("routing.rules", c.Routing.Rules)
+	l.readable("routing.shadow", c.Routing.Shadow)
 }
 
 // hostName names the node after its machine, as containers and pods have a name of their own anyway.

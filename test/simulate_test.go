@@ -3,6 +3,9 @@ package test
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -106,4 +109,55 @@ func placeSome(t *testing.T, nc *nats.Conn, n int) (ids []string) {
 		ids = append(ids, id)
 	}
 	return ids
+}
+
+// TestShadow places orders at a node whose shadow would wait where the rules in force ship a part. It proves that the shadow counts every one of
+// them and decides none, that it begins anew when other rules are published, that `rules shadow` says when there is none, and that a file which
+// is no rule set stops the start.
+func TestShadow(t *testing.T) {
+	t.Parallel()
+	near := rulesNamed(t, "near")
+	h := open(t, t.TempDir(), "ORDERYARD_ROUTING_SHADOW="+near)
+	nc := h.connect()
+	applySite(t, nc, site(0, nil))
+	setStock(t, nc, "A", "den", 3)
+	for i := range 2 {
+		o := order(fmt.Sprintf("sh-%d", i), 2, "A")
+		o.Policy = &wire.Policy{Partial: "ship_available", OnShort: "backorder"}
+		reaches(t, nc, place(t, nc, o), "allocated", "released", "backordered")
+	}
+	counted := func(orders, changed int, present string) {
+		t.Helper()
+		eventually(t, answerIn, func() string {
+			code, out, errs := run(t, "rules", "shadow", "-o", "json", "--server", h.url)
+			var s struct{ Sum simulation }
+			if err := json.Unmarshal([]byte(out), &s); err != nil || code != 0 {
+				return fmt.Sprintf("exit %d, %v\n%s%s", code, err, out, errs)
+			}
+			if s.Sum.Orders != orders || s.Sum.Changed != changed || s.Sum.Base.Rules != present {
+				return fmt.Sprintf("%d orders, %d changed, beside %s", s.Sum.Orders, s.Sum.Changed, s.Sum.Base.Rules)
+			}
+			return ""
+		})
+	}
+	counted(2, 1, "builtin-1")
+	if code, out, errs := run(t, "rules", "shadow", "--server", h.url); code != 0 || !strings.Contains(out, "FIGURE") || !strings.Contains(out, "web-sh-1") {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+	r := publishRules(t, h.url, "publish", near)
+	reaches(t, nc, place(t, nc, order("sh-2", 1, "A")), "backordered")
+	counted(1, 0, r.RulesVersion)
+
+	none := open(t, t.TempDir())
+	if code, _, errs := run(t, "rules", "shadow", "--server", none.url); code != 3 || !strings.Contains(errs, "routing.shadow") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	bad := filepath.Join(t.TempDir(), "bad.yaml")
+	if err := os.WriteFile(bad, []byte("name: x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refused, urls := launch(t, t.TempDir(), "ORDERYARD_ROUTING_SHADOW="+bad)
+	if _, started := <-urls; started || !strings.Contains(refused.stderr.String(), "routing.shadow is no rule set") {
+		t.Errorf("started %v: %s", started, refused.stderr)
+	}
 }

@@ -50,11 +50,11 @@ type simulatedFigure struct {
 }
 
 type simulatedChange struct {
-	Order      string        `json:"order_id"`
-	Cost       int64         `json:"cost_difference"`
-	Packages   int64         `json:"packages_difference"`
-	Base       simulatedPlan `json:"base"`
-	Candidates simulatedPlan `json:"candidate"`
+	Order     string        `json:"order_id"`
+	Cost      int64         `json:"cost_difference"`
+	Packages  int64         `json:"packages_difference"`
+	Base      simulatedPlan `json:"base"`
+	Candidate simulatedPlan `json:"candidate"`
 }
 
 type simulatedPlan struct {
@@ -115,10 +115,15 @@ func (s *simulation) report() *simulated {
 		Changed: s.compared.Changed, MostChanged: []simulatedChange{}, Seconds: s.seconds,
 	}
 	out.Figures = figuresOf(out.Base.Tally, out.Candidate.Tally, out.Currency)
-	for _, c := range s.compared.Most() {
-		out.MostChanged = append(out.MostChanged, simulatedChange{c.Order, c.Cost(), c.Packages(), planOf(&c.Base), planOf(&c.New)})
-	}
+	out.MostChanged = append(out.MostChanged, changesOf(s.compared.Most())...)
 	return out
+}
+
+func changesOf(most []whatif.Change) (list []simulatedChange) {
+	for _, c := range most {
+		list = append(list, simulatedChange{c.Order, c.Cost(), c.Packages(), planOf(&c.Base), planOf(&c.New)})
+	}
+	return list
 }
 
 func planOf(o *whatif.Outcome) simulatedPlan {
@@ -243,7 +248,7 @@ func (a *app) changeRows(s *simulated) *rows {
 		places = n
 	}
 	for _, c := range s.MostChanged {
-		t.add(c.Order, decimal{ruleset.Known(c.Cost), places}.text(true), difference(c.Packages), c.Base.Plan, c.Candidates.Plan)
+		t.add(c.Order, decimal{ruleset.Known(c.Cost), places}.text(true), difference(c.Packages), c.Base.Plan, c.Candidate.Plan)
 	}
 	return t
 }

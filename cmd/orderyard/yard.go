@@ -49,6 +49,7 @@ type yard struct {
 	book      *rulebook.Book
 	rules     *rulebook.Live
 	rulesDoor *rulebook.Door
+	shadow    *shadow
 
 	registry   *prometheus.Registry
 	stopEgress func()
@@ -71,7 +72,7 @@ func open(ctx context.Context, cfg configs.Config, log *slog.Logger, start func(
 	tuneMemory()
 	y := &yard{cfg: cfg, log: log, registry: prometheus.NewRegistry()}
 	for _, step := range []func(context.Context) error{
-		y.connectNATS, y.openStore, y.openRules, func(ctx context.Context) error { return start(y, ctx) }, y.followRules, y.openDoors,
+		y.connectNATS, y.openStore, y.openRules, func(ctx context.Context) error { return start(y, ctx) }, y.followRules, y.openShadow, y.openDoors,
 	} {
 		if err := step(ctx); err != nil {
 			_ = y.close() // the first error tells more
@@ -279,6 +280,9 @@ func (y *yard) close() error {
 	}
 	if y.rulesDoor != nil {
 		note(y.rulesDoor.Stop())
+	}
+	if y.shadow != nil {
+		y.shadow.stop()
 	}
 	if y.ingress != nil {
 		note(y.ingress.Drain(ctx))

@@ -23,7 +23,7 @@ func (s *search) result() Result {
 				numbers[root] = len(numbers)
 			}
 			r.Moves = append(r.Moves, Move{
-				Order: w.at, From: w.Present, To: w.best.by, Before: w.present.price.cost, After: w.best.price.cost, Group: numbers[root],
+				Order: w.at, From: w.Present, To: w.best.by, Before: w.present.price.cost, After: w.best.price.cost, Group: numbers[root], of: w,
 			})
 			r.Before += w.present.price.cost
 			r.After += w.best.price.cost

@@ -44,7 +44,12 @@ type Move struct {
 	To            *messages.Plan         // all of its movable units, with the record of the decision
 	Before, After int64                  // minor units
 	Group         int                    // moves of one group need each other; counted from 0
+
+	of *work
 }
+
+// SKU is the SKU of a line of the order.
+func (m *Move) SKU(line uint32) string { return m.of.sku(line) }
 
 // Saving is what the move saves; negative when it only makes room for others.
 func (m *Move) Saving() int64 { return m.Before - m.After }
