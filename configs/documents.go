@@ -20,6 +20,12 @@ var Example []byte
 //go:embed sites/demo.yaml
 var demoSites []byte
 
+//go:embed routing/default.yaml
+var defaultRules []byte
+
+// DefaultRules is configs/routing/default.yaml: the rule set to begin with, with advice for every key.
+func DefaultRules() []byte { return bytes.Clone(defaultRules) }
+
 // DemoSites is the demo network, one public site document (docs/CONTRACT.md §4) as JSON for each site.
 func DemoSites() ([]Document, error) { return Documents("sites/demo.yaml", demoSites) }
 
