@@ -35,7 +35,7 @@ type simulateFlags struct {
 	since                string
 	seed                 uint64
 	factor               float64
-	limit                int
+	limit, promise       int
 	steps                int64
 	policy               wire.Policy
 	explain              bool
@@ -70,6 +70,7 @@ func newRulesSimulateCmd(a *app) *cobra.Command {
 	flags.IntVar(&f.limit, "limit", 0, "with --orders: only the first so many orders, 0 = all")
 	flags.Uint64Var(&f.seed, "seed", 1, "with --orders: where customers live and which sites carry what")
 	flags.StringVar(&f.policy.Partial, "partial", "ship_available", "with --orders: policy of the orders: split, complete_only or ship_available")
+	flags.IntVar(&f.promise, "promise-days", 0, "with --orders: promise every order for the day so many days after it was placed, 0 = no promise")
 	flags.Int64Var(&f.steps, "steps", 0, "steps that the search of one decision may take, for both sides; fewer are faster and leave more plans unproven (0 = as a node)")
 	flags.BoolVar(&f.explain, "explain-figures", false, "say what each figure means; alone, without a simulation")
 	return cmd
@@ -87,6 +88,8 @@ func (f *simulateFlags) check() error {
 		return usage("--stock-factor must be from 0 to 1000, is %v", f.factor)
 	case f.steps < 0:
 		return usage("--steps must be 0 or more, is %d", f.steps)
+	case f.promise < 0 || f.promise > 365:
+		return usage("--promise-days must be from 0 to 365, is %d", f.promise)
 	case f.limit < 0:
 		return usage("--limit must be 0 or more, is %d", f.limit)
 	case !slices.Contains([]string{"split", "complete_only", "ship_available"}, f.policy.Partial):

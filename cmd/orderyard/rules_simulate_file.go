@@ -68,6 +68,9 @@ func (p *past) readHistory(f simulateFlags) error {
 			return fmt.Errorf("line %d: %w", i.line, f)
 		}
 		locate(o.ShipTo)
+		if f.promise > 0 {
+			o.DeliverBy = time.UnixMilli(o.PlacedAtMs).UTC().AddDate(0, 0, f.promise).Format(time.DateOnly)
+		}
 		p.orders = append(p.orders, o)
 		return nil
 	})

@@ -77,10 +77,11 @@ func TestSimulateFile(t *testing.T) {
 			t.Errorf("%s differs by %d", f.Name, f.Difference.Value)
 		}
 	}
-	other, _ := runSimulate(t, exitOK, "--orders", history, "--rules", routing+"cost.yaml", "--base", wordBuiltin, "--card", "post", "-o", "json")
+	other, _ := runSimulate(t, exitOK, "--orders", history, "--rules", routing+"cost.yaml", "--base", wordBuiltin, "--card", "post", "--promise-days", "3", "-o", "json")
 	b, c := other.Base.Tally, other.Candidate.Tally
 	if other.Base.Rules != "builtin-1" || other.Card != "post" || other.Changed == 0 || len(other.MostChanged) != min(int(other.Changed), whatif.ChangesMax) ||
-		b.UnitsOrdered != c.UnitsOrdered || b.UnitsAssigned+b.UnitsShort != b.UnitsOrdered || c.UnitsAssigned+c.UnitsShort != c.UnitsOrdered {
+		b.UnitsOrdered != c.UnitsOrdered || b.UnitsAssigned+b.UnitsShort != b.UnitsOrdered || c.UnitsAssigned+c.UnitsShort != c.UnitsOrdered ||
+		b.Promised != 40 || b.PromiseKept == 0 || b.PromiseBroken == 0 || b.PromiseUnknown != 0 {
 		t.Errorf("%+v\n%+v\n%+v", other, b, c)
 	}
 	_, table := runSimulate(t, exitOK, "--orders", history, "--rules", routing+"cost.yaml", "--base", wordBuiltin, "--explain-figures", "--limit", "9")
