@@ -236,3 +236,69 @@ fallback: all
 		t.Fatal("no order was split")
 	}
 }
+
+// TestRuledHugeQuantities proves that absurd quantities, prices and costs neither overflow nor break a plan by rules.
+func TestRuledHugeQuantities(t *testing.T) {
+	const huge = int64(^uint64(0) >> 1)
+	rules := defaultSet(t)
+	site, other := east("a", 1), east("b", 2)
+	site.CostPerOrder, site.CostPerUnit, other.CostPerOrder = huge, huge, huge
+	net := newNetwork().addSite(site).addSite(other).setStock("A", "a", huge).setStock("A", "b", 5).setStock("C", "b", huge)
+	req := &messages.PlanRequest{Partial: "ship_available", ShipTo: at0(), Total: huge, Needs: []*messages.LineNeed{
+		line(0, "A", huge), line(1, "A", huge), line(2, "B", -1), {}, line(4, "C", huge),
+	}}
+	for _, n := range req.Needs {
+		n.UnitPrice = huge
+	}
+	plan := Route(req, net, rules, oracleNow)
+	given, short := map[uint32]int64{}, map[uint32]int64{}
+	for _, a := range plan.Assignments {
+		for _, l := range a.Lines {
+			if l.Quantity <= 0 {
+				t.Fatalf("%d units of line %d", l.Quantity, l.Line)
+			}
+			given[l.Line] += l.Quantity
+		}
+	}
+	for _, l := range plan.Short {
+		short[l.Line] += l.Quantity
+	}
+	for _, l := range []uint32{0, 1, 4} {
+		if given[l]+short[l] != huge {
+			t.Errorf("line %d: %d given, %d short", l, given[l], short[l])
+		}
+	}
+}
+
+// TestRuledLongOrders proves that the largest orders are decided in bounded time: five hundred lines over a hundred sites, whatever is in stock where.
+// The bound is in steps of the search, which the tests of package solve hold; here the plan must be sound.
+func TestRuledLongOrders(t *testing.T) {
+	rules := defaultSet(t)
+	for _, share := range []float64{0.05, 0.5, 1} {
+		net := spreadNetwork(100, 500, share, 10)
+		for _, partial := range []string{"split", "ship_available"} {
+			req := spreadRequest(500, partial)
+			req.SplitsLeft = 6
+			began := time.Now()
+			plan := Route(req, net, rules, oracleNow)
+			took := time.Since(began)
+			units, short := int64(0), int64(0)
+			for _, a := range plan.Assignments {
+				for _, l := range a.Lines {
+					units += l.Quantity
+				}
+			}
+			for _, l := range plan.Short {
+				short += l.Quantity
+			}
+			var needed int64
+			for _, n := range req.Needs {
+				needed += n.Quantity
+			}
+			if units+short != needed || len(plan.Assignments) > 6 {
+				t.Errorf("%v %s: %d given, %d short of %d from %d sites", share, partial, units, short, needed, len(plan.Assignments))
+			}
+			t.Logf("%3.0f %% stocked, %s: %d sites, %d short, %s, %v", 100*share, partial, len(plan.Assignments), short, plan.Decision.Note, took)
+		}
+	}
+}

@@ -154,7 +154,22 @@ func (r *Run) cover() {
 	}
 }
 
-// Covered is how many units the passing candidates have together: an upper bound of what a plan can assign.
+// Most is an upper bound of the units that the passing candidates can give together, whatever keeps lines together.
+func (r *Run) Most() (units int64) {
+	for k := range r.skus {
+		var sum int64
+		for i := range r.verdicts {
+			if r.passes(i) {
+				sum = addSat(sum, r.Caps(i)[k])
+			}
+		}
+		units += min(sum, r.needs[k])
+	}
+	return units
+}
+
+// Covered is how many units the passing candidates have together, each giving what it would give alone: more than a plan can assign when sites are
+// capped, less when lines that stay together compete for a SKU.
 func (r *Run) Covered() int64 { return r.covered }
 
 // outcome compares what was reached with what the full action assigns.

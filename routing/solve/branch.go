@@ -39,8 +39,8 @@ func (s *Solver) search() {
 	}
 	root.to = len(s.reach)
 	s.root = s.boundAll(&root)
+	s.greedy(&root) // first, so that most other sets are known to be worse without a closer look
 	s.singles(&root)
-	s.greedy(&root)
 	s.improve(&root)
 	s.branch(root)
 }
