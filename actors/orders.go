@@ -25,6 +25,8 @@ type orderRows struct {
 	ids    []string // by time of acceptance, then id, unless sorted is false
 	sorted bool
 	counts map[string]int64 // by status
+	// movable are the orders that a sweep may look at.
+	movable map[string]bool
 }
 
 // OrderFilter selects rows; empty fields select all.
@@ -43,6 +45,7 @@ func newOrders(partitions int) *orders {
 
 func (r *orderRows) clear() {
 	r.rows, r.counts, r.ids, r.sorted = make(map[string]*messages.OrderSummary), make(map[string]int64), nil, true
+	r.movable = make(map[string]bool)
 }
 
 // set replaces an order's row; also runs under the same lock, so that no Forget comes between. Nothing happens when the partition is away.
@@ -63,7 +66,30 @@ func (o *orders) set(s *messages.OrderSummary, also func()) {
 	}
 	r.rows[s.OrderId] = s
 	r.counts[s.Status]++
+	if s.Movable > 0 {
+		r.movable[s.OrderId] = true
+	} else {
+		delete(r.movable, s.OrderId)
+	}
 	also()
+}
+
+// mayMove gives the ids of orders with movable units behind an id, sorted, and all in front of it behind them: at most so many.
+func (o *orders) mayMove(after string, most int) []string {
+	var ids []string
+	for _, r := range o.parts {
+		r.mu.RLock()
+		for id := range r.movable {
+			ids = append(ids, id)
+		}
+		r.mu.RUnlock()
+	}
+	slices.Sort(ids)
+	at, found := slices.BinarySearch(ids, after)
+	if found {
+		at++
+	}
+	return slices.Concat(ids[at:], ids[:at])[:min(most, len(ids))]
 }
 
 // forget drops a partition's rows; also gets their ids, under the same lock.
@@ -82,6 +108,16 @@ func (o *orders) remember(partition int) {
 	r.mu.Lock()
 	r.away = false
 	r.mu.Unlock()
+}
+
+// movable counts the orders with movable units.
+func (o *orders) movable() (n int) {
+	for _, r := range o.parts {
+		r.mu.RLock()
+		n += len(r.movable)
+		r.mu.RUnlock()
+	}
+	return n
 }
 
 func compareRows(a, b *messages.OrderSummary) int {

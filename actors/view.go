@@ -66,6 +66,15 @@ func (v *View) Stock(sku string) []routing.SiteStock {
 	return nil
 }
 
+// atp is what a site has of a SKU.
+func (v *View) atp(sku, site string) int64 {
+	stock := v.Stock(sku)
+	if i, found := slices.BinarySearchFunc(stock, site, func(a routing.SiteStock, id string) int { return strings.Compare(a.Site, id) }); found {
+		return stock[i].ATP
+	}
+	return 0
+}
+
 // Known says whether any site has ever carried the SKU.
 func (v *View) Known(sku string) bool {
 	_, ok := v.skus.Load(sku)

@@ -4096,6 +4096,7 @@ type OrderFulfillmentState struct {
 	Manual              bool                    `protobuf:"varint,17,opt,name=manual,proto3" json:"manual,omitempty"`
 	AskedReleased       bool                    `protobuf:"varint,18,opt,name=asked_released,json=askedReleased,proto3" json:"asked_released,omitempty"`
 	PartialRejections   []uint64                `protobuf:"varint,19,rep,packed,name=partial_rejections,json=partialRejections,proto3" json:"partial_rejections,omitempty"`
+	Swept               bool                    `protobuf:"varint,20,opt,name=swept,proto3" json:"swept,omitempty"`
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
 }
@@ -4261,6 +4262,13 @@ func (x *OrderFulfillmentState) GetPartialRejections() []uint64 {
 		return x.PartialRejections
 	}
 	return nil
+}
+
+func (x *OrderFulfillmentState) GetSwept() bool {
+	if x != nil {
+		return x.Swept
+	}
+	return false
 }
 
 type OrderFulfillmentLine struct {
@@ -5591,7 +5599,7 @@ const file_order_proto_rawDesc = "" +
 	"\rTimelineEntry\x12\x13\n" +
 	"\x05at_ms\x18\x01 \x01(\x03R\x04atMs\x12\x12\n" +
 	"\x04what\x18\x02 \x01(\tR\x04what\x12\x16\n" +
-	"\x06detail\x18\x03 \x01(\tR\x06detail\"\xd3\x05\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\"\xe9\x05\n" +
 	"\x15OrderFulfillmentState\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12\x12\n" +
 	"\x04site\x18\x02 \x01(\tR\x04site\x128\n" +
@@ -5615,7 +5623,8 @@ const file_order_proto_rawDesc = "" +
 	"\x14cancellation_refused\x18\x10 \x01(\bR\x13cancellationRefused\x12\x16\n" +
 	"\x06manual\x18\x11 \x01(\bR\x06manual\x12%\n" +
 	"\x0easked_released\x18\x12 \x01(\bR\raskedReleased\x12-\n" +
-	"\x12partial_rejections\x18\x13 \x03(\x04R\x11partialRejections\"\x8e\x02\n" +
+	"\x12partial_rejections\x18\x13 \x03(\x04R\x11partialRejections\x12\x14\n" +
+	"\x05swept\x18\x14 \x01(\bR\x05swept\"\x8e\x02\n" +
 	"\x14OrderFulfillmentLine\x12\x12\n" +
 	"\x04line\x18\x01 \x01(\rR\x04line\x12\x1a\n" +
 	"\bquantity\x18\x02 \x01(\x03R\bquantity\x12\x14\n" +

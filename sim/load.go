@@ -16,6 +16,7 @@ type load struct {
 	acked  map[string]bool // order ids whose placement was acknowledged
 	placed []string        // in order of acknowledgement
 	holds  map[string]bool // cart reservations that were granted
+	manual map[string]bool // sites whose people answer
 	serial int
 	calm   bool  // the faults are over, everybody helps to finish
 	over   int64 // when the calm began
@@ -25,7 +26,7 @@ type load struct {
 const busyMs = 60_000 // the time in which orders come and faults strike
 
 func newLoad(w *world) *load {
-	l := &load{client: client{w: w}, acked: map[string]bool{}, holds: map[string]bool{}}
+	l := &load{client: client{w: w}, acked: map[string]bool{}, holds: map[string]bool{}, manual: map[string]bool{}}
 	for i := range w.between(2, 4) {
 		l.sites = append(l.sites, fmt.Sprintf("S%d", i+1))
 	}
@@ -48,6 +49,7 @@ func (l *load) begin() {
 		}
 		if l.w.chance(30) {
 			doc.Accept, doc.AnswerWithinMs = "manual", 30_000
+			l.manual[site] = true
 		}
 		l.ask(l.id("apply"), messages.SiteRef(site), &messages.ApplySite{Doc: doc}, nil)
 		for _, sku := range l.skus {
@@ -65,6 +67,9 @@ func (l *load) begin() {
 		l.w.after(l.w.between(2_000, busyMs), l.clerk)
 	}
 	l.w.after(busyMs+5_000, l.settleDown)
+	if !l.w.o.NoSweeps {
+		l.w.every(l.w.between(700, 2_000), func() bool { l.sweep(); return !l.calm })
+	}
 }
 
 func (l *load) count(sku, site string, n int64) {

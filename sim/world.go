@@ -24,6 +24,8 @@ type Options struct {
 	Orders     int // default 25
 	// Bug plants a fault in the simulated node, to prove that the audit would find it; see bugs.go.
 	Bug string
+	// NoSweeps leaves orders where they were planned first, as histories were before there were sweeps.
+	NoSweeps bool
 	// Trace is called with every line of the history; nil = nobody looks.
 	Trace func(line string)
 }
@@ -39,6 +41,7 @@ type Result struct {
 	LostAcks   int               `json:"lost_acks"`
 	Duplicates int               `json:"duplicates"`
 	Reroutes   int               `json:"reroutes"`
+	Swept      int               `json:"swept"`    // orders that a sweep moved
 	Statuses   map[string]int    `json:"statuses"` // headline statuses at the end
 	Violations []audit.Violation `json:"violations"`
 }
@@ -52,6 +55,7 @@ func (r *Result) Add(other Result) {
 	r.LostAcks += other.LostAcks
 	r.Duplicates += other.Duplicates
 	r.Reroutes += other.Reroutes
+	r.Swept += other.Swept
 	if r.Statuses == nil {
 		r.Statuses = map[string]int{}
 	}

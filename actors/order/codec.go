@@ -35,7 +35,7 @@ func (f *fulfillment) write() *messages.OrderFulfillmentState {
 	m := &messages.OrderFulfillmentState{
 		Number: f.number, Site: f.site, Manual: f.manual, Status: f.status, RequestStatus: f.request, ToldToSite: f.asked,
 		AskedReleased: f.released, Dropped: f.dropped, CancellationRefused: f.refused, Reason: f.reason, Note: f.note, DropReason: f.why,
-		WorkDate: f.workDate, CreatedAtMs: f.created, PlanNo: f.plan, DistanceM: f.distance, PartialRejections: f.partial, Shipments: f.shipped,
+		WorkDate: f.workDate, CreatedAtMs: f.created, PlanNo: f.plan, DistanceM: f.distance, PartialRejections: f.partial, Shipments: f.shipped, Swept: f.swept,
 		Lines: make([]*messages.OrderFulfillmentLine, len(f.claims)),
 	}
 	for i := range f.claims {
@@ -97,7 +97,7 @@ func (f *fulfillment) read(s *State, m *messages.OrderFulfillmentState) error {
 		id: fulfillmentID(s.id, m.Number), number: m.Number, site: m.Site, manual: m.Manual, status: m.Status, request: m.RequestStatus,
 		asked: m.ToldToSite, released: m.AskedReleased, dropped: m.Dropped, refused: m.CancellationRefused, reason: m.Reason, note: m.Note,
 		why: m.DropReason, workDate: m.WorkDate, created: m.CreatedAtMs, plan: m.PlanNo, distance: m.DistanceM, partial: m.PartialRejections,
-		shipped: m.Shipments, claims: make([]claim, len(m.Lines)),
+		shipped: m.Shipments, swept: m.Swept, claims: make([]claim, len(m.Lines)),
 	}
 	for i, l := range m.Lines {
 		switch {

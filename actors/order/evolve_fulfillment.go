@@ -32,7 +32,7 @@ func (s *State) evolvePlan(e *messages.PlanAdopted, at int64) {
 	for _, a := range plan.Assignments {
 		f := fulfillment{
 			number: uint32(len(s.fulfillments)) + 1, site: a.Site, manual: a.Manual, status: statusScheduled, request: requestUnsubmitted,
-			created: at, plan: plan.PlanNo, distance: a.DistanceM, claims: make([]claim, 0, len(a.Lines)),
+			created: at, plan: plan.PlanNo, distance: a.DistanceM, swept: plan.Cause == causeSweep, claims: make([]claim, 0, len(a.Lines)),
 		}
 		f.id = fulfillmentID(s.id, f.number)
 		for _, l := range a.Lines {

@@ -81,6 +81,7 @@ type fulfillment struct {
 	released bool                   // it was asked as released work
 	dropped  bool                   // the order wants it back; the site's answer is awaited when it was asked
 	refused  bool                   // the site would not give it back
+	swept    bool                   // a sweep made it
 	reason   string                 // of the site's rejection
 	note     string
 	why      string // it was dropped

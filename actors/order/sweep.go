@@ -11,8 +11,9 @@ import (
 // site is asked in the commit that gathers its claims. What a site was asked about, has accepted or works on is never touched.
 //
 // Moving keeps the rule that no unit is claimed at two buckets. The old claims go back, empty, in the commit that makes the new FOs; their
-// buckets are asked only when every old claim is back (Tasks). So an order never competes with itself, and two orders that change places
-// both let go before either asks. In between anybody may take the units, as ever: then the order is declined, and plans again.
+// buckets are asked when every old claim is back, and not before letGoMs have passed (Tasks). So an order never competes with itself, and two
+// orders that change places both let go before either asks; without the pause the first of two was through before the second had begun. In
+// between anybody may take the units, as ever: then the order is declined, and plans again.
 
 // movable says that the FO's site cannot know of it.
 func (f *fulfillment) movable() bool { return !f.asked && !f.dropped && !f.over() && f.living() }

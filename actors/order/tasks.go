@@ -42,7 +42,7 @@ func Tasks(s *State, now int64, dst []messages.Task) []messages.Task {
 		for j := range f.claims {
 			c := &f.claims[j]
 			verb := f.owedToBucket(c)
-			if verb == 0 || sweeping && c.stage == claimAsked {
+			if verb == 0 || sweeping && f.swept && c.stage == claimAsked {
 				continue
 			}
 			if c.task == nil || c.verb != verb {
@@ -152,8 +152,11 @@ func (s *State) bucketTask(f *fulfillment, c *claim, verb byte) *messages.Task {
 	reservation := task.ID[:cut]
 	switch verb {
 	case verbReserve:
-		if number > 0 {
+		switch {
+		case number > 0:
 			task.Due = c.expires - extendBefore
+		case f.swept:
+			task.Due = f.created + letGoMs
 		}
 		task.Command = &messages.ReserveStock{
 			Sku: sku, Site: f.site, ReservationId: reservation, Quantity: c.quantity, HoldForMs: holdForMs, OrderId: s.id,

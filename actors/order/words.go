@@ -75,6 +75,7 @@ const (
 	extendBefore  int64 = 5 * 60 * 1000  // it ends
 	replanAfterMs int64 = 15 * 60 * 1000 // back-ordered units are planned again, in case nobody woke them
 	knownForMs    int64 = 5 * 1000       // a bucket's own word outranks the view
+	letGoMs       int64 = 250            // from a move to the question about its new claims: time for others of the same ring to let go too
 	dayMs         int64 = 24 * 3600 * 1000
 
 	splitsDefault  int32 = 3

@@ -69,8 +69,8 @@ func runSim(ctx context.Context, a *app, f simFlags) error {
 			return err
 		}
 	} else {
-		t := a.table("SEEDS", "#BROKEN", "#STEPS", "#ORDERS", "#CRASHES", "#FENCED", "#LOST ACKS", "#DUPLICATES", "#RE-ROUTES", "#SECONDS")
-		t.add(f.seeds, broken, sum.Steps, sum.Orders, sum.Crashes, sum.Fenced, sum.LostAcks, sum.Duplicates, sum.Reroutes, fmt.Sprintf("%.1f", time.Since(began).Seconds()))
+		t := a.table("SEEDS", "#BROKEN", "#STEPS", "#ORDERS", "#CRASHES", "#FENCED", "#LOST ACKS", "#DUPLICATES", "#RE-ROUTES", "#SWEPT", "#SECONDS")
+		t.add(f.seeds, broken, sum.Steps, sum.Orders, sum.Crashes, sum.Fenced, sum.LostAcks, sum.Duplicates, sum.Reroutes, sum.Swept, fmt.Sprintf("%.1f", time.Since(began).Seconds()))
 		if err := t.print(""); err != nil {
 			return err
 		}
