@@ -21,8 +21,9 @@ type ruled struct {
 	run    ruleset.Run
 	ground ground
 
-	places     []ruledPlace // all sites of the view, in the order of their ids
-	facts      []ruleset.Site
+	places     []ruledPlace   // all sites of the view, in the order of their ids
+	facts      []ruleset.Site // by place
+	steady     []steady       // what facts hold already
 	candidates []ruleset.Candidate
 	stock      []ruleset.Stock
 	prices     Prices  // nil = nobody knows, or no score asks
@@ -40,6 +41,13 @@ type ruled struct {
 	given  []ruledGive
 	plan   *messages.Plan
 	record *messages.DecisionRecord
+}
+
+// steady says whose facts were taken, and from when until when they hold. Facts outlive a decision: a site says something new far less often than
+// orders ask, and the memory they keep alive is a site's.
+type steady struct {
+	site        *Site
+	from, until int64
 }
 
 // ruledPlace is a site before rules are asked.
@@ -110,7 +118,6 @@ func (r *ruled) done() {
 	r.run.Done()
 	clear(r.lines)
 	clear(r.places)
-	clear(r.facts)
 	clear(r.candidates)
 	r.order = ruleset.Order{}
 	r.scores, r.silent = nil, silence{}

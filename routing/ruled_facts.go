@@ -87,7 +87,10 @@ func (r *ruled) look() {
 		r.places = append(r.places, p)
 	}
 	r.exclude()
-	r.facts = resize(r.facts, len(r.places))
+	if cap(r.facts) < len(r.places) || cap(r.steady) < len(r.places) {
+		r.facts, r.steady = make([]ruleset.Site, len(r.places)), make([]steady, len(r.places))
+	}
+	r.facts, r.steady = r.facts[:len(r.places)], r.steady[:len(r.places)]
 	r.candidates, r.at = r.candidates[:0], r.at[:0]
 	for i := range r.places {
 		p := &r.places[i]
@@ -95,10 +98,7 @@ func (r *ruled) look() {
 			continue
 		}
 		p.candidate = int32(len(r.candidates))
-		p.site.FactsAt(r.now, &r.facts[i])
-		if p.site.Recorded != nil {
-			recall(&r.facts[i], p.site.Recorded)
-		}
+		r.takeFacts(i, p.site)
 		c := ruleset.Candidate{Site: &r.facts[i], Used: p.used}
 		if !r.ground.offMap {
 			c.DistanceM = ruleset.Known(p.meters)
@@ -106,6 +106,18 @@ func (r *ruled) look() {
 		r.candidates, r.at = append(r.candidates, c), append(r.at, int32(i))
 	}
 	r.readStock()
+}
+
+// takeFacts fills in the facts of a place, unless they stand there already.
+func (r *ruled) takeFacts(i int, s *Site) {
+	if k := &r.steady[i]; k.site != s || r.now < k.from || r.now >= k.until {
+		s.FactsAt(r.now, &r.facts[i])
+		*k = steady{s, r.now, s.steadyUntil(r.now)}
+	}
+	if s.Recorded != nil {
+		recall(&r.facts[i], s.Recorded)
+		r.steady[i] = steady{}
+	}
 }
 
 // recall puts the numbers of a record in the place of today's.
@@ -159,14 +171,16 @@ func (r *ruled) readStock() {
 	for k, sku := range skus {
 		at := 0
 		for _, s := range r.view.Stock(sku) {
-			for at < len(r.places) && r.places[at].site.ID < s.Site {
-				at++
+			for at < len(r.places) && r.places[at].site.ID != s.Site && r.places[at].site.ID < s.Site {
+				at++ // both are sorted; equal texts are told apart from others fastest
 			}
 			if at == len(r.places) {
 				break
 			}
-			if p := &r.places[at]; p.site.ID == s.Site && p.candidate >= 0 {
-				r.stock[int(p.candidate)*len(skus)+k] = ruleset.Stock{ATP: max(s.ATP, 0)}
+			if p := &r.places[at]; p.site.ID == s.Site {
+				if at++; p.candidate >= 0 {
+					r.stock[int(p.candidate)*len(skus)+k] = ruleset.Stock{ATP: max(s.ATP, 0)}
+				}
 			}
 		}
 	}

@@ -73,6 +73,32 @@ func (s *Site) FactsAt(now int64, into *ruleset.Site) {
 	s.Calendar.WorkDays(now).factsAt(now, into)
 }
 
+// steadyUntil is until when, at least, facts taken now stay what they are if the site says nothing new.
+func (s *Site) steadyUntil(now int64) int64 {
+	until := int64(math.MaxInt64)
+	sooner := func(at int64) {
+		if at > now {
+			until = min(until, at)
+		}
+	}
+	sooner(s.Hour.Until)
+	sooner(s.Day.Until)
+	if s.Calendar != nil {
+		w := s.Calendar.WorkDays(now)
+		sooner(w.Until)
+		for i := range w.Days {
+			d := &w.Days[i]
+			if d.OpensAt > until {
+				break // earliest first
+			}
+			sooner(d.OpensAt)
+			sooner(d.CutOffAt)
+			sooner(d.ClosesAt)
+		}
+	}
+	return until
+}
+
 func numberIf(n int64, known bool) ruleset.Number {
 	if !known {
 		return ruleset.Number{}

@@ -258,7 +258,7 @@ func (r *Run) testLabels(f *filter) said {
 		}
 		before = before || !blocked[i]
 		if !blocked[i] && f.forbidden(&r.order.Lines[i], r.here.Site) != "" {
-			blocked[i], r.fresh = true, false
+			blocked[i], r.fresh, r.blocks = true, false, true
 		}
 		free = free || !blocked[i]
 	}

@@ -74,6 +74,9 @@ func (r *Run) taken(line int) bool { return slices.Contains(r.itemLines, int32(l
 
 // apart says that some passing site may give one line of a SKU and not another one.
 func (r *Run) apart(sku int32, bundles []int32) bool {
+	if !r.blocks {
+		return false
+	}
 	for i := range r.verdicts {
 		if !r.passes(i) {
 			continue

@@ -71,7 +71,7 @@ func (a reach) more(b reach) bool {
 
 // prepare sizes the memory for a rule.
 func (r *Run) prepare(rule *rule, candidates []Candidate) {
-	r.rule, r.candidates, r.plenty = rule, candidates, false
+	r.rule, r.candidates, r.plenty, r.blocks = rule, candidates, false, false
 	n := len(candidates)
 	r.verdicts = resize(r.verdicts, n)
 	clear(r.verdicts)
