@@ -32,7 +32,12 @@ func subSat(a, b int64) int64 {
 	return addSat(a, -b)
 }
 
-func mulSat(a, b int64) int64 { return mulDiv(a, b, 1) }
+func mulSat(a, b int64) int64 {
+	if a>>31 == 0 && b>>31 == 0 { // what prices, weights and quantities are: their product cannot overflow
+		return a * b
+	}
+	return mulDiv(a, b, 1)
+}
 
 func magnitude(a int64) uint64 {
 	if a < 0 {
