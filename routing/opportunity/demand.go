@@ -31,7 +31,6 @@ type flow struct {
 type place struct {
 	key, country, postal string
 	point                geo.Point
-	number               int // in a problem; the pricer's
 }
 
 // NewDemand joins at most so many flows.

@@ -29,6 +29,11 @@
 //
 // Those that decide: of the first rule with the score `opportunity`, the card of its score `cost` (or `margin`), with the site's own costs unless the
 // score leaves them out. A price list by weight is taken as a straight line through a parcel of one unit and one of an ordinary order. Without
-// such a card: the site's own costs, a cost per parcel, and a cost per unit and distance. A unit that no site gives costs twice the dearest way,
-// and only so many may be short as are missing in total, for routing ships whatever there is.
+// such a card: the site's own costs, a cost per parcel, and a cost per unit and distance. A unit that no site gives costs twice the dearest way.
+//
+// # What is missing
+//
+// Routing ships whatever there is to whoever orders first. Where demand exceeds the stock of all sites, those who come too late are no choice, and a
+// problem that has to choose them has prices that say more of who goes without than of where to ship from; with demand a hundred times the stock
+// they were noise of several parcels' worth. So a SKU is asked for only as long as it lasts, and only so many units may be short as are by chance.
 package opportunity

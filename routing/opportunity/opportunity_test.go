@@ -206,6 +206,32 @@ func TestScarceStockIsKept(t *testing.T) {
 	}
 }
 
+// TestFarTooMuchIsWanted proves that prices stay about where to ship from when a hundred times the stock is ordered: everybody who is served is served
+// from nearby, and two sites are apart by no more than the way between them costs.
+func TestFarTooMuchIsWanted(t *testing.T) {
+	rules := byCostAndWorth(t)
+	y := newYard(&routing.Site{ID: "EAST", Lon: 20}, &routing.Site{ID: "WEST", Lon: 9}, &routing.Site{ID: "FAR", Lon: 40})
+	y.put("LAMP", "EAST", 20).put("LAMP", "WEST", 30).put("LAMP", "FAR", 10)
+	c := counter(1000)
+	for i := range int64(24 * 60) {
+		for k, postal := range []string{"20001", "09001", "40001"} {
+			for range []int{2, 3, 1}[k] {
+				c.Count(order(postal, "LAMP"), testAt-i*60_000)
+			}
+		}
+	}
+	y.table = tableOf(t, NewPricer(options()), Input{Demand: demandOf(t, c), View: y, Rules: rules.Set})
+	if f := y.table.head.Figures; f.OrdersMilli < 100*60_000/2 {
+		t.Fatalf("%d orders are expected, want a hundred times the stock", f.OrdersMilli/1000)
+	}
+	for postal, want := range map[string]string{"20001": "EAST", "09001": "WEST", "40001": "FAR"} {
+		if plan := routing.Route(order(postal, "LAMP"), y, rules, testAt); plan.Assignments[0].Site != want {
+			list, _ := y.table.Entries("", 10)
+			t.Errorf("%s gives to %s, want %s; prices %v", plan.Assignments[0].Site, postal, want, list)
+		}
+	}
+}
+
 // TestCounting proves how orders become demand, by hand-made counts: halved by a half-life, by content and region, joined over nodes.
 func TestCounting(t *testing.T) {
 	a, b := counter(1000), counter(1000)

@@ -1,8 +1,6 @@
 package opportunity
 
 import (
-	"slices"
-
 	"orderyard/messages"
 	"orderyard/routing"
 	"orderyard/routing/ruleset"
@@ -83,12 +81,9 @@ func (p *Pricer) Begin(in Input) *Job {
 	flows := j.flows()
 	items := j.readItems(flows)
 	j.choose(items)
-	flows = slices.DeleteFunc(flows, func(f *flow) bool {
-		return !slices.ContainsFunc(f.lines, func(l Line) bool { return items[l.SKU].scarce })
-	})
-	j.readSites(flows, items)
-	flows, scale := j.cut(flows, items)
-	j.build(flows, items, scale)
+	parts := j.served(flows, items)
+	j.readSites(parts, items)
+	j.build(j.cut(parts), items)
 	if len(j.problem.Flows) == 0 {
 		j.left = 0
 		return j
@@ -103,7 +98,7 @@ func (j *Job) Solve(between func() bool) error {
 	if j.left <= 0 {
 		return nil
 	}
-	res, err := j.p.solver.Solve(&j.problem, j.prices, shadow.Options{RoundsMax: j.left, NodesMax: nodesMax, Between: between})
+	res, err := j.p.solver.Solve(&j.problem, j.prices, shadow.Options{RoundsMax: j.left, NodesMax: nodesMax, Even: true, Between: between})
 	if err != nil {
 		return err
 	}

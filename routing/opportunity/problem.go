@@ -18,10 +18,18 @@ type item struct {
 	demand    float64 // units within the horizon
 	variance  float64
 	stock     []routing.SiteStock
-	total     int64 // of its stock
-	least     int64 // that a site with stock has
+	total     int64   // of its stock
+	least     int64   // that a site with stock has
+	lasts     float64 // the share of the horizon that the stock of all sites lasts for
 	scarce    bool
 	mentioned bool
+}
+
+// part is orders of a flow that can be served in the same way: with these lines.
+type part struct {
+	place  *place
+	lines  []Line
+	orders float64 // within the horizon
 }
 
 // flows lists them by content and region, so that the same demand is always the same problem.
@@ -54,6 +62,12 @@ func (j *Job) readItems(flows []*flow) map[string]*item {
 			units := float64(l.Quantity)
 			it.demand += expected * units
 			it.variance += expected * units * units
+		}
+	}
+	for _, it := range items {
+		it.lasts = 1
+		if total := float64(it.total); total < it.demand {
+			it.lasts = total / it.demand
 		}
 	}
 	j.figures.OrdersMilli = int64(min(orders*1000, plenty))
@@ -98,11 +112,34 @@ func (j *Job) choose(items map[string]*item) {
 	j.figures.Skus = int64(len(list))
 }
 
-// readSites lists the sites that have something of what the flows ask for.
-func (j *Job) readSites(flows []*flow, items map[string]*item) {
-	has := map[string]bool{}
+// served takes the flows apart by what will be left to ship. Whatever is there goes to whoever orders first, so a SKU that lasts for half of the
+// horizon is in the orders of that half, and those that come later ship without it. What nothing scarce is in needs no prices.
+func (j *Job) served(flows []*flow, items map[string]*item) (parts []part) {
 	for _, f := range flows {
-		for _, l := range f.lines {
+		lines := slices.Clone(f.lines)
+		slices.SortStableFunc(lines, func(a, b Line) int { return cmp.Compare(items[a.SKU].lasts, items[b.SKU].lasts) })
+		until, expected := 0.0, j.expected(f)
+		for i, l := range lines {
+			lasts := items[l.SKU].lasts
+			if lasts <= until {
+				continue
+			}
+			rest := slices.Clone(lines[i:])
+			slices.SortFunc(rest, func(a, b Line) int { return strings.Compare(a.SKU, b.SKU) })
+			if slices.ContainsFunc(rest, func(l Line) bool { return items[l.SKU].scarce }) {
+				parts = append(parts, part{f.place, rest, expected * (lasts - until)})
+			}
+			until = lasts
+		}
+	}
+	return parts
+}
+
+// readSites lists the sites that have something of what is asked for.
+func (j *Job) readSites(parts []part, items map[string]*item) {
+	has := map[string]bool{}
+	for i := range parts {
+		for _, l := range parts[i].lines {
 			if it := items[l.SKU]; !it.mentioned {
 				it.mentioned = true
 				for _, s := range it.stock {
@@ -120,52 +157,43 @@ func (j *Job) readSites(flows []*flow, items map[string]*item) {
 	j.figures.Sites = int64(len(j.sites))
 }
 
-// cut keeps the flows with the most orders, as far as the limits allow, and says by how much what is kept stands for the others too.
-func (j *Job) cut(flows []*flow, items map[string]*item) (kept []*flow, scale float64) {
-	byOrders := slices.Clone(flows)
-	slices.SortStableFunc(byOrders, func(a, b *flow) int { return cmp.Compare(b.microPerDay, a.microPerDay) })
+// cut keeps the parts with the most orders, as far as the limits allow; what is kept stands for the others too.
+func (j *Job) cut(parts []part) []part {
+	slices.SortStableFunc(parts, func(a, b part) int { return cmp.Compare(b.orders, a.orders) })
 	var all, some float64
-	cells, keep := 0, len(byOrders)
-	for i, f := range byOrders {
-		all += j.expected(f)
-		cells += len(f.lines) * (len(j.sites) + 1)
-		if keep == len(byOrders) && (i >= j.p.o.FlowsMax || cells > cellsMax) {
+	cells, keep := 0, len(parts)
+	for i := range parts {
+		all += parts[i].orders
+		cells += len(parts[i].lines) * (len(j.sites) + 1)
+		if keep == len(parts) && (i >= j.p.o.FlowsMax || cells > cellsMax) {
 			keep = i
 		}
 		if i < keep {
 			some = all
 		}
 	}
-	j.figures.FlowsCut = int64(len(byOrders)-keep) + j.in.Demand.Cut
-	kept = byOrders[:keep]
-	slices.SortFunc(kept, func(a, b *flow) int { return strings.Compare(a.key, b.key) })
-	if some == 0 {
-		return kept, 1
+	j.figures.FlowsCut = int64(len(parts)-keep) + j.in.Demand.Cut
+	for i := range parts[:keep] {
+		parts[i].orders *= all / some
 	}
-	return kept, all / some
+	return parts[:keep]
 }
 
-// build writes the problem down: types of what can be had at all, destinations with their costs, stock.
-func (j *Job) build(flows []*flow, items map[string]*item, scale float64) {
+// build writes the problem down: types, destinations with their costs, stock.
+func (j *Job) build(parts []part, items map[string]*item) {
 	types, places := map[string]int{}, map[*place]int{}
 	p := &j.problem
-	for _, f := range flows {
-		lines := f.lines[:0:0]
-		for _, l := range f.lines {
-			if len(items[l.SKU].stock) > 0 {
-				lines = append(lines, l)
-			}
-		}
-		key := string(flowKey(nil, "", "", lines))
+	for i := range parts {
+		f := &parts[i]
+		key := string(flowKey(nil, "", "", f.lines))
 		if _, known := types[key]; !known {
 			types[key] = len(p.Types)
-			p.Types = append(p.Types, j.typeOf(lines, items))
+			p.Types = append(p.Types, j.typeOf(f.lines, items))
 		}
 		if _, known := places[f.place]; !known {
 			places[f.place] = len(places)
-			f.place.number = places[f.place]
 		}
-		expected := min(j.expected(f)*scale*shadow.Micro, expectedMax)
+		expected := min(f.orders*shadow.Micro, expectedMax)
 		p.Flows = append(p.Flows, shadow.Flow{Type: types[key], Destination: places[f.place], Expected: int64(expected)})
 	}
 	slices.SortStableFunc(p.Flows, func(a, b shadow.Flow) int {
@@ -212,7 +240,7 @@ func (j *Job) measure(places map[*place]int) {
 	j.gain = sum / max(n, 1)
 }
 
-// supply says what there is, and how much of it is missing in total.
+// supply says what there is, and how much of it is missing in total: of what is served, only by chance.
 func (j *Job) supply() {
 	p := &j.problem
 	p.Sites, p.Items = len(j.sites), len(j.items)
@@ -228,7 +256,7 @@ func (j *Job) supply() {
 			}
 		}
 		if it.scarce {
-			p.ShortMax[i] = int64(math.Ceil(min(short(it.demand, it.variance, float64(it.total)), plenty)))
+			p.ShortMax[i] = int64(math.Ceil(min(short(it.demand*it.lasts, it.variance*it.lasts, float64(it.total)), plenty)))
 		}
 	}
 }

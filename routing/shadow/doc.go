@@ -26,6 +26,9 @@
 // problem of a few flows, the formula would throw prices far away. The direction is the slope and half of the last direction. The prices are the mean over the last
 // 30 % of the rounds: single rounds swing from one set of sites to another, their mean does not, and its bound is no worse than the
 // mean of theirs. From zero, 60 rounds come within 0.5 % of 3,000 and 300 within 0.02 %; 20 are enough from prices of a moment ago.
+// One step moves all prices, by slopes in units. Where one SKU is ordered a thousand times as often as another, prices of the first move and
+// come to rest before those of the second have begun; Options.Even divides each slope by the units expected. On networks drawn with such
+// SKUs (even_test.go) 300 even rounds prove what no number of others does. The published networks have SKUs of one size: there it is all the same.
 // A site without an item is left out for that item instead of being priced, so that no rounds are spent on pricing it away.
 //
 // An item may have to ship as long as any site has it. What is short is then not chosen but given: what is missing in total. ShortMax

@@ -24,6 +24,9 @@ type Options struct {
 	// NodesMax bounds the sets of sites looked at for one flow in one round; 0 is no bound. A flow that reaches it counts with a
 	// weaker bound of its own, so the total stays a bound.
 	NodesMax int
+	// Even lets the prices of what is ordered often and seldom move alike: a step is divided by the units of the item that are expected.
+	// Without it those of large stocks move first, which is good only where all stocks are of one size.
+	Even bool
 	// Between is called after every round, to let others have the processor, and to stop early by answering false: the prices are then
 	// the mean of what there is. Nil: never.
 	Between func() bool
@@ -45,8 +48,9 @@ type Result struct {
 type Solver struct {
 	chooser Chooser
 	p       *Problem
-	dearest int64   // way of one unit: no price moves further in a round
-	stock   []int64 // what is limited: the sites' stock, and being short if that is limited too
+	weight  []float64 // per item: what its slope is divided by
+	dearest int64     // way of one unit: no price moves further in a round
+	stock   []int64   // what is limited: the sites' stock, and being short if that is limited too
 	prices  []int64
 	sum     []int64   // of the prices in the last rounds
 	slope   []float64 // expected use less stock, per site × item
@@ -71,6 +75,7 @@ func (s *Solver) Solve(p *Problem, start []int64, o Options) (Result, error) {
 	}
 	s.chooser.NodesMax = o.NodesMax
 	s.begin(p, start)
+	s.weigh(o.Even)
 	res := Result{Exact: true}
 	late, counted := o.RoundsMax-max(1, int(tail*float64(o.RoundsMax))), int64(0)
 	best, theta, idle := math.Inf(-1), 1.0, 0
@@ -120,6 +125,26 @@ func (s *Solver) begin(p *Problem, start []int64) {
 		if units == 0 {
 			s.prices[i] = 0
 		}
+	}
+}
+
+// weigh sets what slopes are divided by.
+func (s *Solver) weigh(even bool) {
+	s.weight = resize(s.weight, s.p.Items)
+	for i := range s.weight {
+		s.weight[i] = 1
+	}
+	if !even {
+		return
+	}
+	clear(s.weight)
+	for _, f := range s.p.Flows {
+		for _, line := range s.p.Types[f.Type] {
+			s.weight[line.Item] += float64(float64(f.Expected) / Micro * float64(line.Quantity))
+		}
+	}
+	for i, units := range s.weight {
+		s.weight[i] = max(units, 1)
 	}
 }
 
@@ -210,7 +235,7 @@ func (s *Solver) step(theta, best, bound float64) bool {
 			g = 0
 		}
 		s.way[i] = g
-		norm += float64(g * g)
+		norm += float64(g*g) / s.weight[i%s.p.Items]
 	}
 	if norm == 0 {
 		return false
@@ -218,7 +243,7 @@ func (s *Solver) step(theta, best, bound float64) bool {
 	step := float64(theta*(best+float64(ahead*math.Abs(best))-bound)) / norm
 	for i, g := range s.way {
 		if g != 0 {
-			move := min(max(float64(step*g), -float64(s.dearest)), float64(s.dearest))
+			move := min(max(float64(step*g)/s.weight[i%s.p.Items], -float64(s.dearest)), float64(s.dearest))
 			s.prices[i] = min(max(0, s.prices[i]+int64(math.RoundToEven(move))), CostMax)
 		}
 	}
