@@ -49,6 +49,7 @@ type yard struct {
 	book      *rulebook.Book
 	rules     *rulebook.Live
 	rulesDoor *rulebook.Door
+	pricing   *actors.Pricing // nil = no shadow prices
 	shadow    *shadow
 
 	registry   *prometheus.Registry
@@ -72,7 +73,7 @@ func open(ctx context.Context, cfg configs.Config, log *slog.Logger, start func(
 	tuneMemory()
 	y := &yard{cfg: cfg, log: log, registry: prometheus.NewRegistry()}
 	for _, step := range []func(context.Context) error{
-		y.connectNATS, y.openStore, y.openRules, func(ctx context.Context) error { return start(y, ctx) }, y.followRules, y.openShadow, y.openDoors,
+		y.connectNATS, y.openStore, y.openRules, func(ctx context.Context) error { return start(y, ctx) }, y.followRules, y.openPricing, y.openShadow, y.openDoors,
 	} {
 		if err := step(ctx); err != nil {
 			_ = y.close() // the first error tells more
@@ -292,6 +293,9 @@ func (y *yard) close() error {
 	}
 	if y.ingress != nil {
 		note(y.ingress.Stop(ctx))
+	}
+	if y.pricing != nil {
+		y.pricing.Stop()
 	}
 	if y.node != nil {
 		note(y.node.Stop(ctx))

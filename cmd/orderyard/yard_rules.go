@@ -86,7 +86,7 @@ func rulesBy(set *ruleset.Compiled) *routing.Rules {
 func (y *yard) openRulesDoor() error {
 	var err error
 	y.rulesDoor, err = rulebook.OpenDoor(y.doors, rulebook.DoorOptions{
-		Book: y.book, Nodes: y.rulesOfNodes, Node: y.cfg.Node.Name, Metadata: y.metadata(), Log: y.log,
+		Book: y.book, Nodes: y.rulesOfNodes, Prices: y.prices, Node: y.cfg.Node.Name, Metadata: y.metadata(), Log: y.log,
 	})
 	return err
 }

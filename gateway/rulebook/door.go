@@ -19,7 +19,9 @@ import (
 type DoorOptions struct {
 	Book *Book
 	// Nodes tells what every node of the cluster routes by, this one included; it may ask them until ctx ends.
-	Nodes    func(ctx context.Context) []wire.RulesNode
+	Nodes func(ctx context.Context) []wire.RulesNode
+	// Prices tells the shadow prices that this node routes by. nil = none are made here.
+	Prices   func(q wire.PricesRequest) (wire.PricesAnswer, *messages.Failure)
 	Node     string            // who answers
 	Metadata map[string]string // of the service instance
 	Version  string            // announced to $SRV.INFO; semantic, default "0.1.0"
@@ -55,7 +57,7 @@ func OpenDoor(nc *nats.Conn, o DoorOptions) (*Door, error) {
 		return nil, fmt.Errorf("rules door: %w", err)
 	}
 	for name, answer := range map[string]verb{
-		"publish": d.publish, "rollback": d.rollback, "get": d.get, "history": d.history, "status": d.status,
+		"publish": d.publish, "rollback": d.rollback, "get": d.get, "history": d.history, "status": d.status, "prices": d.prices,
 	} {
 		err := d.service.AddEndpoint("rules-"+name, micro.HandlerFunc(func(r micro.Request) { d.take(r, answer) }),
 			micro.WithEndpointSubject(messages.RulesSubject(name)))
@@ -242,6 +244,22 @@ func (d *Door) status(ctx context.Context, body []byte) (any, error) {
 		answer.Active = &e
 	}
 	answer.Nodes = d.o.Nodes(ctx)
+	return answer, nil
+}
+
+func (d *Door) prices(_ context.Context, body []byte) (any, error) {
+	var q wire.PricesRequest
+	if f := decodeChecked(body, &q); f != nil {
+		return nil, f
+	}
+	if d.o.Prices == nil {
+		return nil, messages.Fail(messages.CodeNotFound, "", "node %s makes no shadow prices", d.o.Node)
+	}
+	answer, f := d.o.Prices(q)
+	if f != nil {
+		return nil, f
+	}
+	answer.OK, answer.AnsweredBy = true, d.o.Node
 	return answer, nil
 }
 

@@ -59,6 +59,8 @@ func TestDoor(t *testing.T) {
 		{"history", `{"limit":2}`, `"next_before":2`},
 		{"history", `{"before":2}`, `{"ok":true,"history":[{"activation":1,"version":1,`},
 		{"history", `{"page":2}`, `"field":"page"`},
+		{"prices", "", `"code":"not_found"`},
+		{"prices", `{"limit":1001}`, `"field":"limit"`},
 	} {
 		if got := ask(c.verb, c.body); !strings.Contains(got, c.want) {
 			t.Errorf("%s %s answered %s, without %s", c.verb, c.body, got, c.want)
