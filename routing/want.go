@@ -265,29 +265,58 @@ func lostBy(c *messages.Candidate, plan *messages.Plan) string {
 	return ""
 }
 
-// shrink turns every dial back as far as the site still wins, those turned last first: what was not needed ends where it began.
+// shrinkRounds bounds how often all dials are turned back: what one of them needed may be needless once another one is smaller.
+const shrinkRounds = 8
+
+// shrink turns every dial back as far as the site still wins, those turned last first, until none can be turned back any further: what was not
+// needed ends where it began.
 func (w *wanter) shrink() {
-	for i := len(w.dials) - 1; i >= 0; i-- {
-		d := &w.dials[i]
-		low, high := d.was, d.now // at high it wins
-		d.set(low)
-		if w.wins(w.route()) {
-			d.now = low
-			continue
+	for range shrinkRounds {
+		changed := false
+		for i := len(w.dials) - 1; i >= 0; i-- {
+			changed = w.turnBack(&w.dials[i]) || changed
 		}
-		for high-low > 1 || low-high > 1 {
-			middle := low + (high-low)/2
-			d.set(middle)
-			if w.wins(w.route()) {
-				high = middle
-			} else {
-				low = middle
-			}
-		}
-		d.set(high)
-		d.now = high
-		if d.words[0] == "unknown" {
-			d.words[1] = strconv.FormatInt(high, 10)
+		if !changed {
+			return
 		}
 	}
+}
+
+// turnBack finds the smallest turn of one dial with which the site wins, beside the others as they are.
+func (w *wanter) turnBack(d *dial) (changed bool) {
+	if d.now == d.was {
+		return false
+	}
+	before, low, high := d.now, d.was, d.now // at high it wins
+	d.set(low)
+	if w.wins(w.route()) {
+		d.now = low
+		return true
+	}
+	for high-low > 1 || low-high > 1 {
+		middle := low + (high-low)/2
+		if near := high + step(high, low); before == high && high-low < flipATPMax/2 && low-high < flipATPMax/2 {
+			middle = near // it was turned back before: look next to it first
+		}
+		d.set(middle)
+		if w.wins(w.route()) {
+			high = middle
+		} else {
+			low = middle
+		}
+	}
+	d.set(high)
+	d.now = high
+	if d.words[0] == "unknown" {
+		d.words[1] = strconv.FormatInt(high, 10)
+	}
+	return d.now != before
+}
+
+// step is one towards another number.
+func step(from, to int64) int64 {
+	if to < from {
+		return -1
+	}
+	return 1
 }
