@@ -64,6 +64,17 @@ type Routing struct {
 	Rules       string      `yaml:"rules"`  // file; empty = the built-in rules
 	Shadow      string      `yaml:"shadow"` // file; empty = no shadow
 	Opportunity Opportunity `yaml:"opportunity"`
+	Sweep       Sweep       `yaml:"sweep"`
+}
+
+// Sweep says when orders are moved to where they are cheaper together. Amounts are minor units.
+type Sweep struct {
+	Enabled          bool          `yaml:"enabled"`
+	Every            time.Duration `yaml:"every" min:"1s" max:"24h"`
+	OrdersMax        int           `yaml:"orders_max" min:"1" max:"5000"`
+	CommandsMax      int           `yaml:"commands_max" min:"1" max:"256"`
+	SavingPercentMin int           `yaml:"saving_percent_min" min:"0" max:"100"`
+	SavingMin        int           `yaml:"saving_min" min:"0" max:"1000000"`
 }
 
 // Opportunity says how shadow prices are made, which the score `opportunity` of a rule set asks for. Costs are minor units.
@@ -129,10 +140,13 @@ func Default() Config {
 			SessionTTL: 3 * time.Second, MovesMax: 4, WarmWithin: 10 * time.Second, DrainWithin: 30 * time.Second,
 		},
 		HTTP: HTTP{Addr: "127.0.0.1:8080"},
-		Routing: Routing{Opportunity: Opportunity{
-			Every: time.Minute, Horizon: 7 * 24 * time.Hour, HalfLife: 24 * time.Hour, Within: 10 * time.Second,
-			SKUsMax: 2000, FlowsMax: 20_000, RoundsMax: 300, PostalDigits: 2, ParcelCost: 800, UnitCostPer1000Km: 50,
-		}},
+		Routing: Routing{
+			Opportunity: Opportunity{
+				Every: time.Minute, Horizon: 7 * 24 * time.Hour, HalfLife: 24 * time.Hour, Within: 10 * time.Second,
+				SKUsMax: 2000, FlowsMax: 20_000, RoundsMax: 300, PostalDigits: 2, ParcelCost: 800, UnitCostPer1000Km: 50,
+			},
+			Sweep: Sweep{Every: 10 * time.Minute, OrdersMax: 500, CommandsMax: 16, SavingPercentMin: 3, SavingMin: 50},
+		},
 		Partitions: 32,
 		Limits: Limits{
 			MailboxMax:           16384,

@@ -19,7 +19,7 @@ func newRulesCmd(a *app) *cobra.Command {
 	return group("rules", "Check, test, simulate, publish and roll back the routing rules",
 		newRulesCheckCmd(a), newRulesTestCmd(a), newRulesExplainCmd(a), newRulesPublishCmd(a), newRulesStatusCmd(a), newRulesShowCmd(a),
 		newRulesHistoryCmd(a), newRulesRollbackCmd(a), newRulesSimulateCmd(a), newRulesShadowCmd(a),
-		newRulesRecheckCmd(a), newRulesPricesCmd(a))
+		newRulesRecheckCmd(a), newRulesPricesCmd(a), newRulesSweepCmd(a))
 }
 
 // wantFiles checks that at least one file is named.

@@ -51,6 +51,7 @@ type yard struct {
 	rulesDoor *rulebook.Door
 	pricing   *actors.Pricing // nil = no shadow prices
 	shadow    *shadow
+	sweep     *sweeping
 
 	registry   *prometheus.Registry
 	stopEgress func()
@@ -74,6 +75,7 @@ func open(ctx context.Context, cfg configs.Config, log *slog.Logger, start func(
 	y := &yard{cfg: cfg, log: log, registry: prometheus.NewRegistry()}
 	for _, step := range []func(context.Context) error{
 		y.connectNATS, y.openStore, y.openRules, func(ctx context.Context) error { return start(y, ctx) }, y.followRules, y.openPricing, y.openShadow, y.openDoors,
+		y.openSweep,
 	} {
 		if err := step(ctx); err != nil {
 			_ = y.close() // the first error tells more
@@ -278,6 +280,9 @@ func (y *yard) close() error {
 	note := func(err error) { errs = append(errs, err) }
 	if y.member != nil {
 		y.member.draining.Store(true)
+	}
+	if y.sweep != nil {
+		y.sweep.stop()
 	}
 	if y.rulesDoor != nil {
 		note(y.rulesDoor.Stop())
