@@ -12,7 +12,8 @@ type SiteStock struct {
 	ATP  int64
 }
 
-// Site is what routing knows of a fulfillment site. It is read only; make a new one to change it.
+// Site is what routing knows of a fulfillment site. It is read only; make a new one to change it: what follows from a site is kept for as long as it
+// is the same one.
 type Site struct {
 	ID, Name, Type, Country string
 	Lat, Lon                float64

@@ -51,7 +51,7 @@ func (s *Side) Take(o *messages.Order) Outcome {
 	plan := routing.Route(q, s.view, s.rules, o.PlacedAtMs)
 	out := s.meter.read(q, plan, s.view, o.PlacedAtMs, s.view.take)
 	for _, a := range plan.Assignments {
-		accept(s.view.sites[a.Site], o.PlacedAtMs)
+		s.view.accept(a.Site, o.PlacedAtMs)
 	}
 	return out
 }

@@ -123,8 +123,15 @@ func (v *view) take(sku, site string, units int64) (left int64) {
 
 const hourMs = 60 * 60 * 1000
 
-// accept counts a fulfillment order in the windows of the site's limits.
-func accept(s *routing.Site, now int64) {
+// accept counts a fulfillment order in the windows of the site's limits. Routing keeps what it knows of a site for as long as it is the same one, so a
+// fuller site is another one.
+func (v *view) accept(id string, now int64) {
+	if old := v.sites[id]; old == nil || old.Hour.Limit <= 0 && old.Day.Limit <= 0 {
+		return
+	}
+	fuller := *v.sites[id]
+	s := &fuller
+	v.sites[id] = s
 	if s.Hour.Limit > 0 {
 		count(&s.Hour, now, (now/hourMs+1)*hourMs)
 	}
