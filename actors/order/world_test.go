@@ -191,7 +191,7 @@ func (w *world) check() {
 			}
 		}
 	}
-	claimed := make([]int64, len(h.s.lines))
+	claimed, leaving := make([]int64, len(h.s.lines)), make([]int64, len(h.s.lines))
 	for i := range h.s.fulfillments {
 		f := &h.s.fulfillments[i]
 		for j := range f.claims {
@@ -200,7 +200,7 @@ func (w *world) check() {
 			r := b.claims[fmt.Sprintf("%s/%d", f.id, c.line)]
 			switch {
 			case r != nil && r.active() && c.stage == claimFreeing && f.why == dropSweep:
-				claimed[c.line] += r.quantity // its units are claimed elsewhere only once it is back
+				leaving[c.line] += r.quantity // its units are claimed elsewhere only once it is back; cancelled they may be before
 			case r == nil || c.stage == claimDeclined || c.stage == claimFreeing && c.rejected == c.quantity:
 				continue // a duplicate that was granted after a decline is no claim of the order's; it is given back or expires
 			case c.stage == claimFreed && r.active():
@@ -216,6 +216,9 @@ func (w *world) check() {
 		ordered := line.Quantity - h.s.lines[i].cancelled
 		if inHands[i] > ordered || claimed[i] > ordered {
 			w.t.Fatalf("line %d: %d units are wanted, sites may ship %d, buckets hold %d", i, ordered, inHands[i], claimed[i])
+		}
+		if claimed[i]+leaving[i] > line.Quantity {
+			w.t.Fatalf("line %d: %d units were ordered, buckets hold %d and %d more on their way back", i, line.Quantity, claimed[i], leaving[i])
 		}
 	}
 }
