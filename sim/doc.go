@@ -3,8 +3,8 @@
 //
 // One seed gives one history. It crashes owners between any two steps, loses acknowledgements of appends that were stored, delivers
 // messages twice, late or not at all, pauses an owner while another takes its partition over, turns entities into bytes, writes
-// checkpoints and truncates. Meanwhile channels place, repeat, hold and cancel orders, carts reserve, stock arrives and is recounted, and
-// sites refuse and ship. When the faults stop, everything must come to rest: then the whole history is audited.
+// checkpoints and truncates. Meanwhile channels place, repeat, hold and cancel orders, carts reserve, stock arrives and is recounted,
+// sweeps move what waits, and sites refuse and ship. When the faults stop, everything must come to rest: then the whole history is audited.
 //
 // Not simulated yet: several nodes with membership and ownership, the doors, the egress. The protoactor shells (actors/entity actor,
 // partition, committer) are replaced by the scheduler here; they are tested with real processes instead.

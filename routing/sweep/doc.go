@@ -27,6 +27,9 @@
 // gets cheaper. Then in sets: an order that would be cheaper with the units of others is planned first, and those who hold these units after
 // it. Beside that, everything anew from an empty yard, in the same order; the cheaper of both ends counts, at a tie the one from the present plans.
 //
+// That is no proof of the best. Held against all joint plans of yards with four sites and up to five orders (TestAgainstEverything), it finds the
+// optimum in 98 of 100 yards where something can be saved, and 99 % of all that can be.
+//
 // The first design began with the empty yard alone. Whoever comes late in the order may find no place then that keeps its promise, although it has one now.
 //
 // # What it leaves to others

@@ -297,8 +297,46 @@ func TestProperties(t *testing.T) {
 			t.Fatalf("%d calls of Route, at most %d are allowed", r.Routes, l.RoutesMax)
 		}
 		checkMoves(t, y, orders, rules, &r, l)
+		checkGroups(t, orders, &r)
 		checkStock(t, y, orders, &r)
 	})
+}
+
+// checkGroups joins moves pair by pair, as long as it takes: those of one group need each other, those of two need nothing of each other.
+func checkGroups(t *rapid.T, orders []Order, r *Result) {
+	net := make([]map[string]int64, len(r.Moves))
+	group := make([]int, len(r.Moves))
+	for i, m := range r.Moves {
+		net[i], group[i] = map[string]int64{}, i
+		w := work{Order: orders[m.Order]}
+		for sign, parts := range map[int64][]*messages.Assignment{1: m.To.Assignments, -1: m.From} {
+			for _, a := range parts {
+				for _, l := range a.Lines {
+					net[i][w.sku(l.Line)+"@"+a.Site] += sign * l.Quantity
+				}
+			}
+		}
+	}
+	for again := true; again; {
+		again = false
+		for i := range net {
+			for j := range net {
+				for bucket := range net[i] {
+					if net[i][bucket] > 0 && net[j][bucket] < 0 && group[i] != group[j] {
+						group[i] = min(group[i], group[j])
+						group[j], again = group[i], true
+					}
+				}
+			}
+		}
+	}
+	for i := range net {
+		for j := range net {
+			if (group[i] == group[j]) != (r.Moves[i].Group == r.Moves[j].Group) {
+				t.Fatalf("moves %d and %d: %s", i, j, show(orders, r))
+			}
+		}
+	}
 }
 
 func movables(orders []Order) *messages.Movable {
