@@ -30,8 +30,8 @@ type member struct {
 	ended  chan struct{}
 }
 
-// join starts a node on a loopback address of its own; number must be used once at a time.
-func join(t testing.TB, url string, number int) *member {
+// join starts a node on a loopback address of its own; number must be used once at a time. env is the environment beside the plain one.
+func join(t testing.TB, url string, number int, env ...string) *member {
 	t.Helper()
 	program, err := binary()
 	if err != nil {
@@ -46,7 +46,7 @@ func join(t testing.TB, url string, number int) *member {
 		t.Fatal(err)
 	}
 	m.cmd = exec.Command(program, "node", "--config", file)
-	m.cmd.Env, m.cmd.Stderr = plainEnv(), m.stderr
+	m.cmd.Env, m.cmd.Stderr = append(plainEnv(), env...), m.stderr
 	stdout, err := m.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"orderyard/gateway/fleet"
 	"orderyard/gateway/wire"
 	"orderyard/messages"
+	"orderyard/persistence/jetstream/embedded"
 )
 
 // sweepSays is what `orderyard rules sweep --dry-run -o json` prints.
@@ -50,19 +51,7 @@ func TestSweepMoves(t *testing.T) {
 	t.Parallel()
 	h := open(t, t.TempDir())
 	nc := h.connect()
-	publishRules(t, h.url, "publish", "../configs/routing/default.yaml")
-	for _, i := range []int{0, 4} {
-		applySite(t, nc, site(i, manual))
-		setStock(t, nc, "GOODS", places[i].id, 0)
-	}
-	var held []string
-	for i := range sweptOrders {
-		id := place(t, nc, order(fmt.Sprintf("held-%d", i), 1, "GOODS"))
-		must[wire.OrderReceipt](t, nc, messages.OrderSubject("hold"), wire.HoldOrderRequest{OrderID: id, Reason: "customer_request"})
-		held = append(held, id)
-	}
-	setStock(t, nc, "GOODS", "nyc", sweptOrders+2)
-	reservedAt(t, nc, "nyc", sweptOrders)
+	held := heldInNewYork(t, nc, h.url, sweptOrders+2)
 	asked, accepted := place(t, nc, order("asked", 1, "GOODS")), place(t, nc, order("accepted", 1, "GOODS"))
 	submitted(t, nc, asked, 1)
 	fo := submitted(t, nc, accepted, 1)
@@ -111,6 +100,60 @@ func TestSweepMoves(t *testing.T) {
 	checkSwept(t, nc, held, asked, accepted)
 	shipAll(t, h, nc, append(held, asked, accepted))
 	h.verify()
+}
+
+// heldInNewYork places orders to Denver and holds them; then New York gets stock, and all of them wait for its people.
+func heldInNewYork(t *testing.T, nc *nats.Conn, url string, stock int64) (held []string) {
+	t.Helper()
+	publishRules(t, url, "publish", "../configs/routing/default.yaml")
+	for _, i := range []int{0, 4} {
+		applySite(t, nc, site(i, manual))
+		setStock(t, nc, "GOODS", places[i].id, 0)
+	}
+	for i := range sweptOrders {
+		id := place(t, nc, order(fmt.Sprintf("held-%d", i), 1, "GOODS"))
+		must[wire.OrderReceipt](t, nc, messages.OrderSubject("hold"), wire.HoldOrderRequest{OrderID: id, Reason: "customer_request"})
+		held = append(held, id)
+	}
+	setStock(t, nc, "GOODS", "nyc", stock)
+	reservedAt(t, nc, "nyc", sweptOrders)
+	return held
+}
+
+// TestSweepsMeet proves that two nodes whose orders want the same units do no harm to each other: both sweep every second, Denver has enough for
+// fewer than half of the orders. Its last unit goes to one of them, nobody loses what he had, and every invariant holds.
+func TestSweepsMeet(t *testing.T) {
+	server, err := embedded.Start(embedded.Options{Dir: t.TempDir(), SyncAlways: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Shutdown()
+	nc, err := nats.Connect(server.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	sweeping := []string{"ORDERYARD_ROUTING_SWEEP_ENABLED=true", "ORDERYARD_ROUTING_SWEEP_EVERY=1s"}
+	first := join(t, server.ClientURL(), 1, sweeping...).isReady()
+	second := join(t, server.ClientURL(), 2, sweeping...).isReady()
+	const near = 15
+	held := heldInNewYork(t, nc, server.ClientURL(), sweptOrders)
+	setStock(t, nc, "GOODS", "den", near)
+	reservedAt(t, nc, "den", near)
+	reservedAt(t, nc, "nyc", sweptOrders-near)
+	owners := map[string]bool{}
+	for _, n := range clusterStatus(nc).Nodes {
+		owners[n.Node] = n.Partitions > 0
+	}
+	if !owners["n1"] || !owners["n2"] {
+		t.Fatalf("not both nodes own partitions: %v", owners)
+	}
+	h := &house{t: t, url: server.ClientURL()}
+	shipAll(t, h, nc, held)
+	h.verify()
+	h.closeConns()
+	first.leave()
+	second.leave()
 }
 
 // reservedAt waits until a site's bucket holds so many units for orders that wait.
