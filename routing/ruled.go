@@ -83,6 +83,7 @@ func (r *ruled) decide(req *messages.PlanRequest, v View, rules *Rules, now int6
 		r.record.DecidedBy, r.record.Exact = stepNothing, true
 		return r.finish()
 	}
+	r.run.Top(max(rules.CandidatesMax, 2))
 	r.run.Begin(rules.Set, &r.order, now)
 	r.look()
 	match := r.run.Route()

@@ -152,19 +152,22 @@ func (r *ruled) others(d *messages.DecisionRecord) {
 		return
 	}
 	left = min(left, othersMax)
-	d.Others, d.OtherNumbers = make([]string, 0, left), make([]int64, 0, left*seenWidth(len(r.run.SKUs()), r.prices != nil))
+	d.Others = make([]string, 0, left)
+	numbers := make([]int64, 0, left*seenWidth(len(r.run.SKUs()), r.prices != nil))
 	for i := range r.candidates {
 		if !r.stocked(i) || r.places[r.at[i]].shown || len(d.Others) == left {
 			continue
 		}
-		d.Others = append(d.Others, r.candidates[i].Site.ID)
-		for _, s := range r.candidates[i].Stock {
-			d.OtherNumbers = append(d.OtherNumbers, s.ATP)
+		c := &r.candidates[i]
+		d.Others = append(d.Others, c.Site.ID)
+		for k := range c.Stock {
+			numbers = append(numbers, c.Stock[k].ATP)
 		}
-		d.OtherNumbers = r.sawPrices(d.OtherNumbers, i)
-		f := r.candidates[i].Site
-		d.OtherNumbers = append(d.OtherNumbers, told(f.LoadPermille), told(f.CapacityLeft), told(f.OrdersInWindow), told(f.OrderLimit))
+		numbers = r.sawPrices(numbers, i)
+		f := c.Site
+		numbers = append(numbers, told(f.LoadPermille), told(f.CapacityLeft), told(f.OrdersInWindow), told(f.OrderLimit))
 	}
+	d.OtherNumbers = numbers
 }
 
 const (

@@ -209,7 +209,6 @@ routes:
         actions: {full: assign_many, partial: [assign_many, backorder], none: backorder}
 fallback: all
 `)
-	split := 0
 	rapid.Check(t, func(t *rapid.T) {
 		net := drawNetwork(t, 5, 6)
 		drawn := drawRequest(t, net, 4, 5)
@@ -228,12 +227,13 @@ fallback: all
 				t.Fatalf("%s gives %d of %d units: %v", a.Site, units, all, plan)
 			}
 		}
-		if len(plan.Assignments) > 1 {
-			split++
-		}
 	})
-	if split == 0 {
-		t.Fatal("no order was split")
+	net := newNetwork().addSite(east("a", 1)).addSite(east("b", 2)).addSite(east("c", 3))
+	net.setStock("A", "a", 4).setStock("A", "b", 1).setStock("A", "c", 3)
+	req := &messages.PlanRequest{ShipTo: at0(), Partial: "split", SplitsLeft: 4, Needs: []*messages.LineNeed{line(0, "A", 7)}}
+	req.Needs[0].UnitPrice = 100
+	if p := Route(req, net, rules, oracleNow); len(p.Assignments) != 2 || p.Assignments[1].Site != "c" {
+		t.Fatalf("the nearest site that is worth a part is c: %v", p)
 	}
 }
 

@@ -50,6 +50,7 @@ type Run struct {
 	asked []answer // expressions without a site, by filter or score
 	ready []bool
 
+	top       int  // how many of the ranking must be in order, 0 = all
 	blocks    bool // some site must not give some line
 	items     []Item
 	itemLines []int32

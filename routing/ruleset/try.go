@@ -211,8 +211,37 @@ func (r *Run) settle(admitted int32) {
 		r.punish()
 	}
 	r.cover()
-	slices.SortFunc(r.ranking, func(a, b int32) int { c, _ := r.compare(a, b); return c })
+	r.rank()
 }
+
+// rank puts the best first: all of them, or only as many as somebody wants to see (see Top), which takes a third of the comparisons.
+func (r *Run) rank() {
+	n := len(r.ranking)
+	if r.top == 0 || n <= 2*r.top {
+		slices.SortFunc(r.ranking, func(a, b int32) int { c, _ := r.compare(a, b); return c })
+		return
+	}
+	for at := 1; at < n; at++ {
+		i := r.ranking[at]
+		last := min(at, r.top) - 1
+		if c, _ := r.compare(i, r.ranking[last]); c >= 0 {
+			continue // behind all that count
+		}
+		r.ranking[at] = r.ranking[last] // the last one of them makes room, further behind
+		for last > 0 {
+			if c, _ := r.compare(i, r.ranking[last-1]); c >= 0 {
+				break
+			}
+			r.ranking[last] = r.ranking[last-1]
+			last--
+		}
+		r.ranking[last] = i
+	}
+}
+
+// Top says that only so many of the best candidates need be in their order in Ranking; the others follow in one that depends on the candidates
+// alone. 0 = all.
+func (r *Run) Top(n int) { r.top = n }
 
 // punish adds up the penalties, and drops the candidates above the most a rule takes.
 func (r *Run) punish() {
