@@ -31,11 +31,9 @@ func (s *Solver) search() {
 	for j := range s.n {
 		by, serves := s.saving(f, j)
 		s.steps += int64(s.m)
-		if !serves && !s.useful(j) {
-			continue
+		if by.sub(&s.fixed[j]); serves || s.useful(j, &by) {
+			s.reach = append(s.reach, reach{site: int32(j), gain: by})
 		}
-		by.sub(&s.fixed[j])
-		s.reach = append(s.reach, reach{site: int32(j), gain: by})
 	}
 	root.to = len(s.reach)
 	s.root = s.boundAll(&root)
@@ -46,8 +44,8 @@ func (s *Solver) search() {
 }
 
 // useful says that a site which saves nothing by sums may do so in truth.
-func (s *Solver) useful(site int) bool {
-	if s.tricky {
+func (s *Solver) useful(site int, gain *amount) bool {
+	if s.tricky && s.mayPay(gain) {
 		for i := range s.m {
 			if s.can(site, i) > 0 {
 				return true
@@ -55,6 +53,39 @@ func (s *Solver) useful(site int) bool {
 		}
 	}
 	return false
+}
+
+// mayPay says that a site with this gain by sums may be worth it in truth. Where only a pricer bends the sums, the levels before the first bent one
+// are what they are: what costs more there is made good by nothing behind it.
+func (s *Solver) mayPay(gain *amount) bool {
+	if !s.tricky || gain.positive() {
+		return gain.positive()
+	}
+	if s.tangled || s.eager || s.p.Judge != nil {
+		return true
+	}
+	best := *gain
+	best.add(&s.slack)
+	return !best.less(&amount{})
+}
+
+// measureSlack finds what the levels from the first bent one on can add up to.
+func (s *Solver) measureSlack() {
+	s.slack = amount{}
+	for k := range s.p.Levels {
+		if s.p.Levels[k].Excess <= 0 {
+			continue
+		}
+		at := &s.packing.levels[k+1]
+		if at.weight == 0 {
+			return // it found no room: nothing that is compared is bent
+		}
+		s.slack[at.word] = at.weight*(at.span+1) - 1
+		for w := at.word + 1; w < words; w++ {
+			s.slack[w] = wordMax
+		}
+		return
+	}
 }
 
 // boundAll is a bound of every plan: each item as cheap as it can be, and one site to pay for.
@@ -141,7 +172,7 @@ func (s *Solver) branch(nd node) {
 		if nd.depth > 0 {
 			s.consider(&total)
 		}
-		if s.tricky || r.gain.positive() {
+		if s.mayPay(&r.gain) {
 			s.descend(&nd, k, base, total, free)
 		} else if item < 0 {
 			if nd.depth == 0 {
@@ -307,11 +338,9 @@ func (s *Solver) descend(nd *node, k, base int, total amount, free bool) {
 			continue
 		}
 		by, serves := s.saving(f, int(j))
-		if !serves && !s.useful(int(j)) {
-			continue
+		if by.sub(&s.fixed[j]); serves || s.useful(int(j), &by) {
+			s.reach = append(s.reach, reach{site: j, gain: by})
 		}
-		by.sub(&s.fixed[j])
-		s.reach = append(s.reach, reach{site: j, gain: by})
 	}
 	s.steps += int64((nd.to - k) * s.m)
 	s.branch(node{depth: nd.depth + 1, warm: nd.depth, total: total, paid: paid, left: left, from: from, to: len(s.reach)})

@@ -18,10 +18,11 @@ type Solver struct {
 	caps   []int64  // by site and item: see can
 	reward amount   // all fixed costs below zero
 
-	rivals  bool // tangled, and several divisible items are among those that compete
-	tangled bool // items compete for a SKU of some site
-	eager   bool // the fixed cost of some site is below zero: it may be worth to give it something for that alone
-	tricky  bool // sums are only bounds: tangled, eager, or there is a pricer or a judge
+	rivals  bool   // tangled, and several divisible items are among those that compete
+	tangled bool   // items compete for a SKU of some site
+	eager   bool   // the fixed cost of some site is below zero: it may be worth to give it something for that alone
+	slack   amount // what a pricer's levels, and those behind them, can add up to
+	tricky  bool   // sums are only bounds: tangled, eager, or there is a pricer or a judge
 
 	frames []frame // by depth
 	reach  []reach
@@ -95,6 +96,7 @@ func (s *Solver) begin(p *Problem) {
 	s.result.Compared = s.packing.lay() - 1
 	s.load()
 	s.tangled = s.tangle()
+	s.measureSlack()
 	s.tricky = s.tangled || s.eager || p.Pricer != nil || p.Judge != nil
 	s.empty()
 	s.floor()
