@@ -167,9 +167,18 @@ func (k *Knowledge) Answer(req *messages.PlanRequest, now int64) *messages.Adopt
 	return &messages.AdoptPlan{Plan: plan}
 }
 
-// Plan is the dry run: how an order would be routed now, without any effect.
-func (k *Knowledge) Plan(o *messages.Order) *messages.Plan {
-	return k.Answer(routing.Question(o, "dry_run"), k.clock()).Plan
+// Plans is the dry run: how an order would be routed now, and what would come next if a site of that plan were not there. It has no effect.
+func (k *Knowledge) Plans(o *messages.Order) []*messages.Plan {
+	began := k.Stopwatch()
+	plans := routing.Alternatives(routing.Question(o, "dry_run"), k.view, k.Rules(), k.clock())
+	took := (k.Stopwatch() - began) / 1000
+	for _, p := range plans {
+		for _, a := range p.Assignments {
+			a.Manual = k.view.asks(a.Site)
+		}
+		p.Decision.DurationUs = took // of all of them
+	}
+	return plans
 }
 
 // ListOrders gives this node's rows, newest first, and the cursor of the next page; Listing asks all nodes.

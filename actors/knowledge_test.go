@@ -170,7 +170,7 @@ func TestFingerprintIsOfTheContent(t *testing.T) {
 func TestSetRules(t *testing.T) {
 	k := newKnower()
 	order := &messages.Order{Channel: "web", ExternalId: "1", ShipTo: &messages.Address{Country: "US"}, Lines: []*messages.OrderLine{{Id: "1", Sku: "A", Quantity: 1}}}
-	if got := k.Plan(order).RulesVersion; got != "builtin-1" {
+	if got := k.Plans(order)[0].RulesVersion; got != "builtin-1" {
 		t.Errorf("before: %s", got)
 	}
 	k.waits("whole", "A", 10, 0, "", 1)
@@ -184,10 +184,10 @@ func TestSetRules(t *testing.T) {
 	k.SetRules(rules)
 	k.OfferStock()
 	k.expect(t, "whole")
-	if got := k.Plan(order).RulesVersion; got != "spring-1" || k.Rules() != rules {
+	if got := k.Plans(order)[0].RulesVersion; got != "spring-1" || k.Rules() != rules {
 		t.Errorf("after: %s", got)
 	}
-	if k.SetRules(nil); k.Plan(order).RulesVersion != "builtin-1" {
+	if k.SetRules(nil); k.Plans(order)[0].RulesVersion != "builtin-1" {
 		t.Error("nil is not the built-in rules")
 	}
 }

@@ -41,7 +41,8 @@ type Directory interface {
 
 // Planner answers a dry run: how would this order be routed now?
 type Planner interface {
-	Plan(*messages.Order) *messages.Plan
+	// Plans is the dry run: ranked plans, best first, without any effect.
+	Plans(*messages.Order) []*messages.Plan
 	// Want says what would have to be otherwise for a site to give in one of an order's plans, the latest one when the number is 0.
 	Want(v *messages.OrderView, planNo uint32, site string) (*routing.Flip, *messages.Failure)
 }

@@ -109,12 +109,12 @@ func (fakePlanner) Want(*messages.OrderView, uint32, string) (*routing.Flip, *me
 	return &routing.Flip{Site: "den", Won: true}, nil
 }
 
-func (fakePlanner) Plan(o *messages.Order) *messages.Plan {
+func (fakePlanner) Plans(o *messages.Order) []*messages.Plan {
 	plan := &messages.Plan{PlanNo: 1, Assignments: []*messages.Assignment{{Site: "den"}}}
 	for i, l := range o.GetLines() {
 		plan.Assignments[0].Lines = append(plan.Assignments[0].Lines, &messages.LineQuantity{Line: uint32(i), Quantity: l.GetQuantity()})
 	}
-	return plan
+	return []*messages.Plan{plan}
 }
 
 // house is a NATS server with the doors open and fakes behind them.

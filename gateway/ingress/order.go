@@ -189,7 +189,7 @@ func (in *Ingress) plan(q *query) {
 			return
 		}
 		q.later(func() (any, *messages.Reply) {
-			return wire.PlanAnswerOf(in.o.Planner.Plan(place.GetOrder()), place.GetOrder()), nil
+			return wire.PlanAnswerOf(in.o.Planner.Plans(place.GetOrder()), place.GetOrder()), nil
 		})
 	})
 }

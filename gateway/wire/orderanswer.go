@@ -90,6 +90,10 @@ type PlanAnswer struct {
 }
 
 // PlanAnswerOf converts a dry run.
-func PlanAnswerOf(p *messages.Plan, o *messages.Order) PlanAnswer {
-	return PlanAnswer{Head: Head{OK: true}, Plans: []Plan{PlanOf(p, o.GetLines(), true)}}
+func PlanAnswerOf(plans []*messages.Plan, o *messages.Order) PlanAnswer {
+	a := PlanAnswer{Head: Head{OK: true}, Plans: make([]Plan, len(plans))}
+	for i, p := range plans {
+		a.Plans[i] = PlanOf(p, o.GetLines(), true)
+	}
+	return a
 }
