@@ -171,8 +171,8 @@ func TestRulesCommands(t *testing.T) {
 	expect(5, "no Orderyard answers", "status")
 }
 
-// TestRulesEverywhere proves with two nodes that a change has reached both when the command returns, and that a node which joins later begins
-// with it.
+// TestRulesEverywhere proves with several nodes, under a stream of orders, that a change has reached all of them when the command returns: every
+// order placed from then on is planned by it, wherever it lives, and none is lost; and that a node which joins later begins with it.
 func TestRulesEverywhere(t *testing.T) {
 	t.Parallel()
 	server, err := embedded.Start(embedded.Options{Dir: t.TempDir()})
@@ -183,7 +183,35 @@ func TestRulesEverywhere(t *testing.T) {
 	url := server.ClientURL()
 	join(t, url, 21).isReady()
 	join(t, url, 22).isReady()
-	r := publishRules(t, url, "publish", rulesNamed(t, "everywhere"))
+	nc, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	applySite(t, nc, site(0, nil))
+	setStock(t, nc, "A", "den", 100_000)
+	stop := keepPlacing(t, nc, "e", "A")
+	var r wire.RulesReceipt
+	versions := map[string]bool{"builtin-1": true}
+	for i, name := range []string{"everywhere", "elsewhere", "everywhere-again"} {
+		r = publishRules(t, url, "publish", rulesNamed(t, name))
+		versions[r.RulesVersion] = true
+		for k := range 12 { // by chance on every node, or nearly
+			id := place(t, nc, order(fmt.Sprintf("new-%d-%d", i, k), 1, "A"))
+			reaches(t, nc, id, "allocated", "released")
+			if got := plannedBy(t, nc, id); got != r.RulesVersion {
+				t.Errorf("%s, placed after %s: planned by %s", id, r.RulesVersion, got)
+			}
+		}
+	}
+	placed := stop()
+	for _, id := range placed {
+		reaches(t, nc, id, "allocated", "released")
+		if got := plannedBy(t, nc, id); !versions[got] {
+			t.Errorf("%s is planned by %s, which never was in force", id, got)
+		}
+	}
+	t.Logf("%d orders under three changes at two nodes", len(placed))
 	join(t, url, 23).isReady()
 	code, out, errs := run(t, "rules", "-o", "json", "--server", url, "status")
 	var s wire.RulesStatusAnswer
