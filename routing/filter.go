@@ -216,7 +216,7 @@ func (r *run) excludeSKUs() {
 // equally late ones the lowest.
 func (r *run) hearBuckets() {
 	for i, k := range r.req.Known {
-		if r.now-k.AtMs >= r.rules.KnownForMs || r.superseded(i) {
+		if r.now-k.AtMs >= r.rules.KnownForMs || superseded(r.req.Known, i) {
 			continue
 		}
 		at, known := r.placeOf(k.Site)
@@ -230,14 +230,14 @@ func (r *run) hearBuckets() {
 // knownMax bounds how many words of buckets are compared with each other.
 const knownMax = 256
 
-// superseded reports whether a later word of the same bucket is known. Orders know a handful of words, so looking at each will do;
-// beyond knownMax every young word counts, which errs on the side of the lower.
-func (r *run) superseded(i int) bool {
-	k := r.req.Known[i]
-	if len(r.req.Known) > knownMax {
+// superseded reports whether a later word of the same bucket is known than the i-th. Orders know a handful of words, so looking at each will
+// do; beyond knownMax every young word counts, which errs on the side of the lower.
+func superseded(known []*messages.KnownStock, i int) bool {
+	if len(known) > knownMax {
 		return false
 	}
-	for _, o := range r.req.Known {
+	k := known[i]
+	for _, o := range known {
 		if o.AtMs > k.AtMs && o.Site == k.Site && o.Sku == k.Sku {
 			return true
 		}

@@ -190,7 +190,7 @@ func (r *ruled) readStock() {
 		}
 	}
 	for i, k := range r.req.Known {
-		if r.now-k.AtMs < r.rules.KnownForMs && !r.superseded(i) {
+		if r.now-k.AtMs < r.rules.KnownForMs && !superseded(r.req.Known, i) {
 			r.cap(skus, k.Site, k.Sku, max(k.Atp, 0))
 		}
 	}
@@ -206,19 +206,6 @@ func (r *ruled) cap(skus []string, site, sku string, most int64) {
 		s := &r.stock[int(p.candidate)*len(skus)+k]
 		s.ATP = min(s.ATP, most)
 	}
-}
-
-func (r *ruled) superseded(i int) bool {
-	k := r.req.Known[i]
-	if len(r.req.Known) > knownMax {
-		return false
-	}
-	for _, o := range r.req.Known {
-		if o.AtMs > k.AtMs && o.Site == k.Site && o.Sku == k.Sku {
-			return true
-		}
-	}
-	return false
 }
 
 // dayMs is a day.

@@ -4,16 +4,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"orderyard/actors"
-	"orderyard/actors/entity"
 	"orderyard/gateway/rulebook"
 	"orderyard/messages"
-	"orderyard/persistence/jetstream"
 	"orderyard/routing"
 )
 
@@ -74,23 +70,9 @@ func (a *app) recheck(ctx context.Context, flips int) (*recheckReport, error) {
 		return nil, err
 	}
 	defer c.close()
-	store, err := jetstream.Open(ctx, c.conn, jetstream.Options{})
+	reader, err := readYard(ctx, c.conn)
 	if err != nil {
 		return nil, err
-	}
-	partitions, err := storedPartitions(ctx, store)
-	if err != nil {
-		return nil, err
-	}
-	limits := entity.DefaultLimits()
-	reader := &yardReader{
-		kinds:  actors.Kinds(func() int64 { return time.Now().UnixMilli() }, actors.RememberForMs, nil),
-		limits: &limits, cores: map[messages.Ref]*entity.Core{},
-	}
-	for partition := range partitions {
-		if err := reader.read(ctx, store, partition); err != nil {
-			return nil, err
-		}
 	}
 	book, err := rulebook.Open(ctx, c.conn, rulebook.Options{})
 	if err != nil {
@@ -107,27 +89,6 @@ func (a *app) recheck(ctx context.Context, flips int) (*recheckReport, error) {
 	}
 	r.report.Seconds = time.Since(began).Seconds()
 	return r.report, nil
-}
-
-// sites is a node's picture of the sites, without their stock.
-func (r *yardReader) sites() routing.View {
-	know := actors.NewKnowledge(nil, func() int64 { return time.Now().UnixMilli() }, func(messages.Request) {})
-	for _, ref := range r.refs(messages.KindSite) {
-		know.Observe(ref, r.cores[ref].Machine().Summary(), nil)
-	}
-	return know.View()
-}
-
-// refs lists the entities of a kind in the order of their ids.
-func (r *yardReader) refs(kind messages.Kind) []messages.Ref {
-	var refs []messages.Ref
-	for ref := range r.cores {
-		if ref.Kind == kind {
-			refs = append(refs, ref)
-		}
-	}
-	slices.SortFunc(refs, func(a, b messages.Ref) int { return strings.Compare(a.ID, b.ID) })
-	return refs
 }
 
 // everyRules compiles every version that was ever in force, by what plans call it.

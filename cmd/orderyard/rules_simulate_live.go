@@ -2,14 +2,9 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
 
-	"orderyard/actors"
-	"orderyard/actors/entity"
 	"orderyard/messages"
-	"orderyard/persistence"
-	"orderyard/persistence/jetstream"
 	"orderyard/routing/whatif"
 )
 
@@ -24,23 +19,9 @@ func (a *app) pastOfYard(ctx context.Context, since string) (*past, error) {
 		return nil, err
 	}
 	defer c.close()
-	store, err := jetstream.Open(ctx, c.conn, jetstream.Options{})
+	r, err := readYard(ctx, c.conn)
 	if err != nil {
 		return nil, err
-	}
-	partitions, err := storedPartitions(ctx, store)
-	if err != nil {
-		return nil, err
-	}
-	limits := entity.DefaultLimits()
-	r := &yardReader{
-		kinds:  actors.Kinds(func() int64 { return time.Now().UnixMilli() }, actors.RememberForMs, nil),
-		limits: &limits, cores: map[messages.Ref]*entity.Core{},
-	}
-	for partition := range partitions {
-		if err := r.read(ctx, store, partition); err != nil {
-			return nil, err
-		}
 	}
 	return r.past(from), nil
 }
@@ -56,66 +37,6 @@ func parseSince(text string, now time.Time) (int64, error) {
 		}
 	}
 	return 0, usage("--since must be how long ago, such as 24h, a day such as 2026-11-01 or a time such as 2026-11-01T09:00:00Z, not %q", text)
-}
-
-// yardReader brings entities back from checkpoints and journal, as a node does, and sends nothing.
-type yardReader struct {
-	kinds  entity.Kinds
-	limits *entity.Limits
-	cores  map[messages.Ref]*entity.Core
-}
-
-// noPlans stands in for routing: an entity that is read back never plans.
-func noPlans(*messages.PlanRequest, int64) *messages.AdoptPlan { return &messages.AdoptPlan{} }
-
-// read takes one partition to its end. A checkpoint that was replaced meanwhile is started again.
-func (r *yardReader) read(ctx context.Context, store persistence.Store, partition int) error {
-	var reader entity.StreamReader
-	manifest, _, err := store.Load(ctx, partition, func(slice []byte) error { return reader.Take(slice, r.load) })
-	if err != nil {
-		return fmt.Errorf("checkpoint of partition %d: %w", partition, err)
-	}
-	log := persistence.OpenLog(store, partition, persistence.LogOptions{})
-	return log.Recover(ctx, manifest, func(position uint64, payload []byte) error {
-		c, err := entity.DecodeCommit(payload)
-		for i := 0; err == nil && i < len(c.Entries); i++ {
-			err = r.apply(c.Entries[i])
-		}
-		if err != nil {
-			return fmt.Errorf("partition %d position %d: %w", partition, position, err)
-		}
-		return nil
-	})
-}
-
-func (r *yardReader) load(blob []byte) error {
-	snapshot := new(messages.EntitySnapshot)
-	if err := snapshot.UnmarshalVT(blob); err != nil {
-		return err
-	}
-	core, err := entity.LoadCore(snapshot, r.kinds, noPlans, r.limits)
-	if err != nil {
-		return err
-	}
-	r.cores[core.Ref()] = core
-	return nil
-}
-
-func (r *yardReader) apply(e *messages.Entry) error {
-	ref := messages.Ref{Kind: messages.Kind(e.Kind), ID: e.Id}
-	core := r.cores[ref]
-	if core == nil {
-		kind, ok := r.kinds[ref.Kind]
-		if !ok {
-			return fmt.Errorf("unknown kind %d: this program is older than the yard", e.Kind)
-		}
-		core = entity.NewCore(ref, kind, noPlans, r.limits)
-		r.cores[ref] = core
-	}
-	if e.Version+uint64(len(e.Events)) <= core.Version() {
-		return nil // the checkpoint holds it already
-	}
-	return core.Apply(e)
 }
 
 // past makes the orders taken since a moment, and the yard before them: what can be promised now, and what those orders took. Units that were
