@@ -136,26 +136,25 @@ func (r *ruled) open() (units int64) {
 
 // try asks one rule about what is left, and does what its actions say. It reports whether the next rule is to be asked.
 func (r *ruled) try(route, rule int) (next bool) {
-	outcome := r.run.Try(route, rule, r.candidates)
+	r.run.Try(route, rule, r.candidates)
 	solved := r.solve()
 	for level, levels := r.run.Softness(); solved.short > 0 && level < levels && solved.capped; level, levels = r.run.Softness() {
 		// Enough was found for it to seem possible, and it was not: within so many sites. Softer still, it may be.
 		r.run.TryFrom(route, rule, r.candidates, level+1)
 		if softer := r.solve(); softer.short >= solved.short {
-			outcome = r.run.TryFrom(route, rule, r.candidates, level)
+			r.run.TryFrom(route, rule, r.candidates, level)
 			solved = r.solve()
 			break
 		} else {
 			solved = softer
 		}
 	}
+	outcome := ruleset.Full
 	switch {
 	case solved.units == 0:
 		outcome = ruleset.None
 	case solved.short > 0:
 		outcome = ruleset.Partial
-	default:
-		outcome = ruleset.Full
 	}
 	actions := r.run.Rule().Actions.For(outcome)
 	r.evidence(outcome, &solved)

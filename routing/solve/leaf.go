@@ -6,7 +6,6 @@ import "slices"
 type leaf struct {
 	sites  []int32 // ascending
 	fill   fill
-	gives  []Give
 	given  []int64 // by place in sites and item
 	stock  []int64 // by place in sites and SKU: what is left
 	levels []int64
