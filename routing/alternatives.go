@@ -7,15 +7,19 @@ import (
 	"orderyard/messages"
 )
 
-// alternativesMax bounds the plans of a dry run.
-const alternativesMax = 3
+const (
+	// alternativesMax bounds the plans of a dry run.
+	alternativesMax = 3
+	// alternativesTried bounds the sites of the best plan that are left out in turn: each costs one more decision.
+	alternativesTried = 6
+)
 
 // Alternatives ranks plans for a request, the best first: what Route decides, and what it would decide if one of the sites it chose were not
-// there. They differ in their sites, and each gives the units it can by the same rules. The request is not changed.
+// there, for the first six of these. They differ in their sites, and each gives the units it can by the same rules. The request is not changed.
 func Alternatives(req *messages.PlanRequest, v View, rules *Rules, now int64) []*messages.Plan {
 	best := Route(req, v, rules, now)
 	plans := []*messages.Plan{best}
-	for _, a := range best.Assignments {
+	for _, a := range best.Assignments[:min(len(best.Assignments), alternativesTried)] {
 		other := Route(without(req, a.Site), v, rules, now)
 		if len(other.Assignments) == 0 || slices.ContainsFunc(plans, func(p *messages.Plan) bool { return sameSites(p, other) }) {
 			continue
