@@ -16,13 +16,40 @@ type Recorder struct {
 	began time.Time
 	mu    sync.Mutex
 	ops   []porcupine.Operation
+	asked map[*porcupine.Operation]bool // called, and nothing heard yet
 }
 
 // NewRecorder starts the clock of a history.
-func NewRecorder() *Recorder { return &Recorder{began: time.Now()} }
+func NewRecorder() *Recorder {
+	return &Recorder{began: time.Now(), asked: map[*porcupine.Operation]bool{}}
+}
 
 // Now is the recorder's clock, in nanoseconds: it only moves forward.
 func (r *Recorder) Now() int64 { return time.Since(r.began).Nanoseconds() }
+
+// Begin writes down that a client is about to ask. Until End the operation is open: it may have taken effect already, and a check made
+// meanwhile must reckon with it.
+func (r *Recorder) Begin(client int, in Input) *porcupine.Operation {
+	op := &porcupine.Operation{ClientId: client, Input: in, Call: r.Now(), Output: Output{}, Return: math.MaxInt64}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.asked[op] = true
+	return op
+}
+
+// End writes down what came of an operation. Without a known output it stays open; a read without one says nothing and is not kept.
+func (r *Recorder) End(op *porcupine.Operation, out Output) {
+	in := op.Input.(Input)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.asked, op)
+	if out.Known {
+		op.Output, op.Return = out, r.Now()
+	}
+	if out.Known || in.Kind != Get {
+		r.ops = append(r.ops, *op)
+	}
+}
 
 // Add writes down one operation that began at call. Without a known output it stays open.
 func (r *Recorder) Add(client int, in Input, call int64, out Output) {
@@ -53,13 +80,21 @@ func (v Verdict) String() string {
 	return fmt.Sprintf("%s: %s, %d operations, %d open, checked in %v", v.Bucket, v.Result, v.Operations, v.Open, v.Took.Round(time.Millisecond))
 }
 
-// Check judges every bucket by itself, each within the time. It may be called while clients go on: it judges what is there.
+// Check judges every bucket by itself, each within the time. It may be called while clients go on: what is under way counts as open.
 func (r *Recorder) Check(within time.Duration) []Verdict {
 	r.mu.Lock()
 	perBucket := map[string][]porcupine.Operation{}
-	for _, op := range r.ops {
+	keep := func(op porcupine.Operation) {
 		bucket := op.Input.(Input).Bucket
 		perBucket[bucket] = append(perBucket[bucket], op)
+	}
+	for _, op := range r.ops {
+		keep(op)
+	}
+	for op := range r.asked {
+		if op.Input.(Input).Kind != Get {
+			keep(*op)
+		}
 	}
 	r.mu.Unlock()
 	var verdicts []Verdict

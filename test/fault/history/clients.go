@@ -23,6 +23,9 @@ type Options struct {
 	Seed      uint64
 	// Patience is how long a client repeats a command before it leaves its outcome open; default 20 s.
 	Patience time.Duration
+	// Wait is how long every other client waits for one answer; default: as long as the others. Clients that wait longer than a node is paused
+	// take its word when it wakes, as what the others do meanwhile goes on elsewhere: they meet whatever it says of a former state.
+	Wait time.Duration
 }
 
 // Bucket is one SKU at one site.
@@ -36,7 +39,7 @@ const holdFor = 12 * time.Hour
 // Clients reserve, confirm, cancel and look until they are stopped.
 type Clients struct {
 	*Recorder
-	ask    *client.Client
+	ask    [2]*client.Client // of even and of odd clients
 	o      Options
 	run    string // makes ids of this run differ from those of every other
 	cancel context.CancelFunc
@@ -57,9 +60,10 @@ func Start(ctx context.Context, ask *client.Client, o Options) (*Clients, error)
 	if o.Patience == 0 {
 		o.Patience = 20 * time.Second
 	}
-	own := *ask
-	own.Patience = o.Patience
-	c := &Clients{Recorder: NewRecorder(), ask: &own, o: o, run: nuid.Next()}
+	own, waiting := *ask, *ask
+	own.Patience, waiting.Patience = o.Patience, o.Patience
+	waiting.Attempt = max(o.Wait, ask.Attempt)
+	c := &Clients{Recorder: NewRecorder(), ask: [2]*client.Client{&own, &waiting}, o: o, run: nuid.Next()}
 	for _, b := range o.Buckets {
 		in := Input{Bucket: b.String(), Kind: Set, Quantity: o.OnHand}
 		if out := c.do(ctx, 0, b, in); !out.Known || out.Code != "" {
@@ -130,15 +134,15 @@ func (c *Clients) live(ctx context.Context, number int, b Bucket) {
 	}
 }
 
-// do asks until the outcome is known or given up, and writes it down. A read that was given up says nothing and is not kept.
+// do asks until the outcome is known or given up, and writes it down.
 func (c *Clients) do(ctx context.Context, number int, b Bucket, in Input) Output {
 	subject, doc := request(b, in)
 	id := ""
 	if in.Kind != Get {
 		id = fmt.Sprintf("%s/%s/%s%s", b, in.Kind, c.run, in.ID)
 	}
-	call := c.Now()
-	o := c.ask.Insist(ctx, subject, client.Encode(doc), id)
+	op := c.Begin(number, in)
+	o := c.ask[number%2].Insist(ctx, subject, client.Encode(doc), id)
 	var out Output
 	var answer wire.StockAnswer
 	if o.Known() && o.Read(&answer) == nil && o.Code != messages.CodeInternal {
@@ -150,9 +154,7 @@ func (c *Clients) do(ctx context.Context, number int, b Bucket, in Input) Output
 			out.Count = State{answer.OnHand, answer.Reserved, answer.Allocated}
 		}
 	}
-	if out.Known || in.Kind != Get {
-		c.Add(number, in, call, out)
-	}
+	c.End(op, out)
 	return out
 }
 

@@ -165,6 +165,26 @@ func TestRandomHistories(t *testing.T) {
 	}
 }
 
+// TestUnderWay proves that a check made while clients go on reckons with what was asked and not answered yet: its effect may be seen already.
+func TestUnderWay(t *testing.T) {
+	r := NewRecorder()
+	r.End(r.Begin(1, ask(Set, 10)), Output{Known: true, ATP: 10})
+	sale := r.Begin(1, Input{Bucket: ask(Get, 0).Bucket, Kind: Reserve, ID: "h", Quantity: 3})
+	r.Begin(3, ask(Get, 0)) // a read under way says nothing
+	r.End(r.Begin(2, ask(Get, 0)), saw(10, 3, 0))
+	if v := r.Check(time.Second)[0]; !v.OK() || v.Open != 1 || v.Operations != 3 {
+		t.Errorf("while the sale is under way: %v", v)
+	}
+	r.End(sale, Output{Known: true, ATP: 7})
+	if v := r.Check(time.Second)[0]; !v.OK() || v.Open != 0 || v.Operations != 3 {
+		t.Errorf("after it: %v", v)
+	}
+	r.End(r.Begin(2, ask(Get, 0)), saw(10, 0, 0))
+	if v := r.Check(time.Second)[0]; v.Result != porcupine.Illegal {
+		t.Errorf("a sale that was forgotten: %v", v)
+	}
+}
+
 // TestUnknownIsFailure proves that a check that had no time is no success.
 func TestUnknownIsFailure(t *testing.T) {
 	r := NewRecorder()
