@@ -39,7 +39,7 @@
 //	F2    kill -9 of everything      ready ≤ 10 s with a million open holds, all of them counted
 //	F3    SIGSTOP 1, 5, 15 s         a woken node writes nothing; the counter of fenced appends has seen it try
 //	F3h   the same where it is hot   48 clients at four buckets whose owners are paused in turn
-//	F3-   the same without the fence the checks fail: a checker that cannot fail is a defect
+//	F3-   the same without the fence the check of the journal fails: a checker that cannot fail is a defect
 //	F4    cut from peers             NATS carries the requests: ≥ 95 % answered, one owner each
 //	F5    cut from NATS              silent ≤ 4 s, partitions elsewhere ≤ 8 s
 //	F7    gossip split for 90 s      views merge ≤ 15 s after the heal, by themselves
