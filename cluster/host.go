@@ -32,13 +32,14 @@ type Host interface {
 	// Warm reads a partition back without taking it over, and keeps following its tail. From idle.
 	Warm(partition int)
 	// Open takes a partition over and serves it. From idle, warming or warm. mark is a place the journal is known to have reached: one that
-	// ends below it is refused as damaged.
+	// ends below it is refused as damaged. One that was taken over under a later claim than the mark's is left alone: the phase is idle again.
 	Open(partition int, mark persistence.Mark)
 	// Close stops taking requests (they are answered `moved`), lets what is under way become durable and stops. From serving or opening.
 	Close(partition int)
 	// Drop forgets a partition at once, whatever its phase: ownership was lost, or a warm one is not needed. What waits is answered `moved`.
 	Drop(partition int)
-	// Local tells a partition's phase; the mark is set when it is closed.
+	// Local tells a partition's phase. The mark's place is set when it is closed; its term is a later one than was opened with when the
+	// journal is another's by now: then whoever opens again needs a later claim.
 	Local(partition int) (Phase, persistence.Mark)
 }
 

@@ -46,7 +46,7 @@ type Action struct {
 // Spot is what a node knows of one partition besides its record.
 type Spot struct {
 	Phase     Phase            // of the host
-	Mark      persistence.Mark // of the host, when closed
+	Mark      persistence.Mark // of the host: the place when closed, the term always
 	Since     time.Duration    // when the record's present revision was first seen
 	WarmAt    uint64           // the revision at which the next owner said it is warm
 	Busy      ActionKind       // the change of the record that is under way; 0 = none
@@ -74,7 +74,8 @@ type View struct {
 // rules, for a partition whose record says
 //
 //   - nobody, released, or a dead owner: whom placement names claims it; after a release only the named next one, for a while.
-//   - this node: it is open here. When placement names another member it is offered, and that one reads it back; when that one is warm
+//   - this node: it is open here. When the journal knows a later claim than the record it is claimed anew first, which fails if the record is
+//     another by now. When placement names another member it is offered, and that one reads it back; when that one is warm
 //     it is closed here, then released to it. An offer ends when its receiver goes away or takes too long.
 //   - offered to this node: it is read back, and the owner is told.
 //   - anything else: nothing of it stays here.
@@ -160,7 +161,7 @@ func (d *decision) unowned(p int) {
 		d.drop(p)
 	}
 	if claims {
-		d.write(p, ActClaim, messages.OwnerPhase_OWNER_OWNED, "", markOf(o))
+		d.claim(p)
 	}
 }
 
@@ -198,6 +199,9 @@ func (d *decision) mine(p int) {
 		return
 	case !open && (mustGo || d.Draining && target != ""):
 		d.write(p, ActRelease, messages.OwnerPhase_OWNER_RELEASED, target, markOf(o)) // nothing of it was opened yet
+		return
+	case !open && s.Mark.Term > o.Term:
+		d.claim(p)
 		return
 	case !open:
 		d.ask(p, ActOpen)
@@ -237,7 +241,7 @@ func (d *decision) closed(p int) {
 	o, target := d.Map.Owners[p], d.placed[p]
 	mark := markOf(o)
 	if m := d.Spots[p].Mark; m.Position >= mark.Position {
-		mark = m
+		mark.Position, mark.Number = m.Position, m.Number
 	}
 	switch {
 	case o.Next != "" && d.able[o.Next]:
@@ -287,6 +291,13 @@ func (d *decision) ask(p int, kind ActionKind) {
 	d.actions = append(d.actions, a)
 }
 
+// claim makes a partition this node's, under a term that no journal has seen.
+func (d *decision) claim(p int) {
+	mark := markOf(d.Map.Owners[p])
+	mark.Term = max(mark.Term, d.Spots[p].Mark.Term) + 1
+	d.write(p, ActClaim, messages.OwnerPhase_OWNER_OWNED, "", mark)
+}
+
 // write wants a change of the record; one at a time.
 func (d *decision) write(p int, kind ActionKind, phase messages.OwnerPhase, next string, mark persistence.Mark) bool {
 	if d.Spots[p].Busy != 0 {
@@ -294,7 +305,9 @@ func (d *decision) write(p int, kind ActionKind, phase messages.OwnerPhase, next
 	}
 	d.actions = append(d.actions, Action{
 		Kind: kind, Partition: p, To: next, Revision: d.Map.Owners[p].Revision,
-		Record: &messages.PartitionOwner{Node: d.node(), Incarnation: d.self, Phase: phase, Next: next, Position: mark.Position, Number: mark.Number},
+		Record: &messages.PartitionOwner{
+			Node: d.node(), Incarnation: d.self, Phase: phase, Next: next, Position: mark.Position, Number: mark.Number, Term: mark.Term,
+		},
 	})
 	return true
 }
@@ -307,10 +320,10 @@ func (d *decision) node() string {
 	return d.Map.Members[i].Node
 }
 
-// markOf is where the journal had got to when a partition was last released.
+// markOf is where the journal had got to when a partition was last released, and the term of the claim that stands.
 func markOf(o OwnerAt) persistence.Mark {
 	if o.PartitionOwner == nil {
 		return persistence.Mark{}
 	}
-	return persistence.Mark{Position: o.Position, Number: o.Number}
+	return persistence.Mark{Position: o.Position, Number: o.Number, Term: o.Term}
 }

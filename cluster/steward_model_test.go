@@ -10,7 +10,6 @@ import (
 
 	"orderyard/cluster"
 	"orderyard/messages"
-	"orderyard/persistence"
 )
 
 // world is a cluster of stewards around one simulated registry. Time, the network and the hosts move only when the test says so: views
@@ -22,7 +21,9 @@ type world struct {
 	records [][]cluster.OwnerAt // every version of each partition's record
 	nodes   []*modelNode
 	claims  int
+	journal []uint64        // term of each partition's last takeover
 	lied    map[string]bool // once declared dead although it lived
+	lost    bool            // records were lost since the last settling
 }
 
 type modelNode struct {
@@ -37,12 +38,13 @@ type modelNode struct {
 	writes                               []cluster.Action
 	tells                                []cluster.Action
 	revisions                            []uint64
+	opened                               []uint64 // term of the claim each partition was opened under
 }
 
 const modelPartitions = 8
 
 func newWorld(t *rapid.T) *world {
-	w := &world{t: t, now: time.Minute, records: make([][]cluster.OwnerAt, modelPartitions), lied: map[string]bool{}}
+	w := &world{t: t, now: time.Minute, records: make([][]cluster.OwnerAt, modelPartitions), journal: make([]uint64, modelPartitions), lied: map[string]bool{}}
 	for p := range w.records {
 		w.records[p] = []cluster.OwnerAt{{}}
 	}
@@ -53,7 +55,7 @@ func (w *world) start(weight int) {
 	n := &modelNode{
 		id: fmt.Sprintf("n%d", len(w.nodes)), up: true, ready: true, weight: weight,
 		sees: make([]int, modelPartitions), members: map[string]*messages.NodeSession{}, dead: map[string]bool{},
-		spots: make([]cluster.Spot, modelPartitions), revisions: make([]uint64, modelPartitions),
+		spots: make([]cluster.Spot, modelPartitions), revisions: make([]uint64, modelPartitions), opened: make([]uint64, modelPartitions),
 	}
 	w.hear(n)
 	w.nodes = append(w.nodes, n)
@@ -149,7 +151,7 @@ func (w *world) step(n *modelNode) {
 			if o.PartitionOwner == nil || o.Incarnation != n.id || o.Phase == messages.OwnerPhase_OWNER_RELEASED {
 				w.t.Fatalf("%s opens %d, whose record says %v", n.id, a.Partition, o)
 			}
-			s.Phase = cluster.PhaseOpening
+			s.Phase, n.opened[a.Partition] = cluster.PhaseOpening, a.Mark.Term
 		case a.Kind == cluster.ActClose:
 			s.Phase = cluster.PhaseClosing
 		case a.Kind == cluster.ActDrop:
@@ -188,16 +190,21 @@ func (w *world) tell(n *modelNode, lost bool) {
 	}
 }
 
-// work lets a host get on with one partition.
-func (n *modelNode) work(p int) {
+// work lets a host get on with one partition. One that serves is fenced when another took over; that is noticed at the next append.
+func (w *world) work(n *modelNode, p int) {
 	s := &n.spots[p]
+	ours := n.opened[p]
+	if s.Phase >= cluster.PhaseOpening && s.Phase <= cluster.PhaseClosing && ours < w.journal[p] {
+		s.Mark.Term, s.Phase = ours+1, map[bool]cluster.Phase{true: cluster.PhaseClosed, false: cluster.PhaseIdle}[s.Phase == cluster.PhaseClosing]
+		return
+	}
 	switch s.Phase {
 	case cluster.PhaseWarming:
 		s.Phase = cluster.PhaseWarm
 	case cluster.PhaseOpening:
-		s.Phase = cluster.PhaseServing
+		s.Phase, w.journal[p] = cluster.PhaseServing, ours
 	case cluster.PhaseClosing:
-		s.Phase, s.Mark = cluster.PhaseClosed, persistence.Mark{Position: 1}
+		s.Phase, s.Mark.Position = cluster.PhaseClosed, 1
 	}
 }
 
@@ -211,6 +218,9 @@ func (w *world) crash(n *modelNode) {
 func (w *world) check() {
 	for p := range modelPartitions {
 		open := []string{}
+		if w.lost {
+			break // the arbiter itself lied
+		}
 		for _, n := range w.nodes {
 			if ph := n.spots[p].Phase; ph >= cluster.PhaseOpening && ph <= cluster.PhaseClosing && !w.lied[n.id] {
 				open = append(open, n.id)
@@ -265,7 +275,7 @@ func (w *world) settle() {
 	for p, m := range placed {
 		o := w.truth(p)
 		owned := o.PartitionOwner != nil && o.Phase != messages.OwnerPhase_OWNER_RELEASED
-		if m != "" && (!owned || o.Incarnation != m) {
+		if m != "" && (!owned || o.Incarnation != m || o.Term <= w.journal[p]) {
 			needed++
 		}
 		if o.PartitionOwner != nil && able[o.Next] && o.Next != m {
@@ -278,7 +288,7 @@ func (w *world) settle() {
 		for _, n := range w.running() {
 			w.step(n)
 			for p := range n.spots {
-				n.work(p)
+				w.work(n, p)
 			}
 			for len(n.writes) > 0 {
 				w.write(n)
@@ -290,13 +300,23 @@ func (w *world) settle() {
 		for _, n := range w.running() {
 			w.hear(n)
 		}
-		w.lied = map[string]bool{} // everybody has seen everything
+		w.lied, w.lost = map[string]bool{}, w.lost && w.behind() // everybody has seen everything
 		w.check()
 	}
 	if w.claims > needed {
 		w.t.Fatalf("%d claims, %d were needed", w.claims, needed)
 	}
 	w.settled(placed)
+}
+
+// behind says whether a record was lost whose partition nobody has claimed anew beyond the journal's term.
+func (w *world) behind() bool {
+	for p := range modelPartitions {
+		if o := w.truth(p); o.PartitionOwner == nil || o.Term < w.journal[p] {
+			return true
+		}
+	}
+	return false
 }
 
 func (w *world) settled(placed []string) {
@@ -355,11 +375,11 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		},
 		"meet":  func(t *rapid.T) { w.pick(t, runs, w.meet) },
 		"prove": func(t *rapid.T) { w.pick(t, runs, w.prove) },
-		"work":  func(t *rapid.T) { w.pick(t, runs, func(n *modelNode) { n.work(part.Draw(t, "partition")) }) },
+		"work":  func(t *rapid.T) { w.pick(t, runs, func(n *modelNode) { w.work(n, part.Draw(t, "partition")) }) },
 		"work all": func(t *rapid.T) {
 			w.pick(t, runs, func(n *modelNode) {
 				for p := range n.spots {
-					n.work(p)
+					w.work(n, p)
 				}
 			})
 		},
@@ -369,6 +389,14 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		"start": func(t *rapid.T) {
 			if len(w.running()) < 4 && len(w.nodes) < 12 {
 				w.start(rapid.IntRange(0, 2).Draw(t, "weight"))
+			}
+		},
+		"lose a record": func(t *rapid.T) { // somebody removes the arbiter's bucket
+			if rapid.IntRange(0, 9).Draw(t, "seldom") == 0 {
+				p := part.Draw(t, "partition")
+				w.last++
+				w.records[p] = append(w.records[p], cluster.OwnerAt{Revision: w.last})
+				w.lost = true
 			}
 		},
 		"crash": func(t *rapid.T) { w.pick(t, notLast, w.crash) },

@@ -205,6 +205,7 @@ type PartitionOwner struct {
 	Position      uint64                 `protobuf:"varint,5,opt,name=position,proto3" json:"position,omitempty"`
 	Number        uint64                 `protobuf:"varint,6,opt,name=number,proto3" json:"number,omitempty"`         // of the journal's last record when it was released: a mark recovery must reach
 	AtMs          int64                  `protobuf:"varint,7,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"` // by the writer's clock, for people
+	Term          uint64                 `protobuf:"varint,8,opt,name=term,proto3" json:"term,omitempty"`             // counts the claims; goes into the takeover record, and a journal refuses a lower one than it has
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -284,6 +285,13 @@ func (x *PartitionOwner) GetNumber() uint64 {
 func (x *PartitionOwner) GetAtMs() int64 {
 	if x != nil {
 		return x.AtMs
+	}
+	return 0
+}
+
+func (x *PartitionOwner) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
 	}
 	return 0
 }
@@ -1272,7 +1280,7 @@ const file_nodes_proto_rawDesc = "" +
 	"\rstarted_at_ms\x18\b \x01(\x03R\vstartedAtMs\x12\x18\n" +
 	"\aversion\x18\t \x01(\tR\aversion\x12\x1a\n" +
 	"\bprotocol\x18\n" +
-	" \x01(\rR\bprotocol\"\xd3\x01\n" +
+	" \x01(\rR\bprotocol\"\xe7\x01\n" +
 	"\x0ePartitionOwner\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\tR\vincarnation\x12.\n" +
@@ -1280,7 +1288,8 @@ const file_nodes_proto_rawDesc = "" +
 	"\x04next\x18\x04 \x01(\tR\x04next\x12\x1a\n" +
 	"\bposition\x18\x05 \x01(\x04R\bposition\x12\x16\n" +
 	"\x06number\x18\x06 \x01(\x04R\x06number\x12\x13\n" +
-	"\x05at_ms\x18\a \x01(\x03R\x04atMs\"\xfc\x01\n" +
+	"\x05at_ms\x18\a \x01(\x03R\x04atMs\x12\x12\n" +
+	"\x04term\x18\b \x01(\x04R\x04term\"\xfc\x01\n" +
 	"\tLinkBatch\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x0e\n" +
 	"\x02to\x18\x02 \x01(\tR\x02to\x12\x1b\n" +

@@ -69,6 +69,7 @@ func (l *Log) stored(position uint64) {
 	head := &l.chain.head
 	if RecordKind(l.buf[5]) == RecordTakeover {
 		head.Epoch++
+		head.Term = max(head.Term, l.o.HighWater.Term)
 	}
 	head.Position = position
 	head.Number++

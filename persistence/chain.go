@@ -16,7 +16,7 @@ func NewChain(partition int, from Manifest) *Chain {
 }
 
 func headOf(m Manifest) Manifest {
-	return Manifest{Position: m.Position, Number: m.Number, Epoch: m.Epoch, Hash: m.Hash}
+	return Manifest{Position: m.Position, Number: m.Number, Epoch: m.Epoch, Term: m.Term, Hash: m.Hash}
 }
 
 // Head describes the last record that was accepted.
@@ -36,7 +36,18 @@ func (c *Chain) Next(position uint64, record []byte) (Header, []byte, error) {
 	if reason := c.refuse(position, &h); reason != "" && Fenced {
 		return h, nil, c.corrupt(position, reason)
 	}
-	c.head = Manifest{Position: position, Number: h.Number, Epoch: h.Epoch, Hash: RecordHash(record)}
+	term := c.head.Term
+	if h.Kind == RecordTakeover {
+		t, err := DecodeTakeover(payload)
+		if err != nil {
+			return h, nil, c.corrupt(position, err.(*CorruptError).Reason)
+		}
+		if t.Term != 0 && t.Term < term && Fenced {
+			return h, nil, c.corrupt(position, fmt.Sprintf("a takeover of term %d follows term %d: who took over had lost the partition before", t.Term, term))
+		}
+		term = max(term, t.Term)
+	}
+	c.head = Manifest{Position: position, Number: h.Number, Epoch: h.Epoch, Term: term, Hash: RecordHash(record)}
 	c.tail = position
 	return h, payload, nil
 }

@@ -17,6 +17,8 @@ var (
 	ErrUnknown = errors.New("journal: outcome of the append unknown")
 	// ErrFenced says that another owner has written: stop serving this partition. It is final.
 	ErrFenced = errors.New("journal: fenced, another owner has written")
+	// ErrOutranked says that another took the partition over under a later claim: ask the arbiter whose it is before trying again.
+	ErrOutranked = errors.New("journal: another took over under a later claim")
 	// ErrCorrupt says that the journal or a checkpoint is not what was written: see CorruptError. Refuse to serve.
 	ErrCorrupt = errors.New("journal: damaged")
 	// ErrTooLarge refuses a record, a slice or a value before it is sent. Nothing was stored; a Log stays usable.
@@ -77,6 +79,7 @@ type Manifest struct {
 	Position uint64   // of the last record it includes; 0 = nothing, from the beginning
 	Number   uint64   // of that record
 	Epoch    uint64   // of that record
+	Term     uint64   // highest of the takeovers up to it; see Mark
 	Hash     [32]byte // SHA-256 of that record
 	Slices   int      // filled by Write, like Bytes and Digest
 	Bytes    int64

@@ -11,10 +11,13 @@ import (
 	"time"
 )
 
-// Mark is a place the journal is known to have reached, remembered outside of it.
+// Mark is a place the journal is known to have reached, remembered outside of it, and the claim under which it is entered.
 type Mark struct {
 	Position uint64
 	Number   uint64 // 0 = not known
+	// Term counts the claims of the partition at the arbiter. Whoever takes over says the term of its claim, and a journal that was taken
+	// over under a higher one refuses it. 0 = there is no arbiter: nobody is refused.
+	Term uint64
 }
 
 // LogOptions are the dials of a Log. The zero value of each means the default.
@@ -23,7 +26,8 @@ type LogOptions struct {
 	Node, Incarnation string
 	// Nonce tells two Logs of one process apart. 0 = drawn at random; the simulator gives its own.
 	Nonce uint64
-	// HighWater is the highest place known from elsewhere (egress cursor, ownership key). A journal that ends below it is refused.
+	// HighWater is the highest place known from elsewhere (egress cursor, ownership key), and the term of the caller's claim. A journal that
+	// ends below it is refused.
 	HighWater Mark
 	// AppendTimeout bounds one attempt; then the outcome is unknown and is looked up. Default 5 s; negative = no bound.
 	AppendTimeout time.Duration
@@ -126,6 +130,9 @@ func (l *Log) Number() uint64 { return l.chain.head.Number }
 // Epoch is that record's epoch: one's own, after Takeover.
 func (l *Log) Epoch() uint64 { return l.chain.head.Epoch }
 
+// Term is the highest term of a claim under which the partition was taken over, as far as was read.
+func (l *Log) Term() uint64 { return l.chain.head.Term }
+
 // Manifest describes the present head, for a checkpoint.
 func (l *Log) Manifest() Manifest { return l.chain.head }
 
@@ -166,7 +173,7 @@ func (l *Log) CatchUp(ctx context.Context, mark Mark, fn func(position uint64, p
 		return l.fail(errors.New("journal: a Log catches up between Recover and Takeover"))
 	}
 	known := &l.o.HighWater
-	known.Position, known.Number = max(known.Position, mark.Position), max(known.Number, mark.Number)
+	known.Position, known.Number, known.Term = max(known.Position, mark.Position), max(known.Number, mark.Number), max(known.Term, mark.Term)
 	if err := l.readTo(ctx, l.chain.tail, Manifest{}, fn); err != nil {
 		return l.fail(err)
 	}
@@ -229,7 +236,8 @@ func (l *Log) take(position uint64, record []byte, fn func(position uint64, payl
 }
 
 // Takeover appends a takeover record and makes this Log the owner. What others wrote since Recover is read on the way and given to
-// fn. It repeats until it is the last record; then every Log that was before is fenced.
+// fn. It repeats until it is the last record; then every Log that was before is fenced. ErrOutranked, with nothing written, when another took over
+// under a later claim: a process that slept through its successor's claim must not fence it.
 func (l *Log) Takeover(ctx context.Context, fn func(position uint64, payload []byte) error) error {
 	if l.failed != nil {
 		return l.failed
@@ -237,9 +245,12 @@ func (l *Log) Takeover(ctx context.Context, fn func(position uint64, payload []b
 	if l.phase != logRecovered {
 		return l.fail(errors.New("journal: a Log takes over once, after Recover"))
 	}
-	l.encodeTakeover()
 	pause := l.o.BackoffMin
+	l.encodeTakeover()
 	for attempt := 1; attempt <= l.o.AttemptsMax; attempt++ {
+		if l.outranked() {
+			return l.fail(fmt.Errorf("take over partition %d under term %d, the journal is at term %d: %w", l.partition, l.o.HighWater.Term, l.Term(), ErrOutranked))
+		}
 		position, err := l.publish(ctx)
 		if err == nil {
 			l.stored(position)
@@ -269,8 +280,13 @@ func (l *Log) Takeover(ctx context.Context, fn func(position uint64, payload []b
 	return l.fail(fmt.Errorf("take over: given up after %d attempts: %w", l.o.AttemptsMax, ErrUnknown))
 }
 
+// outranked says that another took over under a later claim than the caller's.
+func (l *Log) outranked() bool {
+	return Fenced && l.o.HighWater.Term != 0 && l.o.HighWater.Term < l.chain.head.Term
+}
+
 func (l *Log) encodeTakeover() {
-	t := Takeover{Node: l.o.Node, Incarnation: l.o.Incarnation, Nonce: l.o.Nonce}
+	t := Takeover{Node: l.o.Node, Incarnation: l.o.Incarnation, Nonce: l.o.Nonce, Term: l.o.HighWater.Term}
 	head := &l.chain.head
 	l.buf = appendRecord(l.buf[:0], &Header{
 		Kind: RecordTakeover, Partition: l.partition, Number: head.Number + 1, Epoch: head.Epoch + 1, Prev: head.Hash,

@@ -124,6 +124,7 @@ type Takeover struct {
 	Node        string
 	Incarnation string
 	Nonce       uint64 // of the Log, so that two of one process never write the same bytes
+	Term        uint64 // of the claim at the arbiter; 0 = there is none, and then it is not written
 }
 
 func (t Takeover) append(dst []byte) []byte {
@@ -131,6 +132,9 @@ func (t Takeover) append(dst []byte) []byte {
 	for _, s := range []string{t.Node, t.Incarnation} {
 		dst = binary.AppendUvarint(dst, uint64(len(s)))
 		dst = append(dst, s...)
+	}
+	if t.Term != 0 {
+		dst = binary.AppendUvarint(dst, t.Term)
 	}
 	return dst
 }
@@ -151,8 +155,13 @@ func DecodeTakeover(payload []byte) (Takeover, error) {
 		*s = string(payload[size : size+int(n)])
 		payload = payload[size+int(n):]
 	}
-	if len(payload) != 0 {
-		return Takeover{}, unplaced("a takeover has %d bytes too many", len(payload))
+	if len(payload) == 0 {
+		return t, nil
 	}
+	term, size := binary.Uvarint(payload)
+	if size != len(payload) || term == 0 {
+		return Takeover{}, unplaced("a takeover has %d bytes that are no term", len(payload))
+	}
+	t.Term = term
 	return t, nil
 }

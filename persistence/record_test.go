@@ -42,6 +42,16 @@ func TestTakeoverRoundTrip(t *testing.T) {
 	if _, err := DecodeTakeover(append(b, 0)); !errors.Is(err, ErrCorrupt) {
 		t.Fatalf("a byte too many: %v", err)
 	}
+	want.Term = 300
+	b = want.append(nil)
+	if got, err := DecodeTakeover(b); err != nil || got != want {
+		t.Fatalf("with a term: got %+v, %v", got, err)
+	}
+	for _, odd := range [][]byte{append(b, 0), b[:len(b)-1]} {
+		if _, err := DecodeTakeover(odd); !errors.Is(err, ErrCorrupt) {
+			t.Fatalf("%x: %v", odd, err)
+		}
+	}
 }
 
 // Proves that bytes of any kind are refused with ErrCorrupt or are exactly what encoding their header and payload gives.
@@ -72,6 +82,7 @@ func FuzzDecodeRecord(f *testing.F) {
 func FuzzDecodeTakeover(f *testing.F) {
 	f.Add([]byte{})
 	f.Add(Takeover{Node: "n", Incarnation: "i", Nonce: 1}.append(nil))
+	f.Add(Takeover{Node: "n", Incarnation: "i", Nonce: 1, Term: 1 << 40}.append(nil))
 	f.Add(append(make([]byte, 8), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		got, err := DecodeTakeover(b)
@@ -105,7 +116,11 @@ func TestChainEpoch(t *testing.T) {
 			for i, h := range tt.records {
 				h.Partition, h.Number, h.Prev = 3, uint64(i+1), c.Head().Hash
 				before := c.Head()
-				_, _, err := c.Next(uint64(10+i), appendRecord(nil, &h, nil))
+				var payload []byte
+				if h.Kind == RecordTakeover {
+					payload = Takeover{}.append(nil)
+				}
+				_, _, err := c.Next(uint64(10+i), appendRecord(nil, &h, payload))
 				if refused := err != nil; refused != (i == tt.refused) {
 					t.Fatalf("record %d: %v", i, err)
 				}
@@ -114,5 +129,41 @@ func TestChainEpoch(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Proves that takeovers follow the claims at the arbiter: a takeover of an earlier claim than the one before is refused, wherever the chain begins;
+// one without an arbiter changes nothing.
+func TestChainTerm(t *testing.T) {
+	tests := []struct {
+		name    string
+		terms   []uint64
+		refused int // index; -1 = none
+	}{
+		{"rising", []uint64{1, 2, 7}, -1},
+		{"the same process again", []uint64{3, 3}, -1},
+		{"no arbiter between", []uint64{3, 0, 3}, -1},
+		{"an earlier claim", []uint64{3, 2}, 1},
+		{"an earlier claim behind one without", []uint64{3, 0, 2}, 2},
+	}
+	for _, tt := range tests {
+		for _, from := range []string{"the beginning", "a checkpoint"} {
+			t.Run(tt.name+" from "+from, func(t *testing.T) {
+				c := NewChain(3, Manifest{})
+				for i, term := range tt.terms {
+					if from == "a checkpoint" {
+						c = NewChain(3, c.Head())
+					}
+					h := Header{Kind: RecordTakeover, Partition: 3, Number: uint64(i + 1), Epoch: uint64(i + 1), Prev: c.Head().Hash}
+					_, _, err := c.Next(uint64(10+i), appendRecord(nil, &h, Takeover{Node: "n", Term: term}.append(nil)))
+					if refused := err != nil; refused != (i == tt.refused) {
+						t.Fatalf("takeover %d: %v", i, err)
+					}
+					if err != nil {
+						return
+					}
+				}
+			})
+		}
 	}
 }

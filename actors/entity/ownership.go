@@ -236,6 +236,10 @@ func (p *partition) readJournal(ctx context.Context, mark persistence.Mark) (*pe
 
 // recovered begins to serve, or tries again after a pause. A damaged journal is not retried soon: serving it would hide the loss.
 func (p *partition) recovered(ctx actor.Context, m *recovered) {
+	if errors.Is(m.err, persistence.ErrOutranked) {
+		p.outranked(ctx, m.err)
+		return
+	}
 	if m.err != nil {
 		p.readAgain(m)
 		return
@@ -265,6 +269,28 @@ func (p *partition) recovered(ctx actor.Context, m *recovered) {
 		p.deliver(ctx, e)
 	}
 	p.arm()
+}
+
+// outranked gives up: the partition was claimed by another after the claim that this node knows of.
+func (p *partition) outranked(ctx actor.Context, err error) {
+	p.stats.Outranked.Add(1)
+	slog.Info("partition not taken over: another has claimed it later", "partition", p.Partition, "error", err)
+	closing := p.closing
+	p.abandon(ctx)
+	p.seen(p.mark.Term + 1)
+	if closing != nil {
+		p.closing = closing
+		p.closed(nil, err)
+		return
+	}
+	p.enter(cluster.PhaseIdle)
+}
+
+// seen notes that the journal is another's, by a claim of that term at least.
+func (p *partition) seen(term uint64) {
+	p.endedMu.Lock()
+	p.ended.Term = max(p.ended.Term, term)
+	p.endedMu.Unlock()
 }
 
 // readAgain plans the next attempt. Whoever is to close has nothing to wait for.
@@ -327,7 +353,8 @@ func (p *partition) refuseParked() {
 	}
 }
 
-// lose drops every live entity after the journal refused. Another owner has written: it is theirs, as far as this node knows. An unknown
+// lose drops every live entity after the journal refused. Another owner has written: it is theirs, and this node must ask the arbiter before
+// it opens again, for it may not have heard yet. An unknown
 // outcome says nothing about owners: the truth is read back.
 func (p *partition) lose(ctx actor.Context, err error) {
 	fenced := errors.Is(err, persistence.ErrFenced)
@@ -336,6 +363,9 @@ func (p *partition) lose(ctx actor.Context, err error) {
 	if fenced {
 		p.stats.Fenced.Add(1)
 		p.fencedAt = p.clock()
+		if p.mark.Term != 0 {
+			p.seen(p.mark.Term + 1)
+		}
 		slog.Warn("partition fenced: another owner has written", "partition", p.Partition, "error", err)
 	}
 	switch {
@@ -345,7 +375,7 @@ func (p *partition) lose(ctx actor.Context, err error) {
 	case fenced && !p.Keep:
 		p.enter(cluster.PhaseIdle)
 	default:
-		p.mark = persistence.Mark{}
+		p.mark = persistence.Mark{Term: p.mark.Term}
 		p.enter(cluster.PhaseOpening)
 		p.read()
 	}
@@ -432,6 +462,7 @@ func (p *partition) closed(mark *persistence.Mark, err error) {
 		mark = &persistence.Mark{}
 	}
 	p.endedMu.Lock()
+	mark.Term = p.ended.Term
 	p.ended = *mark
 	p.endedMu.Unlock()
 	p.enter(cluster.PhaseClosed)

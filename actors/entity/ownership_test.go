@@ -189,6 +189,52 @@ func TestFencedOwnerStops(t *testing.T) {
 	}
 }
 
+// A process sleeps while another claims its partition and takes it over, wakes, and does not know yet: its write is refused, and when it opens the
+// partition again on the strength of its old claim, the journal refuses that too. The true owner is not disturbed: what it answers from memory stays
+// the truth. With a later claim of its own, the sleeper gets the partition back.
+func TestOldClaimDoesNotFence(t *testing.T) {
+	p := startPair(t)
+	partition := cluster.PartitionOf(toyRef("x"), pairPartitions)
+	p.nodes[0].Open(partition, persistence.Mark{Term: 4})
+	p.until(0, partition, cluster.PhaseServing)
+	if r := p.ask("x", "1", &messages.AdjustStock{Delta: 5}); r.Failure != nil {
+		t.Fatal(r.Failure)
+	}
+	p.nodes[1].Open(partition, persistence.Mark{Term: 5})
+	p.until(1, partition, cluster.PhaseServing)
+	sleeper := func(cmd messages.Command) *messages.Reply {
+		answer := make(chan *messages.Reply, 1)
+		p.nodes[0].Send(messages.Request{To: toyRef("x"), CommandID: "2", Command: cmd, Done: func(r *messages.Reply) { answer <- r }})
+		return <-answer
+	}
+	if r := sleeper(&messages.AdjustStock{Delta: 1}); r.GetFailure().GetCode() != messages.CodeMoved {
+		t.Fatalf("the sleeper answered %v", r)
+	}
+	if mark := p.until(0, partition, cluster.PhaseIdle); mark.Term != 5 {
+		t.Fatalf("after the fence the sleeper knows of a claim %d", mark.Term)
+	}
+	p.nodes[0].Open(partition, persistence.Mark{Term: 4})
+	for end := time.Now().Add(20 * time.Second); p.nodes[0].Stats().Outranked.Load() == 0; time.Sleep(time.Millisecond) {
+		if phase, _ := p.nodes[0].Local(partition); phase == cluster.PhaseServing || time.Now().After(end) {
+			t.Fatalf("the sleeper's partition is %s", phase)
+		}
+	}
+	p.until(0, partition, cluster.PhaseIdle)
+	answer := make(chan *messages.Reply, 1)
+	p.nodes[1].Send(messages.Request{To: toyRef("x"), CommandID: "2", Command: &messages.AdjustStock{Delta: 1}, Done: func(r *messages.Reply) { answer <- r }})
+	if r := <-answer; r.GetStock().GetAtp() != 6 {
+		t.Fatalf("the true owner answered %v", r)
+	}
+	if n := p.nodes[1].Stats().Fenced.Load(); n != 0 {
+		t.Fatalf("the true owner was fenced %d times", n)
+	}
+	p.nodes[0].Open(partition, persistence.Mark{Term: 6})
+	p.until(0, partition, cluster.PhaseServing)
+	if r := sleeper(&messages.AdjustStock{Delta: 1}); r.GetStock().GetAtp() != 6 || !r.Replayed {
+		t.Fatalf("with a claim of its own it answered %v", r)
+	}
+}
+
 // A node without its lease gives no answer that rests on nothing but its memory, and commits all the same: the journal checks those.
 func TestNoLeaseNoReads(t *testing.T) {
 	p := startPair(t)

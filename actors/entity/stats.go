@@ -16,6 +16,7 @@ type Stats struct {
 	Activations  atomic.Int64
 	Passivations atomic.Int64
 	Fenced       atomic.Int64 // partitions lost to another owner, or to an unknown outcome
+	Outranked    atomic.Int64 // partitions not taken over, because another had claimed them later
 	Panics       atomic.Int64
 	Checkpoints  atomic.Int64
 	Replayed     atomic.Int64 // commands answered from memory

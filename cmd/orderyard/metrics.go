@@ -40,6 +40,7 @@ func newRuntimeCollector(node *actors.Node, rules *rulebook.Live, ready func() e
 	counter("activations_total", "Entities brought to life.", s.Activations.Load)
 	counter("passivations_total", "Entities turned into bytes.", s.Passivations.Load)
 	counter("fenced_total", "Partitions lost to another owner.", s.Fenced.Load)
+	counter("outranked_total", "Partitions not taken over, because another had claimed them later.", s.Outranked.Load)
 	counter("recoveries_total", "Partitions read back from the journal.", s.Recoveries.Load)
 	counter("panics_total", "Entities that failed on a command.", s.Panics.Load)
 	counter("checkpoints_total", "Checkpoints written.", s.Checkpoints.Load)

@@ -33,6 +33,7 @@ type storedManifest struct {
 	Position uint64 `json:"position"`
 	Number   uint64 `json:"number"`
 	Epoch    uint64 `json:"epoch"`
+	Term     uint64 `json:"term,omitempty"`
 	Hash     string `json:"hash"`
 	Slices   int    `json:"slices"`
 	Bytes    int64  `json:"bytes"`
@@ -234,7 +235,7 @@ func (s *Store) loadSlices(ctx context.Context, partition int, name string, mani
 
 func encodeManifest(name string, m persistence.Manifest) []byte {
 	stored := storedManifest{
-		Name: name, Position: m.Position, Number: m.Number, Epoch: m.Epoch, Hash: hex.EncodeToString(m.Hash[:]),
+		Name: name, Position: m.Position, Number: m.Number, Epoch: m.Epoch, Term: m.Term, Hash: hex.EncodeToString(m.Hash[:]),
 		Slices: m.Slices, Bytes: m.Bytes, Digest: hex.EncodeToString(m.Digest[:]), AtMs: m.AtMs,
 	}
 	stored.Check = stored.sum()
@@ -260,7 +261,7 @@ func decodeManifest(data []byte) (storedManifest, error) {
 }
 
 func (m storedManifest) manifest() (persistence.Manifest, error) {
-	out := persistence.Manifest{Position: m.Position, Number: m.Number, Epoch: m.Epoch, Slices: m.Slices, Bytes: m.Bytes, AtMs: m.AtMs}
+	out := persistence.Manifest{Position: m.Position, Number: m.Number, Epoch: m.Epoch, Term: m.Term, Slices: m.Slices, Bytes: m.Bytes, AtMs: m.AtMs}
 	for _, f := range []struct {
 		hex string
 		to  *[32]byte

@@ -157,12 +157,9 @@ func hearLate() {
 	},
 }
 
-// TestF03Late is to prove that the fence alone is enough: the news of who took over come late to a node that wakes. It FAILS at present, see the
-// open finding in docs/benchmarks/faults.md, and runs only with -findings until that is mended.
+// TestF03Late proves that the journal alone is enough: the news of who took over come late to a node that wakes, so it writes, is fenced, and would
+// open its partitions again on the strength of its old claims.
 func TestF03Late(t *testing.T) {
-	if !*findings {
-		t.Skip("a known finding, see docs/benchmarks/faults.md; -args -findings runs it")
-	}
 	row := results.Row("F3l", "the same, and a woken node hears 0.7 s late who took over", "all I")
 	s := setUp(t, row, world.Options{Nodes: 3, Build: "late", How: world.Build{Patch: lateNews}}, cast{history: waitingClients})
 	for round := range sized(4, 2) {

@@ -28,7 +28,6 @@ import (
 )
 
 var (
-	findings  = flag.Bool("findings", false, "run also the rows that are known to fail, see docs/benchmarks/faults.md")
 	reportDir = flag.String("report", "", "folder for faults.json, faults.md and pictures of impossible histories")
 	results   *report.Report
 )
