@@ -18,7 +18,7 @@ var newCommand = [...]func() Command{
 	5: func() Command { return new(ReleaseOrder) }, 6: func() Command { return new(GetOrder) },
 	7: func() Command { return new(StockArrived) }, 8: func() Command { return new(ClaimLost) },
 	9: func() Command { return new(OrderTimer) }, 10: func() Command { return new(FulfillmentChanged) },
-	11: func() Command { return new(Reassign) },
+	11: func() Command { return new(Reassign) }, 12: func() Command { return new(CheckClaim) },
 
 	40: func() Command { return new(TaskResult) }, // to every kind of entity
 

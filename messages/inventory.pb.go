@@ -461,6 +461,7 @@ type ReserveStock struct {
 	OrderId       string                 `protobuf:"bytes,6,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
 	Priority      int32                  `protobuf:"varint,7,opt,name=priority,proto3" json:"priority,omitempty"`
 	PromiseMs     int64                  `protobuf:"varint,8,opt,name=promise_ms,json=promiseMs,proto3" json:"promise_ms,omitempty"`
+	Firm          bool                   `protobuf:"varint,9,opt,name=firm,proto3" json:"firm,omitempty"` // an allocation at once, without expiry: for orders, which are durable and give back what they do not keep
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -549,6 +550,13 @@ func (x *ReserveStock) GetPromiseMs() int64 {
 		return x.PromiseMs
 	}
 	return 0
+}
+
+func (x *ReserveStock) GetFirm() bool {
+	if x != nil {
+		return x.Firm
+	}
+	return false
 }
 
 // ConfirmReservation makes a held reservation an allocation (no expiry). Ended: declined with the status.
@@ -1181,6 +1189,7 @@ type StockReserved struct {
 	OrderId       string                 `protobuf:"bytes,4,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
 	Priority      int32                  `protobuf:"varint,5,opt,name=priority,proto3" json:"priority,omitempty"`
 	PromiseMs     int64                  `protobuf:"varint,6,opt,name=promise_ms,json=promiseMs,proto3" json:"promise_ms,omitempty"`
+	Firm          bool                   `protobuf:"varint,7,opt,name=firm,proto3" json:"firm,omitempty"` // confirmed in the same step: it does not expire
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1255,6 +1264,13 @@ func (x *StockReserved) GetPromiseMs() int64 {
 		return x.PromiseMs
 	}
 	return 0
+}
+
+func (x *StockReserved) GetFirm() bool {
+	if x != nil {
+		return x.Firm
+	}
+	return false
 }
 
 type ReservationConfirmed struct {
@@ -1659,6 +1675,51 @@ func (x *OvercommitTold) GetReservationId() string {
 	return ""
 }
 
+// ClaimChecked: the order has said that it counts on the claim.
+type ClaimChecked struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ReservationId string                 `protobuf:"bytes,1,opt,name=reservation_id,json=reservationId,proto3" json:"reservation_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClaimChecked) Reset() {
+	*x = ClaimChecked{}
+	mi := &file_inventory_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClaimChecked) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClaimChecked) ProtoMessage() {}
+
+func (x *ClaimChecked) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClaimChecked.ProtoReflect.Descriptor instead.
+func (*ClaimChecked) Descriptor() ([]byte, []int) {
+	return file_inventory_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ClaimChecked) GetReservationId() string {
+	if x != nil {
+		return x.ReservationId
+	}
+	return ""
+}
+
 type ReservationState struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -1674,16 +1735,17 @@ type ReservationState struct {
 	MadeAtMs      int64                  `protobuf:"varint,11,opt,name=made_at_ms,json=madeAtMs,proto3" json:"made_at_ms,omitempty"`
 	Told          bool                   `protobuf:"varint,12,opt,name=told,proto3" json:"told,omitempty"`
 	Shipped       int64                  `protobuf:"varint,13,opt,name=shipped,proto3" json:"shipped,omitempty"`
-	Contest       uint64                 `protobuf:"varint,14,opt,name=contest,proto3" json:"contest,omitempty"`   // its place in the order of contests: notices leave in this order
-	Contests      uint32                 `protobuf:"varint,15,opt,name=contests,proto3" json:"contests,omitempty"` // how often it was contested: each contest is a notice of its own
-	Rejected      bool                   `protobuf:"varint,16,opt,name=rejected,proto3" json:"rejected,omitempty"` // the stock effect of its rejection has been applied
+	Contest       uint64                 `protobuf:"varint,14,opt,name=contest,proto3" json:"contest,omitempty"`     // its place in the order of contests: notices leave in this order
+	Contests      uint32                 `protobuf:"varint,15,opt,name=contests,proto3" json:"contests,omitempty"`   // how often it was contested: each contest is a notice of its own
+	Rejected      bool                   `protobuf:"varint,16,opt,name=rejected,proto3" json:"rejected,omitempty"`   // the stock effect of its rejection has been applied
+	Unchecked     bool                   `protobuf:"varint,17,opt,name=unchecked,proto3" json:"unchecked,omitempty"` // firm since it was made: its order has not said yet that it counts on it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReservationState) Reset() {
 	*x = ReservationState{}
-	mi := &file_inventory_proto_msgTypes[25]
+	mi := &file_inventory_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1695,7 +1757,7 @@ func (x *ReservationState) String() string {
 func (*ReservationState) ProtoMessage() {}
 
 func (x *ReservationState) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_proto_msgTypes[25]
+	mi := &file_inventory_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1708,7 +1770,7 @@ func (x *ReservationState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReservationState.ProtoReflect.Descriptor instead.
 func (*ReservationState) Descriptor() ([]byte, []int) {
-	return file_inventory_proto_rawDescGZIP(), []int{25}
+	return file_inventory_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ReservationState) GetId() string {
@@ -1823,6 +1885,13 @@ func (x *ReservationState) GetRejected() bool {
 	return false
 }
 
+func (x *ReservationState) GetUnchecked() bool {
+	if x != nil {
+		return x.Unchecked
+	}
+	return false
+}
+
 type StockMovement struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	AtMs          int64                  `protobuf:"varint,1,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
@@ -1833,7 +1902,7 @@ type StockMovement struct {
 
 func (x *StockMovement) Reset() {
 	*x = StockMovement{}
-	mi := &file_inventory_proto_msgTypes[26]
+	mi := &file_inventory_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1845,7 +1914,7 @@ func (x *StockMovement) String() string {
 func (*StockMovement) ProtoMessage() {}
 
 func (x *StockMovement) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_proto_msgTypes[26]
+	mi := &file_inventory_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1858,7 +1927,7 @@ func (x *StockMovement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StockMovement.ProtoReflect.Descriptor instead.
 func (*StockMovement) Descriptor() ([]byte, []int) {
-	return file_inventory_proto_rawDescGZIP(), []int{26}
+	return file_inventory_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *StockMovement) GetAtMs() int64 {
@@ -1898,7 +1967,7 @@ type BucketState struct {
 
 func (x *BucketState) Reset() {
 	*x = BucketState{}
-	mi := &file_inventory_proto_msgTypes[27]
+	mi := &file_inventory_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1910,7 +1979,7 @@ func (x *BucketState) String() string {
 func (*BucketState) ProtoMessage() {}
 
 func (x *BucketState) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_proto_msgTypes[27]
+	mi := &file_inventory_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1923,7 +1992,7 @@ func (x *BucketState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BucketState.ProtoReflect.Descriptor instead.
 func (*BucketState) Descriptor() ([]byte, []int) {
-	return file_inventory_proto_rawDescGZIP(), []int{27}
+	return file_inventory_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *BucketState) GetSku() string {
@@ -2076,7 +2145,7 @@ const file_inventory_proto_rawDesc = "" +
 	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x12\n" +
 	"\x04site\x18\x02 \x01(\tR\x04site\x12\x1a\n" +
 	"\bquantity\x18\x03 \x01(\x03R\bquantity\x12\x1c\n" +
-	"\treference\x18\x04 \x01(\tR\treference\"\xed\x01\n" +
+	"\treference\x18\x04 \x01(\tR\treference\"\x81\x02\n" +
 	"\fReserveStock\x12\x10\n" +
 	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x12\n" +
 	"\x04site\x18\x02 \x01(\tR\x04site\x12%\n" +
@@ -2086,7 +2155,8 @@ const file_inventory_proto_rawDesc = "" +
 	"\border_id\x18\x06 \x01(\tR\aorderId\x12\x1a\n" +
 	"\bpriority\x18\a \x01(\x05R\bpriority\x12\x1d\n" +
 	"\n" +
-	"promise_ms\x18\b \x01(\x03R\tpromiseMs\"a\n" +
+	"promise_ms\x18\b \x01(\x03R\tpromiseMs\x12\x12\n" +
+	"\x04firm\x18\t \x01(\bR\x04firm\"a\n" +
 	"\x12ConfirmReservation\x12\x10\n" +
 	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x12\n" +
 	"\x04site\x18\x02 \x01(\tR\x04site\x12%\n" +
@@ -2131,7 +2201,7 @@ const file_inventory_proto_rawDesc = "" +
 	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x12\n" +
 	"\x04site\x18\x02 \x01(\tR\x04site\x12\x1a\n" +
 	"\bquantity\x18\x03 \x01(\x03R\bquantity\x12\x1c\n" +
-	"\treference\x18\x04 \x01(\tR\treference\"\xcc\x01\n" +
+	"\treference\x18\x04 \x01(\tR\treference\"\xe0\x01\n" +
 	"\rStockReserved\x12%\n" +
 	"\x0ereservation_id\x18\x01 \x01(\tR\rreservationId\x12\x1a\n" +
 	"\bquantity\x18\x02 \x01(\x03R\bquantity\x12\"\n" +
@@ -2139,7 +2209,8 @@ const file_inventory_proto_rawDesc = "" +
 	"\border_id\x18\x04 \x01(\tR\aorderId\x12\x1a\n" +
 	"\bpriority\x18\x05 \x01(\x05R\bpriority\x12\x1d\n" +
 	"\n" +
-	"promise_ms\x18\x06 \x01(\x03R\tpromiseMs\"=\n" +
+	"promise_ms\x18\x06 \x01(\x03R\tpromiseMs\x12\x12\n" +
+	"\x04firm\x18\a \x01(\bR\x04firm\"=\n" +
 	"\x14ReservationConfirmed\x12%\n" +
 	"\x0ereservation_id\x18\x01 \x01(\tR\rreservationId\"<\n" +
 	"\x13ReservationReleased\x12%\n" +
@@ -2161,7 +2232,9 @@ const file_inventory_proto_rawDesc = "" +
 	"\x0ereservation_id\x18\x01 \x01(\tR\rreservationId\x12\"\n" +
 	"\ron_hand_delta\x18\x02 \x01(\x03R\vonHandDelta\"7\n" +
 	"\x0eOvercommitTold\x12%\n" +
-	"\x0ereservation_id\x18\x01 \x01(\tR\rreservationId\"\xc8\x03\n" +
+	"\x0ereservation_id\x18\x01 \x01(\tR\rreservationId\"5\n" +
+	"\fClaimChecked\x12%\n" +
+	"\x0ereservation_id\x18\x01 \x01(\tR\rreservationId\"\xe6\x03\n" +
 	"\x10ReservationState\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bquantity\x18\x02 \x01(\x03R\bquantity\x12\"\n" +
@@ -2181,7 +2254,8 @@ const file_inventory_proto_rawDesc = "" +
 	"\ashipped\x18\r \x01(\x03R\ashipped\x12\x18\n" +
 	"\acontest\x18\x0e \x01(\x04R\acontest\x12\x1a\n" +
 	"\bcontests\x18\x0f \x01(\rR\bcontests\x12\x1a\n" +
-	"\brejected\x18\x10 \x01(\bR\brejected\":\n" +
+	"\brejected\x18\x10 \x01(\bR\brejected\x12\x1c\n" +
+	"\tunchecked\x18\x11 \x01(\bR\tunchecked\":\n" +
 	"\rStockMovement\x12\x13\n" +
 	"\x05at_ms\x18\x01 \x01(\x03R\x04atMs\x12\x14\n" +
 	"\x05delta\x18\x02 \x01(\x03R\x05delta\"\xa5\x04\n" +
@@ -2217,7 +2291,7 @@ func file_inventory_proto_rawDescGZIP() []byte {
 	return file_inventory_proto_rawDescData
 }
 
-var file_inventory_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_inventory_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_inventory_proto_goTypes = []any{
 	(*Incoming)(nil),             // 0: orderyard.v1.Incoming
 	(*BucketView)(nil),           // 1: orderyard.v1.BucketView
@@ -2244,15 +2318,16 @@ var file_inventory_proto_goTypes = []any{
 	(*StockOvercommitted)(nil),   // 22: orderyard.v1.StockOvercommitted
 	(*ClaimKept)(nil),            // 23: orderyard.v1.ClaimKept
 	(*OvercommitTold)(nil),       // 24: orderyard.v1.OvercommitTold
-	(*ReservationState)(nil),     // 25: orderyard.v1.ReservationState
-	(*StockMovement)(nil),        // 26: orderyard.v1.StockMovement
-	(*BucketState)(nil),          // 27: orderyard.v1.BucketState
+	(*ClaimChecked)(nil),         // 25: orderyard.v1.ClaimChecked
+	(*ReservationState)(nil),     // 26: orderyard.v1.ReservationState
+	(*StockMovement)(nil),        // 27: orderyard.v1.StockMovement
+	(*BucketState)(nil),          // 28: orderyard.v1.BucketState
 }
 var file_inventory_proto_depIdxs = []int32{
 	0,  // 0: orderyard.v1.BucketView.incoming:type_name -> orderyard.v1.Incoming
-	25, // 1: orderyard.v1.BucketState.reservations:type_name -> orderyard.v1.ReservationState
+	26, // 1: orderyard.v1.BucketState.reservations:type_name -> orderyard.v1.ReservationState
 	0,  // 2: orderyard.v1.BucketState.incoming:type_name -> orderyard.v1.Incoming
-	26, // 3: orderyard.v1.BucketState.movements:type_name -> orderyard.v1.StockMovement
+	27, // 3: orderyard.v1.BucketState.movements:type_name -> orderyard.v1.StockMovement
 	4,  // [4:4] is the sub-list for method output_type
 	4,  // [4:4] is the sub-list for method input_type
 	4,  // [4:4] is the sub-list for extension type_name
@@ -2272,7 +2347,7 @@ func file_inventory_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_inventory_proto_rawDesc), len(file_inventory_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   28,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -821,6 +821,67 @@ func (x *ClaimLost) GetQuantity() int64 {
 	return 0
 }
 
+// CheckClaim asks the order whether it counts on a claim that its bucket has kept for long; not_found = it does not.
+type CheckClaim struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Sku           string                 `protobuf:"bytes,1,opt,name=sku,proto3" json:"sku,omitempty"`
+	Site          string                 `protobuf:"bytes,2,opt,name=site,proto3" json:"site,omitempty"`
+	ReservationId string                 `protobuf:"bytes,3,opt,name=reservation_id,json=reservationId,proto3" json:"reservation_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckClaim) Reset() {
+	*x = CheckClaim{}
+	mi := &file_order_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckClaim) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckClaim) ProtoMessage() {}
+
+func (x *CheckClaim) ProtoReflect() protoreflect.Message {
+	mi := &file_order_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckClaim.ProtoReflect.Descriptor instead.
+func (*CheckClaim) Descriptor() ([]byte, []int) {
+	return file_order_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *CheckClaim) GetSku() string {
+	if x != nil {
+		return x.Sku
+	}
+	return ""
+}
+
+func (x *CheckClaim) GetSite() string {
+	if x != nil {
+		return x.Site
+	}
+	return ""
+}
+
+func (x *CheckClaim) GetReservationId() string {
+	if x != nil {
+		return x.ReservationId
+	}
+	return ""
+}
+
 // OrderTimer is the order's own wake-up.
 type OrderTimer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -831,7 +892,7 @@ type OrderTimer struct {
 
 func (x *OrderTimer) Reset() {
 	*x = OrderTimer{}
-	mi := &file_order_proto_msgTypes[10]
+	mi := &file_order_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -843,7 +904,7 @@ func (x *OrderTimer) String() string {
 func (*OrderTimer) ProtoMessage() {}
 
 func (x *OrderTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[10]
+	mi := &file_order_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -856,7 +917,7 @@ func (x *OrderTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderTimer.ProtoReflect.Descriptor instead.
 func (*OrderTimer) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{10}
+	return file_order_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *OrderTimer) GetTimer() string {
@@ -878,7 +939,7 @@ type Reassign struct {
 
 func (x *Reassign) Reset() {
 	*x = Reassign{}
-	mi := &file_order_proto_msgTypes[11]
+	mi := &file_order_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -890,7 +951,7 @@ func (x *Reassign) String() string {
 func (*Reassign) ProtoMessage() {}
 
 func (x *Reassign) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[11]
+	mi := &file_order_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -903,7 +964,7 @@ func (x *Reassign) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reassign.ProtoReflect.Descriptor instead.
 func (*Reassign) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{11}
+	return file_order_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Reassign) GetVersion() uint64 {
@@ -951,7 +1012,7 @@ type PlanRequest struct {
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_order_proto_msgTypes[12]
+	mi := &file_order_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -963,7 +1024,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[12]
+	mi := &file_order_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -976,7 +1037,7 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{12}
+	return file_order_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *PlanRequest) GetOrderId() string {
@@ -1142,7 +1203,7 @@ type LineNeed struct {
 
 func (x *LineNeed) Reset() {
 	*x = LineNeed{}
-	mi := &file_order_proto_msgTypes[13]
+	mi := &file_order_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1154,7 +1215,7 @@ func (x *LineNeed) String() string {
 func (*LineNeed) ProtoMessage() {}
 
 func (x *LineNeed) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[13]
+	mi := &file_order_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1167,7 +1228,7 @@ func (x *LineNeed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LineNeed.ProtoReflect.Descriptor instead.
 func (*LineNeed) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{13}
+	return file_order_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *LineNeed) GetLine() uint32 {
@@ -1239,7 +1300,7 @@ type Exclusion struct {
 
 func (x *Exclusion) Reset() {
 	*x = Exclusion{}
-	mi := &file_order_proto_msgTypes[14]
+	mi := &file_order_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1251,7 +1312,7 @@ func (x *Exclusion) String() string {
 func (*Exclusion) ProtoMessage() {}
 
 func (x *Exclusion) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[14]
+	mi := &file_order_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1264,7 +1325,7 @@ func (x *Exclusion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exclusion.ProtoReflect.Descriptor instead.
 func (*Exclusion) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{14}
+	return file_order_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Exclusion) GetSite() string {
@@ -1308,7 +1369,7 @@ type KnownStock struct {
 
 func (x *KnownStock) Reset() {
 	*x = KnownStock{}
-	mi := &file_order_proto_msgTypes[15]
+	mi := &file_order_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1320,7 +1381,7 @@ func (x *KnownStock) String() string {
 func (*KnownStock) ProtoMessage() {}
 
 func (x *KnownStock) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[15]
+	mi := &file_order_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1333,7 +1394,7 @@ func (x *KnownStock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KnownStock.ProtoReflect.Descriptor instead.
 func (*KnownStock) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{15}
+	return file_order_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *KnownStock) GetSite() string {
@@ -1379,7 +1440,7 @@ type Plan struct {
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_order_proto_msgTypes[16]
+	mi := &file_order_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1391,7 +1452,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[16]
+	mi := &file_order_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1404,7 +1465,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{16}
+	return file_order_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Plan) GetPlanNo() uint32 {
@@ -1467,7 +1528,7 @@ type PlanAction struct {
 
 func (x *PlanAction) Reset() {
 	*x = PlanAction{}
-	mi := &file_order_proto_msgTypes[17]
+	mi := &file_order_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1479,7 +1540,7 @@ func (x *PlanAction) String() string {
 func (*PlanAction) ProtoMessage() {}
 
 func (x *PlanAction) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[17]
+	mi := &file_order_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1492,7 +1553,7 @@ func (x *PlanAction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanAction.ProtoReflect.Descriptor instead.
 func (*PlanAction) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{17}
+	return file_order_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *PlanAction) GetDo() string {
@@ -1529,7 +1590,7 @@ type Assignment struct {
 
 func (x *Assignment) Reset() {
 	*x = Assignment{}
-	mi := &file_order_proto_msgTypes[18]
+	mi := &file_order_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1541,7 +1602,7 @@ func (x *Assignment) String() string {
 func (*Assignment) ProtoMessage() {}
 
 func (x *Assignment) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[18]
+	mi := &file_order_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1554,7 +1615,7 @@ func (x *Assignment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Assignment.ProtoReflect.Descriptor instead.
 func (*Assignment) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{18}
+	return file_order_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Assignment) GetSite() string {
@@ -1618,7 +1679,7 @@ type DecisionRecord struct {
 
 func (x *DecisionRecord) Reset() {
 	*x = DecisionRecord{}
-	mi := &file_order_proto_msgTypes[19]
+	mi := &file_order_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1630,7 +1691,7 @@ func (x *DecisionRecord) String() string {
 func (*DecisionRecord) ProtoMessage() {}
 
 func (x *DecisionRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[19]
+	mi := &file_order_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1643,7 +1704,7 @@ func (x *DecisionRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecisionRecord.ProtoReflect.Descriptor instead.
 func (*DecisionRecord) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{19}
+	return file_order_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DecisionRecord) GetCandidates() []*Candidate {
@@ -1833,7 +1894,7 @@ type DecisionInputs struct {
 
 func (x *DecisionInputs) Reset() {
 	*x = DecisionInputs{}
-	mi := &file_order_proto_msgTypes[20]
+	mi := &file_order_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1845,7 +1906,7 @@ func (x *DecisionInputs) String() string {
 func (*DecisionInputs) ProtoMessage() {}
 
 func (x *DecisionInputs) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[20]
+	mi := &file_order_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1858,7 +1919,7 @@ func (x *DecisionInputs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecisionInputs.ProtoReflect.Descriptor instead.
 func (*DecisionInputs) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{20}
+	return file_order_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *DecisionInputs) GetNowMs() int64 {
@@ -1958,7 +2019,7 @@ type Candidate struct {
 
 func (x *Candidate) Reset() {
 	*x = Candidate{}
-	mi := &file_order_proto_msgTypes[21]
+	mi := &file_order_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1970,7 +2031,7 @@ func (x *Candidate) String() string {
 func (*Candidate) ProtoMessage() {}
 
 func (x *Candidate) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[21]
+	mi := &file_order_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1983,7 +2044,7 @@ func (x *Candidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
 func (*Candidate) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{21}
+	return file_order_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Candidate) GetSite() string {
@@ -2115,7 +2176,7 @@ type OrderPlaced struct {
 
 func (x *OrderPlaced) Reset() {
 	*x = OrderPlaced{}
-	mi := &file_order_proto_msgTypes[22]
+	mi := &file_order_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2127,7 +2188,7 @@ func (x *OrderPlaced) String() string {
 func (*OrderPlaced) ProtoMessage() {}
 
 func (x *OrderPlaced) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[22]
+	mi := &file_order_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2140,7 +2201,7 @@ func (x *OrderPlaced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderPlaced.ProtoReflect.Descriptor instead.
 func (*OrderPlaced) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{22}
+	return file_order_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *OrderPlaced) GetOrder() *Order {
@@ -2167,7 +2228,7 @@ type PlanAdopted struct {
 
 func (x *PlanAdopted) Reset() {
 	*x = PlanAdopted{}
-	mi := &file_order_proto_msgTypes[23]
+	mi := &file_order_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2179,7 +2240,7 @@ func (x *PlanAdopted) String() string {
 func (*PlanAdopted) ProtoMessage() {}
 
 func (x *PlanAdopted) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[23]
+	mi := &file_order_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2192,7 +2253,7 @@ func (x *PlanAdopted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanAdopted.ProtoReflect.Descriptor instead.
 func (*PlanAdopted) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{23}
+	return file_order_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PlanAdopted) GetPlan() *Plan {
@@ -2220,7 +2281,7 @@ type LineReserved struct {
 
 func (x *LineReserved) Reset() {
 	*x = LineReserved{}
-	mi := &file_order_proto_msgTypes[24]
+	mi := &file_order_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2232,7 +2293,7 @@ func (x *LineReserved) String() string {
 func (*LineReserved) ProtoMessage() {}
 
 func (x *LineReserved) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[24]
+	mi := &file_order_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2245,7 +2306,7 @@ func (x *LineReserved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LineReserved.ProtoReflect.Descriptor instead.
 func (*LineReserved) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{24}
+	return file_order_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *LineReserved) GetFulfillment() uint32 {
@@ -2280,7 +2341,7 @@ type LineDeclined struct {
 
 func (x *LineDeclined) Reset() {
 	*x = LineDeclined{}
-	mi := &file_order_proto_msgTypes[25]
+	mi := &file_order_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2292,7 +2353,7 @@ func (x *LineDeclined) String() string {
 func (*LineDeclined) ProtoMessage() {}
 
 func (x *LineDeclined) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[25]
+	mi := &file_order_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2305,7 +2366,7 @@ func (x *LineDeclined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LineDeclined.ProtoReflect.Descriptor instead.
 func (*LineDeclined) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{25}
+	return file_order_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *LineDeclined) GetFulfillment() uint32 {
@@ -2339,7 +2400,7 @@ type OrderFulfillmentAsked struct {
 
 func (x *OrderFulfillmentAsked) Reset() {
 	*x = OrderFulfillmentAsked{}
-	mi := &file_order_proto_msgTypes[26]
+	mi := &file_order_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2351,7 +2412,7 @@ func (x *OrderFulfillmentAsked) String() string {
 func (*OrderFulfillmentAsked) ProtoMessage() {}
 
 func (x *OrderFulfillmentAsked) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[26]
+	mi := &file_order_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2364,7 +2425,7 @@ func (x *OrderFulfillmentAsked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentAsked.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentAsked) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{26}
+	return file_order_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *OrderFulfillmentAsked) GetFulfillment() uint32 {
@@ -2391,7 +2452,7 @@ type OrderFulfillmentAccepted struct {
 
 func (x *OrderFulfillmentAccepted) Reset() {
 	*x = OrderFulfillmentAccepted{}
-	mi := &file_order_proto_msgTypes[27]
+	mi := &file_order_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2403,7 +2464,7 @@ func (x *OrderFulfillmentAccepted) String() string {
 func (*OrderFulfillmentAccepted) ProtoMessage() {}
 
 func (x *OrderFulfillmentAccepted) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[27]
+	mi := &file_order_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2416,7 +2477,7 @@ func (x *OrderFulfillmentAccepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentAccepted.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentAccepted) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{27}
+	return file_order_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *OrderFulfillmentAccepted) GetFulfillment() uint32 {
@@ -2442,7 +2503,7 @@ type OrderFulfillmentSubmitted struct {
 
 func (x *OrderFulfillmentSubmitted) Reset() {
 	*x = OrderFulfillmentSubmitted{}
-	mi := &file_order_proto_msgTypes[28]
+	mi := &file_order_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2454,7 +2515,7 @@ func (x *OrderFulfillmentSubmitted) String() string {
 func (*OrderFulfillmentSubmitted) ProtoMessage() {}
 
 func (x *OrderFulfillmentSubmitted) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[28]
+	mi := &file_order_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2467,7 +2528,7 @@ func (x *OrderFulfillmentSubmitted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentSubmitted.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentSubmitted) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{28}
+	return file_order_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *OrderFulfillmentSubmitted) GetFulfillment() uint32 {
@@ -2494,7 +2555,7 @@ type OrderFulfillmentRejected struct {
 
 func (x *OrderFulfillmentRejected) Reset() {
 	*x = OrderFulfillmentRejected{}
-	mi := &file_order_proto_msgTypes[29]
+	mi := &file_order_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2506,7 +2567,7 @@ func (x *OrderFulfillmentRejected) String() string {
 func (*OrderFulfillmentRejected) ProtoMessage() {}
 
 func (x *OrderFulfillmentRejected) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[29]
+	mi := &file_order_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2519,7 +2580,7 @@ func (x *OrderFulfillmentRejected) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentRejected.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentRejected) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{29}
+	return file_order_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *OrderFulfillmentRejected) GetFulfillment() uint32 {
@@ -2595,7 +2656,7 @@ type LineAllocated struct {
 
 func (x *LineAllocated) Reset() {
 	*x = LineAllocated{}
-	mi := &file_order_proto_msgTypes[30]
+	mi := &file_order_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2607,7 +2668,7 @@ func (x *LineAllocated) String() string {
 func (*LineAllocated) ProtoMessage() {}
 
 func (x *LineAllocated) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[30]
+	mi := &file_order_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2620,7 +2681,7 @@ func (x *LineAllocated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LineAllocated.ProtoReflect.Descriptor instead.
 func (*LineAllocated) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{30}
+	return file_order_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *LineAllocated) GetFulfillment() uint32 {
@@ -2648,7 +2709,7 @@ type LineLost struct {
 
 func (x *LineLost) Reset() {
 	*x = LineLost{}
-	mi := &file_order_proto_msgTypes[31]
+	mi := &file_order_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2660,7 +2721,7 @@ func (x *LineLost) String() string {
 func (*LineLost) ProtoMessage() {}
 
 func (x *LineLost) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[31]
+	mi := &file_order_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2673,7 +2734,7 @@ func (x *LineLost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LineLost.ProtoReflect.Descriptor instead.
 func (*LineLost) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{31}
+	return file_order_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *LineLost) GetFulfillment() uint32 {
@@ -2706,7 +2767,7 @@ type OrderFulfillmentReleased struct {
 
 func (x *OrderFulfillmentReleased) Reset() {
 	*x = OrderFulfillmentReleased{}
-	mi := &file_order_proto_msgTypes[32]
+	mi := &file_order_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2718,7 +2779,7 @@ func (x *OrderFulfillmentReleased) String() string {
 func (*OrderFulfillmentReleased) ProtoMessage() {}
 
 func (x *OrderFulfillmentReleased) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[32]
+	mi := &file_order_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2731,7 +2792,7 @@ func (x *OrderFulfillmentReleased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentReleased.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentReleased) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{32}
+	return file_order_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *OrderFulfillmentReleased) GetFulfillment() uint32 {
@@ -2752,7 +2813,7 @@ type OrderFulfillmentMoved struct {
 
 func (x *OrderFulfillmentMoved) Reset() {
 	*x = OrderFulfillmentMoved{}
-	mi := &file_order_proto_msgTypes[33]
+	mi := &file_order_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2764,7 +2825,7 @@ func (x *OrderFulfillmentMoved) String() string {
 func (*OrderFulfillmentMoved) ProtoMessage() {}
 
 func (x *OrderFulfillmentMoved) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[33]
+	mi := &file_order_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2777,7 +2838,7 @@ func (x *OrderFulfillmentMoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentMoved.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentMoved) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{33}
+	return file_order_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *OrderFulfillmentMoved) GetFulfillment() uint32 {
@@ -2813,7 +2874,7 @@ type LineFreed struct {
 
 func (x *LineFreed) Reset() {
 	*x = LineFreed{}
-	mi := &file_order_proto_msgTypes[34]
+	mi := &file_order_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2825,7 +2886,7 @@ func (x *LineFreed) String() string {
 func (*LineFreed) ProtoMessage() {}
 
 func (x *LineFreed) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[34]
+	mi := &file_order_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2838,7 +2899,7 @@ func (x *LineFreed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LineFreed.ProtoReflect.Descriptor instead.
 func (*LineFreed) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{34}
+	return file_order_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *LineFreed) GetFulfillment() uint32 {
@@ -2879,7 +2940,7 @@ type LineStockShipped struct {
 
 func (x *LineStockShipped) Reset() {
 	*x = LineStockShipped{}
-	mi := &file_order_proto_msgTypes[35]
+	mi := &file_order_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2891,7 +2952,7 @@ func (x *LineStockShipped) String() string {
 func (*LineStockShipped) ProtoMessage() {}
 
 func (x *LineStockShipped) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[35]
+	mi := &file_order_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2904,7 +2965,7 @@ func (x *LineStockShipped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LineStockShipped.ProtoReflect.Descriptor instead.
 func (*LineStockShipped) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{35}
+	return file_order_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *LineStockShipped) GetFulfillment() uint32 {
@@ -2931,7 +2992,7 @@ type FulfillmentDropped struct {
 
 func (x *FulfillmentDropped) Reset() {
 	*x = FulfillmentDropped{}
-	mi := &file_order_proto_msgTypes[36]
+	mi := &file_order_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2943,7 +3004,7 @@ func (x *FulfillmentDropped) String() string {
 func (*FulfillmentDropped) ProtoMessage() {}
 
 func (x *FulfillmentDropped) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[36]
+	mi := &file_order_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2956,7 +3017,7 @@ func (x *FulfillmentDropped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FulfillmentDropped.ProtoReflect.Descriptor instead.
 func (*FulfillmentDropped) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{36}
+	return file_order_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *FulfillmentDropped) GetFulfillment() uint32 {
@@ -2982,7 +3043,7 @@ type OrderFulfillmentCancelled struct {
 
 func (x *OrderFulfillmentCancelled) Reset() {
 	*x = OrderFulfillmentCancelled{}
-	mi := &file_order_proto_msgTypes[37]
+	mi := &file_order_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2994,7 +3055,7 @@ func (x *OrderFulfillmentCancelled) String() string {
 func (*OrderFulfillmentCancelled) ProtoMessage() {}
 
 func (x *OrderFulfillmentCancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[37]
+	mi := &file_order_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3007,7 +3068,7 @@ func (x *OrderFulfillmentCancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentCancelled.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentCancelled) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{37}
+	return file_order_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *OrderFulfillmentCancelled) GetFulfillment() uint32 {
@@ -3026,7 +3087,7 @@ type OrderCancellationRefused struct {
 
 func (x *OrderCancellationRefused) Reset() {
 	*x = OrderCancellationRefused{}
-	mi := &file_order_proto_msgTypes[38]
+	mi := &file_order_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3038,7 +3099,7 @@ func (x *OrderCancellationRefused) String() string {
 func (*OrderCancellationRefused) ProtoMessage() {}
 
 func (x *OrderCancellationRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[38]
+	mi := &file_order_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3051,7 +3112,7 @@ func (x *OrderCancellationRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderCancellationRefused.ProtoReflect.Descriptor instead.
 func (*OrderCancellationRefused) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{38}
+	return file_order_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *OrderCancellationRefused) GetFulfillment() uint32 {
@@ -3070,7 +3131,7 @@ type UnitsBackordered struct {
 
 func (x *UnitsBackordered) Reset() {
 	*x = UnitsBackordered{}
-	mi := &file_order_proto_msgTypes[39]
+	mi := &file_order_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3082,7 +3143,7 @@ func (x *UnitsBackordered) String() string {
 func (*UnitsBackordered) ProtoMessage() {}
 
 func (x *UnitsBackordered) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[39]
+	mi := &file_order_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3095,7 +3156,7 @@ func (x *UnitsBackordered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnitsBackordered.ProtoReflect.Descriptor instead.
 func (*UnitsBackordered) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{39}
+	return file_order_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *UnitsBackordered) GetLines() []*LineQuantity {
@@ -3115,7 +3176,7 @@ type UnitsReopened struct {
 
 func (x *UnitsReopened) Reset() {
 	*x = UnitsReopened{}
-	mi := &file_order_proto_msgTypes[40]
+	mi := &file_order_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3127,7 +3188,7 @@ func (x *UnitsReopened) String() string {
 func (*UnitsReopened) ProtoMessage() {}
 
 func (x *UnitsReopened) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[40]
+	mi := &file_order_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3140,7 +3201,7 @@ func (x *UnitsReopened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnitsReopened.ProtoReflect.Descriptor instead.
 func (*UnitsReopened) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{40}
+	return file_order_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *UnitsReopened) GetCause() string {
@@ -3167,7 +3228,7 @@ type UnitsCancelled struct {
 
 func (x *UnitsCancelled) Reset() {
 	*x = UnitsCancelled{}
-	mi := &file_order_proto_msgTypes[41]
+	mi := &file_order_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3179,7 +3240,7 @@ func (x *UnitsCancelled) String() string {
 func (*UnitsCancelled) ProtoMessage() {}
 
 func (x *UnitsCancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[41]
+	mi := &file_order_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3192,7 +3253,7 @@ func (x *UnitsCancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnitsCancelled.ProtoReflect.Descriptor instead.
 func (*UnitsCancelled) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{41}
+	return file_order_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *UnitsCancelled) GetLines() []*LineQuantity {
@@ -3220,7 +3281,7 @@ type CancelRequested struct {
 
 func (x *CancelRequested) Reset() {
 	*x = CancelRequested{}
-	mi := &file_order_proto_msgTypes[42]
+	mi := &file_order_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3232,7 +3293,7 @@ func (x *CancelRequested) String() string {
 func (*CancelRequested) ProtoMessage() {}
 
 func (x *CancelRequested) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[42]
+	mi := &file_order_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3245,7 +3306,7 @@ func (x *CancelRequested) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequested.ProtoReflect.Descriptor instead.
 func (*CancelRequested) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{42}
+	return file_order_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *CancelRequested) GetReason() string {
@@ -3281,7 +3342,7 @@ type HoldPlaced struct {
 
 func (x *HoldPlaced) Reset() {
 	*x = HoldPlaced{}
-	mi := &file_order_proto_msgTypes[43]
+	mi := &file_order_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3293,7 +3354,7 @@ func (x *HoldPlaced) String() string {
 func (*HoldPlaced) ProtoMessage() {}
 
 func (x *HoldPlaced) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[43]
+	mi := &file_order_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3306,7 +3367,7 @@ func (x *HoldPlaced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldPlaced.ProtoReflect.Descriptor instead.
 func (*HoldPlaced) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{43}
+	return file_order_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *HoldPlaced) GetReason() string {
@@ -3347,7 +3408,7 @@ type HoldReleased struct {
 
 func (x *HoldReleased) Reset() {
 	*x = HoldReleased{}
-	mi := &file_order_proto_msgTypes[44]
+	mi := &file_order_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3359,7 +3420,7 @@ func (x *HoldReleased) String() string {
 func (*HoldReleased) ProtoMessage() {}
 
 func (x *HoldReleased) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[44]
+	mi := &file_order_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3372,7 +3433,7 @@ func (x *HoldReleased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldReleased.ProtoReflect.Descriptor instead.
 func (*HoldReleased) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{44}
+	return file_order_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *HoldReleased) GetReason() string {
@@ -3400,7 +3461,7 @@ type ExceptionOpened struct {
 
 func (x *ExceptionOpened) Reset() {
 	*x = ExceptionOpened{}
-	mi := &file_order_proto_msgTypes[45]
+	mi := &file_order_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3412,7 +3473,7 @@ func (x *ExceptionOpened) String() string {
 func (*ExceptionOpened) ProtoMessage() {}
 
 func (x *ExceptionOpened) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[45]
+	mi := &file_order_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3425,7 +3486,7 @@ func (x *ExceptionOpened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExceptionOpened.ProtoReflect.Descriptor instead.
 func (*ExceptionOpened) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{45}
+	return file_order_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ExceptionOpened) GetKind() string {
@@ -3459,7 +3520,7 @@ type ExceptionResolved struct {
 
 func (x *ExceptionResolved) Reset() {
 	*x = ExceptionResolved{}
-	mi := &file_order_proto_msgTypes[46]
+	mi := &file_order_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3471,7 +3532,7 @@ func (x *ExceptionResolved) String() string {
 func (*ExceptionResolved) ProtoMessage() {}
 
 func (x *ExceptionResolved) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[46]
+	mi := &file_order_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3484,7 +3545,7 @@ func (x *ExceptionResolved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExceptionResolved.ProtoReflect.Descriptor instead.
 func (*ExceptionResolved) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{46}
+	return file_order_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ExceptionResolved) GetKind() string {
@@ -3510,7 +3571,7 @@ type OrderQueued struct {
 
 func (x *OrderQueued) Reset() {
 	*x = OrderQueued{}
-	mi := &file_order_proto_msgTypes[47]
+	mi := &file_order_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3522,7 +3583,7 @@ func (x *OrderQueued) String() string {
 func (*OrderQueued) ProtoMessage() {}
 
 func (x *OrderQueued) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[47]
+	mi := &file_order_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3535,7 +3596,7 @@ func (x *OrderQueued) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderQueued.ProtoReflect.Descriptor instead.
 func (*OrderQueued) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{47}
+	return file_order_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *OrderQueued) GetQueue() string {
@@ -3554,7 +3615,7 @@ type CancelScheduled struct {
 
 func (x *CancelScheduled) Reset() {
 	*x = CancelScheduled{}
-	mi := &file_order_proto_msgTypes[48]
+	mi := &file_order_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3566,7 +3627,7 @@ func (x *CancelScheduled) String() string {
 func (*CancelScheduled) ProtoMessage() {}
 
 func (x *CancelScheduled) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[48]
+	mi := &file_order_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3579,7 +3640,7 @@ func (x *CancelScheduled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelScheduled.ProtoReflect.Descriptor instead.
 func (*CancelScheduled) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{48}
+	return file_order_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *CancelScheduled) GetAtMs() int64 {
@@ -3597,7 +3658,7 @@ type OrderOpened struct {
 
 func (x *OrderOpened) Reset() {
 	*x = OrderOpened{}
-	mi := &file_order_proto_msgTypes[49]
+	mi := &file_order_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3609,7 +3670,7 @@ func (x *OrderOpened) String() string {
 func (*OrderOpened) ProtoMessage() {}
 
 func (x *OrderOpened) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[49]
+	mi := &file_order_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3622,7 +3683,7 @@ func (x *OrderOpened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderOpened.ProtoReflect.Descriptor instead.
 func (*OrderOpened) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{49}
+	return file_order_proto_rawDescGZIP(), []int{50}
 }
 
 type OrderAllocated struct {
@@ -3633,7 +3694,7 @@ type OrderAllocated struct {
 
 func (x *OrderAllocated) Reset() {
 	*x = OrderAllocated{}
-	mi := &file_order_proto_msgTypes[50]
+	mi := &file_order_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3645,7 +3706,7 @@ func (x *OrderAllocated) String() string {
 func (*OrderAllocated) ProtoMessage() {}
 
 func (x *OrderAllocated) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[50]
+	mi := &file_order_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3658,7 +3719,7 @@ func (x *OrderAllocated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderAllocated.ProtoReflect.Descriptor instead.
 func (*OrderAllocated) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{50}
+	return file_order_proto_rawDescGZIP(), []int{51}
 }
 
 type OrderCompleted struct {
@@ -3669,7 +3730,7 @@ type OrderCompleted struct {
 
 func (x *OrderCompleted) Reset() {
 	*x = OrderCompleted{}
-	mi := &file_order_proto_msgTypes[51]
+	mi := &file_order_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3681,7 +3742,7 @@ func (x *OrderCompleted) String() string {
 func (*OrderCompleted) ProtoMessage() {}
 
 func (x *OrderCompleted) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[51]
+	mi := &file_order_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3694,7 +3755,7 @@ func (x *OrderCompleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderCompleted.ProtoReflect.Descriptor instead.
 func (*OrderCompleted) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{51}
+	return file_order_proto_rawDescGZIP(), []int{52}
 }
 
 type OrderCancelled struct {
@@ -3706,7 +3767,7 @@ type OrderCancelled struct {
 
 func (x *OrderCancelled) Reset() {
 	*x = OrderCancelled{}
-	mi := &file_order_proto_msgTypes[52]
+	mi := &file_order_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3718,7 +3779,7 @@ func (x *OrderCancelled) String() string {
 func (*OrderCancelled) ProtoMessage() {}
 
 func (x *OrderCancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[52]
+	mi := &file_order_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3731,7 +3792,7 @@ func (x *OrderCancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderCancelled.ProtoReflect.Descriptor instead.
 func (*OrderCancelled) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{52}
+	return file_order_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *OrderCancelled) GetReason() string {
@@ -3752,7 +3813,7 @@ type PlanAdoptedOutline struct {
 
 func (x *PlanAdoptedOutline) Reset() {
 	*x = PlanAdoptedOutline{}
-	mi := &file_order_proto_msgTypes[53]
+	mi := &file_order_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3764,7 +3825,7 @@ func (x *PlanAdoptedOutline) String() string {
 func (*PlanAdoptedOutline) ProtoMessage() {}
 
 func (x *PlanAdoptedOutline) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[53]
+	mi := &file_order_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3777,7 +3838,7 @@ func (x *PlanAdoptedOutline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanAdoptedOutline.ProtoReflect.Descriptor instead.
 func (*PlanAdoptedOutline) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{53}
+	return file_order_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *PlanAdoptedOutline) GetPlan() *PlanOutline {
@@ -3807,7 +3868,7 @@ type PlanOutline struct {
 
 func (x *PlanOutline) Reset() {
 	*x = PlanOutline{}
-	mi := &file_order_proto_msgTypes[54]
+	mi := &file_order_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3819,7 +3880,7 @@ func (x *PlanOutline) String() string {
 func (*PlanOutline) ProtoMessage() {}
 
 func (x *PlanOutline) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[54]
+	mi := &file_order_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3832,7 +3893,7 @@ func (x *PlanOutline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanOutline.ProtoReflect.Descriptor instead.
 func (*PlanOutline) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{54}
+	return file_order_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *PlanOutline) GetPlanNo() uint32 {
@@ -3883,7 +3944,7 @@ type OrderHold struct {
 
 func (x *OrderHold) Reset() {
 	*x = OrderHold{}
-	mi := &file_order_proto_msgTypes[55]
+	mi := &file_order_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3895,7 +3956,7 @@ func (x *OrderHold) String() string {
 func (*OrderHold) ProtoMessage() {}
 
 func (x *OrderHold) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[55]
+	mi := &file_order_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3908,7 +3969,7 @@ func (x *OrderHold) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderHold.ProtoReflect.Descriptor instead.
 func (*OrderHold) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{55}
+	return file_order_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *OrderHold) GetReason() string {
@@ -3958,7 +4019,7 @@ type OrderException struct {
 
 func (x *OrderException) Reset() {
 	*x = OrderException{}
-	mi := &file_order_proto_msgTypes[56]
+	mi := &file_order_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3970,7 +4031,7 @@ func (x *OrderException) String() string {
 func (*OrderException) ProtoMessage() {}
 
 func (x *OrderException) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[56]
+	mi := &file_order_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3983,7 +4044,7 @@ func (x *OrderException) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderException.ProtoReflect.Descriptor instead.
 func (*OrderException) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{56}
+	return file_order_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *OrderException) GetKind() string {
@@ -4025,7 +4086,7 @@ type TimelineEntry struct {
 
 func (x *TimelineEntry) Reset() {
 	*x = TimelineEntry{}
-	mi := &file_order_proto_msgTypes[57]
+	mi := &file_order_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4037,7 +4098,7 @@ func (x *TimelineEntry) String() string {
 func (*TimelineEntry) ProtoMessage() {}
 
 func (x *TimelineEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[57]
+	mi := &file_order_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4050,7 +4111,7 @@ func (x *TimelineEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimelineEntry.ProtoReflect.Descriptor instead.
 func (*TimelineEntry) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{57}
+	return file_order_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *TimelineEntry) GetAtMs() int64 {
@@ -4103,7 +4164,7 @@ type OrderFulfillmentState struct {
 
 func (x *OrderFulfillmentState) Reset() {
 	*x = OrderFulfillmentState{}
-	mi := &file_order_proto_msgTypes[58]
+	mi := &file_order_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4115,7 +4176,7 @@ func (x *OrderFulfillmentState) String() string {
 func (*OrderFulfillmentState) ProtoMessage() {}
 
 func (x *OrderFulfillmentState) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[58]
+	mi := &file_order_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4128,7 +4189,7 @@ func (x *OrderFulfillmentState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentState.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentState) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{58}
+	return file_order_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *OrderFulfillmentState) GetNumber() uint32 {
@@ -4287,7 +4348,7 @@ type OrderFulfillmentLine struct {
 
 func (x *OrderFulfillmentLine) Reset() {
 	*x = OrderFulfillmentLine{}
-	mi := &file_order_proto_msgTypes[59]
+	mi := &file_order_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4299,7 +4360,7 @@ func (x *OrderFulfillmentLine) String() string {
 func (*OrderFulfillmentLine) ProtoMessage() {}
 
 func (x *OrderFulfillmentLine) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[59]
+	mi := &file_order_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4312,7 +4373,7 @@ func (x *OrderFulfillmentLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFulfillmentLine.ProtoReflect.Descriptor instead.
 func (*OrderFulfillmentLine) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{59}
+	return file_order_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *OrderFulfillmentLine) GetLine() uint32 {
@@ -4381,7 +4442,7 @@ type OrderLineState struct {
 
 func (x *OrderLineState) Reset() {
 	*x = OrderLineState{}
-	mi := &file_order_proto_msgTypes[60]
+	mi := &file_order_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4393,7 +4454,7 @@ func (x *OrderLineState) String() string {
 func (*OrderLineState) ProtoMessage() {}
 
 func (x *OrderLineState) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[60]
+	mi := &file_order_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4406,7 +4467,7 @@ func (x *OrderLineState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderLineState.ProtoReflect.Descriptor instead.
 func (*OrderLineState) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{60}
+	return file_order_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *OrderLineState) GetCancelled() int64 {
@@ -4461,7 +4522,7 @@ type OrderState struct {
 
 func (x *OrderState) Reset() {
 	*x = OrderState{}
-	mi := &file_order_proto_msgTypes[61]
+	mi := &file_order_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4473,7 +4534,7 @@ func (x *OrderState) String() string {
 func (*OrderState) ProtoMessage() {}
 
 func (x *OrderState) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[61]
+	mi := &file_order_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4486,7 +4547,7 @@ func (x *OrderState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderState.ProtoReflect.Descriptor instead.
 func (*OrderState) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{61}
+	return file_order_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *OrderState) GetOrder() *Order {
@@ -4719,7 +4780,7 @@ type UnitCounts struct {
 
 func (x *UnitCounts) Reset() {
 	*x = UnitCounts{}
-	mi := &file_order_proto_msgTypes[62]
+	mi := &file_order_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4731,7 +4792,7 @@ func (x *UnitCounts) String() string {
 func (*UnitCounts) ProtoMessage() {}
 
 func (x *UnitCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[62]
+	mi := &file_order_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4744,7 +4805,7 @@ func (x *UnitCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnitCounts.ProtoReflect.Descriptor instead.
 func (*UnitCounts) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{62}
+	return file_order_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *UnitCounts) GetOpen() int64 {
@@ -4856,7 +4917,7 @@ type OrderView struct {
 
 func (x *OrderView) Reset() {
 	*x = OrderView{}
-	mi := &file_order_proto_msgTypes[63]
+	mi := &file_order_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4868,7 +4929,7 @@ func (x *OrderView) String() string {
 func (*OrderView) ProtoMessage() {}
 
 func (x *OrderView) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[63]
+	mi := &file_order_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4881,7 +4942,7 @@ func (x *OrderView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderView.ProtoReflect.Descriptor instead.
 func (*OrderView) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{63}
+	return file_order_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *OrderView) GetOrderId() string {
@@ -5014,7 +5075,7 @@ type Movable struct {
 
 func (x *Movable) Reset() {
 	*x = Movable{}
-	mi := &file_order_proto_msgTypes[64]
+	mi := &file_order_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5026,7 +5087,7 @@ func (x *Movable) String() string {
 func (*Movable) ProtoMessage() {}
 
 func (x *Movable) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[64]
+	mi := &file_order_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5039,7 +5100,7 @@ func (x *Movable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Movable.ProtoReflect.Descriptor instead.
 func (*Movable) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{64}
+	return file_order_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *Movable) GetQuestion() *PlanRequest {
@@ -5084,7 +5145,7 @@ type OrderSummary struct {
 
 func (x *OrderSummary) Reset() {
 	*x = OrderSummary{}
-	mi := &file_order_proto_msgTypes[65]
+	mi := &file_order_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5096,7 +5157,7 @@ func (x *OrderSummary) String() string {
 func (*OrderSummary) ProtoMessage() {}
 
 func (x *OrderSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_order_proto_msgTypes[65]
+	mi := &file_order_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5109,7 +5170,7 @@ func (x *OrderSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderSummary.ProtoReflect.Descriptor instead.
 func (*OrderSummary) Descriptor() ([]byte, []int) {
-	return file_order_proto_rawDescGZIP(), []int{65}
+	return file_order_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *OrderSummary) GetOrderId() string {
@@ -5326,7 +5387,12 @@ const file_order_proto_rawDesc = "" +
 	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x12\n" +
 	"\x04site\x18\x02 \x01(\tR\x04site\x12%\n" +
 	"\x0ereservation_id\x18\x03 \x01(\tR\rreservationId\x12\x1a\n" +
-	"\bquantity\x18\x04 \x01(\x03R\bquantity\"\"\n" +
+	"\bquantity\x18\x04 \x01(\x03R\bquantity\"Y\n" +
+	"\n" +
+	"CheckClaim\x12\x10\n" +
+	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x12\n" +
+	"\x04site\x18\x02 \x01(\tR\x04site\x12%\n" +
+	"\x0ereservation_id\x18\x03 \x01(\tR\rreservationId\"\"\n" +
 	"\n" +
 	"OrderTimer\x12\x14\n" +
 	"\x05timer\x18\x01 \x01(\tR\x05timer\"L\n" +
@@ -5761,7 +5827,7 @@ func file_order_proto_rawDescGZIP() []byte {
 	return file_order_proto_rawDescData
 }
 
-var file_order_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
+var file_order_proto_msgTypes = make([]protoimpl.MessageInfo, 67)
 var file_order_proto_goTypes = []any{
 	(*OrderLine)(nil),                 // 0: orderyard.v1.OrderLine
 	(*Order)(nil),                     // 1: orderyard.v1.Order
@@ -5773,122 +5839,123 @@ var file_order_proto_goTypes = []any{
 	(*GetOrder)(nil),                  // 7: orderyard.v1.GetOrder
 	(*StockArrived)(nil),              // 8: orderyard.v1.StockArrived
 	(*ClaimLost)(nil),                 // 9: orderyard.v1.ClaimLost
-	(*OrderTimer)(nil),                // 10: orderyard.v1.OrderTimer
-	(*Reassign)(nil),                  // 11: orderyard.v1.Reassign
-	(*PlanRequest)(nil),               // 12: orderyard.v1.PlanRequest
-	(*LineNeed)(nil),                  // 13: orderyard.v1.LineNeed
-	(*Exclusion)(nil),                 // 14: orderyard.v1.Exclusion
-	(*KnownStock)(nil),                // 15: orderyard.v1.KnownStock
-	(*Plan)(nil),                      // 16: orderyard.v1.Plan
-	(*PlanAction)(nil),                // 17: orderyard.v1.PlanAction
-	(*Assignment)(nil),                // 18: orderyard.v1.Assignment
-	(*DecisionRecord)(nil),            // 19: orderyard.v1.DecisionRecord
-	(*DecisionInputs)(nil),            // 20: orderyard.v1.DecisionInputs
-	(*Candidate)(nil),                 // 21: orderyard.v1.Candidate
-	(*OrderPlaced)(nil),               // 22: orderyard.v1.OrderPlaced
-	(*PlanAdopted)(nil),               // 23: orderyard.v1.PlanAdopted
-	(*LineReserved)(nil),              // 24: orderyard.v1.LineReserved
-	(*LineDeclined)(nil),              // 25: orderyard.v1.LineDeclined
-	(*OrderFulfillmentAsked)(nil),     // 26: orderyard.v1.OrderFulfillmentAsked
-	(*OrderFulfillmentAccepted)(nil),  // 27: orderyard.v1.OrderFulfillmentAccepted
-	(*OrderFulfillmentSubmitted)(nil), // 28: orderyard.v1.OrderFulfillmentSubmitted
-	(*OrderFulfillmentRejected)(nil),  // 29: orderyard.v1.OrderFulfillmentRejected
-	(*LineAllocated)(nil),             // 30: orderyard.v1.LineAllocated
-	(*LineLost)(nil),                  // 31: orderyard.v1.LineLost
-	(*OrderFulfillmentReleased)(nil),  // 32: orderyard.v1.OrderFulfillmentReleased
-	(*OrderFulfillmentMoved)(nil),     // 33: orderyard.v1.OrderFulfillmentMoved
-	(*LineFreed)(nil),                 // 34: orderyard.v1.LineFreed
-	(*LineStockShipped)(nil),          // 35: orderyard.v1.LineStockShipped
-	(*FulfillmentDropped)(nil),        // 36: orderyard.v1.FulfillmentDropped
-	(*OrderFulfillmentCancelled)(nil), // 37: orderyard.v1.OrderFulfillmentCancelled
-	(*OrderCancellationRefused)(nil),  // 38: orderyard.v1.OrderCancellationRefused
-	(*UnitsBackordered)(nil),          // 39: orderyard.v1.UnitsBackordered
-	(*UnitsReopened)(nil),             // 40: orderyard.v1.UnitsReopened
-	(*UnitsCancelled)(nil),            // 41: orderyard.v1.UnitsCancelled
-	(*CancelRequested)(nil),           // 42: orderyard.v1.CancelRequested
-	(*HoldPlaced)(nil),                // 43: orderyard.v1.HoldPlaced
-	(*HoldReleased)(nil),              // 44: orderyard.v1.HoldReleased
-	(*ExceptionOpened)(nil),           // 45: orderyard.v1.ExceptionOpened
-	(*ExceptionResolved)(nil),         // 46: orderyard.v1.ExceptionResolved
-	(*OrderQueued)(nil),               // 47: orderyard.v1.OrderQueued
-	(*CancelScheduled)(nil),           // 48: orderyard.v1.CancelScheduled
-	(*OrderOpened)(nil),               // 49: orderyard.v1.OrderOpened
-	(*OrderAllocated)(nil),            // 50: orderyard.v1.OrderAllocated
-	(*OrderCompleted)(nil),            // 51: orderyard.v1.OrderCompleted
-	(*OrderCancelled)(nil),            // 52: orderyard.v1.OrderCancelled
-	(*PlanAdoptedOutline)(nil),        // 53: orderyard.v1.PlanAdoptedOutline
-	(*PlanOutline)(nil),               // 54: orderyard.v1.PlanOutline
-	(*OrderHold)(nil),                 // 55: orderyard.v1.OrderHold
-	(*OrderException)(nil),            // 56: orderyard.v1.OrderException
-	(*TimelineEntry)(nil),             // 57: orderyard.v1.TimelineEntry
-	(*OrderFulfillmentState)(nil),     // 58: orderyard.v1.OrderFulfillmentState
-	(*OrderFulfillmentLine)(nil),      // 59: orderyard.v1.OrderFulfillmentLine
-	(*OrderLineState)(nil),            // 60: orderyard.v1.OrderLineState
-	(*OrderState)(nil),                // 61: orderyard.v1.OrderState
-	(*UnitCounts)(nil),                // 62: orderyard.v1.UnitCounts
-	(*OrderView)(nil),                 // 63: orderyard.v1.OrderView
-	(*Movable)(nil),                   // 64: orderyard.v1.Movable
-	(*OrderSummary)(nil),              // 65: orderyard.v1.OrderSummary
-	(*Address)(nil),                   // 66: orderyard.v1.Address
-	(*LineQuantity)(nil),              // 67: orderyard.v1.LineQuantity
-	(FulfillmentStatus)(0),            // 68: orderyard.v1.FulfillmentStatus
-	(*Shipment)(nil),                  // 69: orderyard.v1.Shipment
-	(RequestStatus)(0),                // 70: orderyard.v1.RequestStatus
-	(*FulfillmentOrder)(nil),          // 71: orderyard.v1.FulfillmentOrder
+	(*CheckClaim)(nil),                // 10: orderyard.v1.CheckClaim
+	(*OrderTimer)(nil),                // 11: orderyard.v1.OrderTimer
+	(*Reassign)(nil),                  // 12: orderyard.v1.Reassign
+	(*PlanRequest)(nil),               // 13: orderyard.v1.PlanRequest
+	(*LineNeed)(nil),                  // 14: orderyard.v1.LineNeed
+	(*Exclusion)(nil),                 // 15: orderyard.v1.Exclusion
+	(*KnownStock)(nil),                // 16: orderyard.v1.KnownStock
+	(*Plan)(nil),                      // 17: orderyard.v1.Plan
+	(*PlanAction)(nil),                // 18: orderyard.v1.PlanAction
+	(*Assignment)(nil),                // 19: orderyard.v1.Assignment
+	(*DecisionRecord)(nil),            // 20: orderyard.v1.DecisionRecord
+	(*DecisionInputs)(nil),            // 21: orderyard.v1.DecisionInputs
+	(*Candidate)(nil),                 // 22: orderyard.v1.Candidate
+	(*OrderPlaced)(nil),               // 23: orderyard.v1.OrderPlaced
+	(*PlanAdopted)(nil),               // 24: orderyard.v1.PlanAdopted
+	(*LineReserved)(nil),              // 25: orderyard.v1.LineReserved
+	(*LineDeclined)(nil),              // 26: orderyard.v1.LineDeclined
+	(*OrderFulfillmentAsked)(nil),     // 27: orderyard.v1.OrderFulfillmentAsked
+	(*OrderFulfillmentAccepted)(nil),  // 28: orderyard.v1.OrderFulfillmentAccepted
+	(*OrderFulfillmentSubmitted)(nil), // 29: orderyard.v1.OrderFulfillmentSubmitted
+	(*OrderFulfillmentRejected)(nil),  // 30: orderyard.v1.OrderFulfillmentRejected
+	(*LineAllocated)(nil),             // 31: orderyard.v1.LineAllocated
+	(*LineLost)(nil),                  // 32: orderyard.v1.LineLost
+	(*OrderFulfillmentReleased)(nil),  // 33: orderyard.v1.OrderFulfillmentReleased
+	(*OrderFulfillmentMoved)(nil),     // 34: orderyard.v1.OrderFulfillmentMoved
+	(*LineFreed)(nil),                 // 35: orderyard.v1.LineFreed
+	(*LineStockShipped)(nil),          // 36: orderyard.v1.LineStockShipped
+	(*FulfillmentDropped)(nil),        // 37: orderyard.v1.FulfillmentDropped
+	(*OrderFulfillmentCancelled)(nil), // 38: orderyard.v1.OrderFulfillmentCancelled
+	(*OrderCancellationRefused)(nil),  // 39: orderyard.v1.OrderCancellationRefused
+	(*UnitsBackordered)(nil),          // 40: orderyard.v1.UnitsBackordered
+	(*UnitsReopened)(nil),             // 41: orderyard.v1.UnitsReopened
+	(*UnitsCancelled)(nil),            // 42: orderyard.v1.UnitsCancelled
+	(*CancelRequested)(nil),           // 43: orderyard.v1.CancelRequested
+	(*HoldPlaced)(nil),                // 44: orderyard.v1.HoldPlaced
+	(*HoldReleased)(nil),              // 45: orderyard.v1.HoldReleased
+	(*ExceptionOpened)(nil),           // 46: orderyard.v1.ExceptionOpened
+	(*ExceptionResolved)(nil),         // 47: orderyard.v1.ExceptionResolved
+	(*OrderQueued)(nil),               // 48: orderyard.v1.OrderQueued
+	(*CancelScheduled)(nil),           // 49: orderyard.v1.CancelScheduled
+	(*OrderOpened)(nil),               // 50: orderyard.v1.OrderOpened
+	(*OrderAllocated)(nil),            // 51: orderyard.v1.OrderAllocated
+	(*OrderCompleted)(nil),            // 52: orderyard.v1.OrderCompleted
+	(*OrderCancelled)(nil),            // 53: orderyard.v1.OrderCancelled
+	(*PlanAdoptedOutline)(nil),        // 54: orderyard.v1.PlanAdoptedOutline
+	(*PlanOutline)(nil),               // 55: orderyard.v1.PlanOutline
+	(*OrderHold)(nil),                 // 56: orderyard.v1.OrderHold
+	(*OrderException)(nil),            // 57: orderyard.v1.OrderException
+	(*TimelineEntry)(nil),             // 58: orderyard.v1.TimelineEntry
+	(*OrderFulfillmentState)(nil),     // 59: orderyard.v1.OrderFulfillmentState
+	(*OrderFulfillmentLine)(nil),      // 60: orderyard.v1.OrderFulfillmentLine
+	(*OrderLineState)(nil),            // 61: orderyard.v1.OrderLineState
+	(*OrderState)(nil),                // 62: orderyard.v1.OrderState
+	(*UnitCounts)(nil),                // 63: orderyard.v1.UnitCounts
+	(*OrderView)(nil),                 // 64: orderyard.v1.OrderView
+	(*Movable)(nil),                   // 65: orderyard.v1.Movable
+	(*OrderSummary)(nil),              // 66: orderyard.v1.OrderSummary
+	(*Address)(nil),                   // 67: orderyard.v1.Address
+	(*LineQuantity)(nil),              // 68: orderyard.v1.LineQuantity
+	(FulfillmentStatus)(0),            // 69: orderyard.v1.FulfillmentStatus
+	(*Shipment)(nil),                  // 70: orderyard.v1.Shipment
+	(RequestStatus)(0),                // 71: orderyard.v1.RequestStatus
+	(*FulfillmentOrder)(nil),          // 72: orderyard.v1.FulfillmentOrder
 }
 var file_order_proto_depIdxs = []int32{
-	66, // 0: orderyard.v1.Order.ship_to:type_name -> orderyard.v1.Address
+	67, // 0: orderyard.v1.Order.ship_to:type_name -> orderyard.v1.Address
 	0,  // 1: orderyard.v1.Order.lines:type_name -> orderyard.v1.OrderLine
 	1,  // 2: orderyard.v1.PlaceOrder.order:type_name -> orderyard.v1.Order
-	16, // 3: orderyard.v1.AdoptPlan.plan:type_name -> orderyard.v1.Plan
-	16, // 4: orderyard.v1.Reassign.plan:type_name -> orderyard.v1.Plan
-	66, // 5: orderyard.v1.PlanRequest.ship_to:type_name -> orderyard.v1.Address
-	13, // 6: orderyard.v1.PlanRequest.needs:type_name -> orderyard.v1.LineNeed
-	14, // 7: orderyard.v1.PlanRequest.exclusions:type_name -> orderyard.v1.Exclusion
-	15, // 8: orderyard.v1.PlanRequest.known:type_name -> orderyard.v1.KnownStock
-	18, // 9: orderyard.v1.Plan.assignments:type_name -> orderyard.v1.Assignment
-	67, // 10: orderyard.v1.Plan.short:type_name -> orderyard.v1.LineQuantity
-	19, // 11: orderyard.v1.Plan.decision:type_name -> orderyard.v1.DecisionRecord
-	17, // 12: orderyard.v1.Plan.actions:type_name -> orderyard.v1.PlanAction
-	67, // 13: orderyard.v1.Assignment.lines:type_name -> orderyard.v1.LineQuantity
-	21, // 14: orderyard.v1.DecisionRecord.candidates:type_name -> orderyard.v1.Candidate
-	20, // 15: orderyard.v1.DecisionRecord.inputs:type_name -> orderyard.v1.DecisionInputs
-	67, // 16: orderyard.v1.DecisionInputs.needs:type_name -> orderyard.v1.LineQuantity
-	14, // 17: orderyard.v1.DecisionInputs.exclusions:type_name -> orderyard.v1.Exclusion
-	15, // 18: orderyard.v1.DecisionInputs.known:type_name -> orderyard.v1.KnownStock
+	17, // 3: orderyard.v1.AdoptPlan.plan:type_name -> orderyard.v1.Plan
+	17, // 4: orderyard.v1.Reassign.plan:type_name -> orderyard.v1.Plan
+	67, // 5: orderyard.v1.PlanRequest.ship_to:type_name -> orderyard.v1.Address
+	14, // 6: orderyard.v1.PlanRequest.needs:type_name -> orderyard.v1.LineNeed
+	15, // 7: orderyard.v1.PlanRequest.exclusions:type_name -> orderyard.v1.Exclusion
+	16, // 8: orderyard.v1.PlanRequest.known:type_name -> orderyard.v1.KnownStock
+	19, // 9: orderyard.v1.Plan.assignments:type_name -> orderyard.v1.Assignment
+	68, // 10: orderyard.v1.Plan.short:type_name -> orderyard.v1.LineQuantity
+	20, // 11: orderyard.v1.Plan.decision:type_name -> orderyard.v1.DecisionRecord
+	18, // 12: orderyard.v1.Plan.actions:type_name -> orderyard.v1.PlanAction
+	68, // 13: orderyard.v1.Assignment.lines:type_name -> orderyard.v1.LineQuantity
+	22, // 14: orderyard.v1.DecisionRecord.candidates:type_name -> orderyard.v1.Candidate
+	21, // 15: orderyard.v1.DecisionRecord.inputs:type_name -> orderyard.v1.DecisionInputs
+	68, // 16: orderyard.v1.DecisionInputs.needs:type_name -> orderyard.v1.LineQuantity
+	15, // 17: orderyard.v1.DecisionInputs.exclusions:type_name -> orderyard.v1.Exclusion
+	16, // 18: orderyard.v1.DecisionInputs.known:type_name -> orderyard.v1.KnownStock
 	1,  // 19: orderyard.v1.OrderPlaced.order:type_name -> orderyard.v1.Order
-	16, // 20: orderyard.v1.PlanAdopted.plan:type_name -> orderyard.v1.Plan
-	67, // 21: orderyard.v1.OrderFulfillmentRejected.lines:type_name -> orderyard.v1.LineQuantity
-	68, // 22: orderyard.v1.OrderFulfillmentMoved.status:type_name -> orderyard.v1.FulfillmentStatus
-	69, // 23: orderyard.v1.OrderFulfillmentMoved.shipment:type_name -> orderyard.v1.Shipment
-	67, // 24: orderyard.v1.UnitsBackordered.lines:type_name -> orderyard.v1.LineQuantity
-	67, // 25: orderyard.v1.UnitsCancelled.lines:type_name -> orderyard.v1.LineQuantity
-	54, // 26: orderyard.v1.PlanAdoptedOutline.plan:type_name -> orderyard.v1.PlanOutline
-	18, // 27: orderyard.v1.PlanOutline.assignments:type_name -> orderyard.v1.Assignment
-	67, // 28: orderyard.v1.PlanOutline.short:type_name -> orderyard.v1.LineQuantity
-	59, // 29: orderyard.v1.OrderFulfillmentState.lines:type_name -> orderyard.v1.OrderFulfillmentLine
-	68, // 30: orderyard.v1.OrderFulfillmentState.status:type_name -> orderyard.v1.FulfillmentStatus
-	70, // 31: orderyard.v1.OrderFulfillmentState.request_status:type_name -> orderyard.v1.RequestStatus
-	69, // 32: orderyard.v1.OrderFulfillmentState.shipments:type_name -> orderyard.v1.Shipment
+	17, // 20: orderyard.v1.PlanAdopted.plan:type_name -> orderyard.v1.Plan
+	68, // 21: orderyard.v1.OrderFulfillmentRejected.lines:type_name -> orderyard.v1.LineQuantity
+	69, // 22: orderyard.v1.OrderFulfillmentMoved.status:type_name -> orderyard.v1.FulfillmentStatus
+	70, // 23: orderyard.v1.OrderFulfillmentMoved.shipment:type_name -> orderyard.v1.Shipment
+	68, // 24: orderyard.v1.UnitsBackordered.lines:type_name -> orderyard.v1.LineQuantity
+	68, // 25: orderyard.v1.UnitsCancelled.lines:type_name -> orderyard.v1.LineQuantity
+	55, // 26: orderyard.v1.PlanAdoptedOutline.plan:type_name -> orderyard.v1.PlanOutline
+	19, // 27: orderyard.v1.PlanOutline.assignments:type_name -> orderyard.v1.Assignment
+	68, // 28: orderyard.v1.PlanOutline.short:type_name -> orderyard.v1.LineQuantity
+	60, // 29: orderyard.v1.OrderFulfillmentState.lines:type_name -> orderyard.v1.OrderFulfillmentLine
+	69, // 30: orderyard.v1.OrderFulfillmentState.status:type_name -> orderyard.v1.FulfillmentStatus
+	71, // 31: orderyard.v1.OrderFulfillmentState.request_status:type_name -> orderyard.v1.RequestStatus
+	70, // 32: orderyard.v1.OrderFulfillmentState.shipments:type_name -> orderyard.v1.Shipment
 	1,  // 33: orderyard.v1.OrderState.order:type_name -> orderyard.v1.Order
-	60, // 34: orderyard.v1.OrderState.lines:type_name -> orderyard.v1.OrderLineState
-	58, // 35: orderyard.v1.OrderState.fulfillments:type_name -> orderyard.v1.OrderFulfillmentState
-	55, // 36: orderyard.v1.OrderState.holds:type_name -> orderyard.v1.OrderHold
-	56, // 37: orderyard.v1.OrderState.exceptions:type_name -> orderyard.v1.OrderException
-	14, // 38: orderyard.v1.OrderState.exclusions:type_name -> orderyard.v1.Exclusion
-	15, // 39: orderyard.v1.OrderState.known:type_name -> orderyard.v1.KnownStock
-	57, // 40: orderyard.v1.OrderState.timeline:type_name -> orderyard.v1.TimelineEntry
+	61, // 34: orderyard.v1.OrderState.lines:type_name -> orderyard.v1.OrderLineState
+	59, // 35: orderyard.v1.OrderState.fulfillments:type_name -> orderyard.v1.OrderFulfillmentState
+	56, // 36: orderyard.v1.OrderState.holds:type_name -> orderyard.v1.OrderHold
+	57, // 37: orderyard.v1.OrderState.exceptions:type_name -> orderyard.v1.OrderException
+	15, // 38: orderyard.v1.OrderState.exclusions:type_name -> orderyard.v1.Exclusion
+	16, // 39: orderyard.v1.OrderState.known:type_name -> orderyard.v1.KnownStock
+	58, // 40: orderyard.v1.OrderState.timeline:type_name -> orderyard.v1.TimelineEntry
 	1,  // 41: orderyard.v1.OrderView.order:type_name -> orderyard.v1.Order
-	62, // 42: orderyard.v1.OrderView.units:type_name -> orderyard.v1.UnitCounts
-	71, // 43: orderyard.v1.OrderView.fulfillments:type_name -> orderyard.v1.FulfillmentOrder
-	55, // 44: orderyard.v1.OrderView.holds:type_name -> orderyard.v1.OrderHold
-	56, // 45: orderyard.v1.OrderView.exceptions:type_name -> orderyard.v1.OrderException
-	16, // 46: orderyard.v1.OrderView.decisions:type_name -> orderyard.v1.Plan
-	57, // 47: orderyard.v1.OrderView.timeline:type_name -> orderyard.v1.TimelineEntry
-	14, // 48: orderyard.v1.OrderView.exclusions:type_name -> orderyard.v1.Exclusion
-	64, // 49: orderyard.v1.OrderView.movable:type_name -> orderyard.v1.Movable
-	12, // 50: orderyard.v1.Movable.question:type_name -> orderyard.v1.PlanRequest
-	18, // 51: orderyard.v1.Movable.present:type_name -> orderyard.v1.Assignment
+	63, // 42: orderyard.v1.OrderView.units:type_name -> orderyard.v1.UnitCounts
+	72, // 43: orderyard.v1.OrderView.fulfillments:type_name -> orderyard.v1.FulfillmentOrder
+	56, // 44: orderyard.v1.OrderView.holds:type_name -> orderyard.v1.OrderHold
+	57, // 45: orderyard.v1.OrderView.exceptions:type_name -> orderyard.v1.OrderException
+	17, // 46: orderyard.v1.OrderView.decisions:type_name -> orderyard.v1.Plan
+	58, // 47: orderyard.v1.OrderView.timeline:type_name -> orderyard.v1.TimelineEntry
+	15, // 48: orderyard.v1.OrderView.exclusions:type_name -> orderyard.v1.Exclusion
+	65, // 49: orderyard.v1.OrderView.movable:type_name -> orderyard.v1.Movable
+	13, // 50: orderyard.v1.Movable.question:type_name -> orderyard.v1.PlanRequest
+	19, // 51: orderyard.v1.Movable.present:type_name -> orderyard.v1.Assignment
 	52, // [52:52] is the sub-list for method output_type
 	52, // [52:52] is the sub-list for method input_type
 	52, // [52:52] is the sub-list for extension type_name
@@ -5908,7 +5975,7 @@ func file_order_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_order_proto_rawDesc), len(file_order_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   66,
+			NumMessages:   67,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

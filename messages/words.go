@@ -76,7 +76,7 @@ var newEvent = [...]func() Event{
 	56: func() Event { return new(ReservationReleased) }, 57: func() Event { return new(ReservationExpired) },
 	58: func() Event { return new(StockShipped) }, 59: func() Event { return new(StockRejected) },
 	60: func() Event { return new(StockOvercommitted) }, 61: func() Event { return new(ClaimKept) },
-	62: func() Event { return new(OvercommitTold) },
+	62: func() Event { return new(OvercommitTold) }, 63: func() Event { return new(ClaimChecked) },
 
 	80: func() Event { return new(SiteApplied) }, 81: func() Event { return new(SiteStatusSet) },
 	82: func() Event { return new(SiteCapacitySet) }, 83: func() Event { return new(SitePausedUntil) },

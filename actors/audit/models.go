@@ -71,7 +71,7 @@ func (m *bucketModel) event(e messages.Event, at int64, bad report) {
 		if c := m.claims[e.ReservationId]; c != nil && c.live {
 			m.claimed -= c.quantity
 		}
-		m.claims[e.ReservationId] = &claim{quantity: e.Quantity, expires: e.ExpiresAtMs, order: e.OrderId, live: true}
+		m.claims[e.ReservationId] = &claim{quantity: e.Quantity, expires: e.ExpiresAtMs, order: e.OrderId, firm: e.Firm, live: true}
 		m.claimed += e.Quantity
 	case *messages.ReservationConfirmed:
 		c := m.claims[e.ReservationId]

@@ -38,7 +38,9 @@ func Decide(s *State, cmd messages.Command, now int64) ([]messages.Event, *messa
 	case *messages.ExpireReservations:
 		events = s.sweep(now)
 	case *messages.TaskResult:
-		events = s.told(c)
+		if events = s.told(c); events == nil {
+			events = s.checkAnswered(c)
+		}
 	default:
 		fail = messages.Invalid("", "a bucket does not understand %T", cmd)
 	}

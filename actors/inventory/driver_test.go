@@ -87,7 +87,7 @@ func (d *driver) wait(ms int64) []messages.Event {
 	}
 }
 
-// notices lists the ids of the notices that are owed.
+// notices lists the messages to orders that are owed, now or later.
 func (d *driver) notices() []messages.Task {
 	var list []messages.Task
 	for _, t := range Tasks(d.s, d.now, nil) {
@@ -104,6 +104,9 @@ func describe(event messages.Event) string {
 	switch e := event.(type) {
 	case *messages.StockReserved:
 		text := fmt.Sprintf("%s %s %d until=%d", name, e.ReservationId, e.Quantity, e.ExpiresAtMs)
+		if e.Firm {
+			text = fmt.Sprintf("%s %s %d firm", name, e.ReservationId, e.Quantity)
+		}
 		if e.OrderId != "" {
 			text += " order=" + e.OrderId
 		}

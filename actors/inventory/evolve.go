@@ -45,6 +45,8 @@ func Evolve(s *State, event messages.Event, at int64) {
 	case *messages.ClaimKept:
 		s.onHand += e.OnHandDelta
 		s.uncontest(s.claim(e.ReservationId, event))
+	case *messages.ClaimChecked:
+		s.checked(s.claim(e.ReservationId, event))
 	case *messages.OvercommitTold:
 		if r := s.reservations[e.ReservationId]; r != nil && r.contested && !r.told {
 			r.told = true
@@ -89,8 +91,16 @@ func (s *State) onReserved(e *messages.StockReserved, at int64) {
 	}
 	s.reservations[fresh.id] = fresh
 	s.live.add(fresh)
-	s.expiries.add(fresh)
-	s.reserved += fresh.quantity
+	if e.Firm {
+		fresh.status, fresh.unchecked = confirmed, fresh.orderID != ""
+		s.allocated += fresh.quantity
+		if s.unchecked == nil && fresh.unchecked {
+			s.unchecked = fresh
+		}
+	} else {
+		s.expiries.add(fresh)
+		s.reserved += fresh.quantity
+	}
 	s.undeclare()
 }
 
@@ -98,7 +108,10 @@ func (s *State) onExtended(r *reservation, e *messages.StockReserved) {
 	s.uncontest(r)
 	s.reserved += e.Quantity - r.quantity
 	r.quantity, r.orderID, r.priority, r.promise = e.Quantity, e.OrderId, e.Priority, e.PromiseMs
-	if r.expiresAt != e.ExpiresAtMs {
+	switch {
+	case e.Firm:
+		s.firm(r)
+	case r.expiresAt != e.ExpiresAtMs:
 		r.expiresAt = e.ExpiresAtMs
 		s.expiries.stale++
 		s.expiries.add(r)
@@ -151,6 +164,7 @@ func (s *State) end(r *reservation, st status, at int64) {
 	if r.contested && !r.told {
 		s.noticesOwed--
 	}
+	s.checked(r)
 	s.live.remove(r)
 	r.status, r.endedAt = st, at
 	r.expiresAt, r.madeAt, r.promise, r.priority = 0, 0, 0, 0

@@ -12,6 +12,10 @@ const (
 	HoldMinMs     = 1000
 	HoldMaxMs     = 24 * 60 * 60 * 1000
 
+	// A claim that was firm from the beginning and is still there after CheckAfterMs is asked about, once: had its order never heard the answer,
+	// which takes a late copy of a question and the loss of that answer, nobody else would ever give it back.
+	CheckAfterMs = 24 * 60 * 60 * 1000
+
 	// Ended reservations are remembered so that late and repeated commands get a true answer.
 	EndedKeepMs = 24 * 60 * 60 * 1000
 	EndedMax    = 200_000

@@ -29,7 +29,8 @@ type claim struct {
 	status           string // held allocated released expired shipped
 	contested, told  bool
 	rejected         bool
-	exits            int // how often it left `held`
+	firm, unchecked  bool // from the beginning; and its order has not been asked
+	exits            int  // how often it left `held`
 }
 
 func (c *claim) live() bool  { return c.status == "held" || c.status == "allocated" }
@@ -89,6 +90,8 @@ func (m *model) reserve(c *messages.ReserveStock) (code string) {
 	case !m.known:
 		return messages.CodeNotFound
 	case old == nil:
+	case old.status == "allocated" && c.Firm && old.order == c.OrderId && old.quantity == c.Quantity:
+		return ""
 	case old.status == "allocated", old.status == "shipped":
 		return messages.CodeConflict
 	case old.status == "released" && (old.quantity == 0 || old.order != ""):
@@ -110,11 +113,19 @@ func (m *model) reserve(c *messages.ReserveStock) (code string) {
 	if own > 0 {
 		old.quantity, old.order, old.priority, old.promise = c.Quantity, c.OrderId, c.Priority, c.PromiseMs
 		old.expires, old.contested = max(old.expires, expires), false
+		if c.Firm {
+			old.status = "allocated"
+			old.exits++
+		}
 		return ""
 	}
-	m.claims = append(m.claims, &claim{
+	fresh := &claim{
 		id: c.ReservationId, order: c.OrderId, quantity: c.Quantity, priority: c.Priority, promise: c.PromiseMs, expires: expires, status: "held",
-	})
+	}
+	if c.Firm {
+		fresh.status, fresh.firm, fresh.unchecked = "allocated", true, c.OrderId != ""
+	}
+	m.claims = append(m.claims, fresh)
 	return ""
 }
 
@@ -313,6 +324,17 @@ func (m *model) receive(quantity int64) string {
 	m.received += quantity
 	m.moves = append(m.moves, movement{m.now, quantity})
 	return ""
+}
+
+// check is the order's word about a claim that was firm from the beginning.
+func (m *model) check(id string, exists bool) {
+	c := m.find(id)
+	if c == nil || !c.live() || !c.unchecked {
+		return
+	}
+	if c.unchecked = false; !exists {
+		m.end(c, "released")
+	}
 }
 
 func (m *model) told(id string, exists bool) {

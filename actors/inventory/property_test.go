@@ -73,6 +73,7 @@ func drawReserve(t *rapid.T) messages.Command {
 	if rapid.Bool().Draw(t, "order") {
 		c.OrderId = "order-" + c.ReservationId
 	}
+	c.Firm = rapid.IntRange(0, 2).Draw(t, "firm") == 0
 	return c
 }
 
@@ -149,6 +150,10 @@ func (w *world) ask(cmd messages.Command) (code string, ignored bool) {
 
 // answered passes an answer on when it is about the present contest; the notices of earlier ones are other intentions.
 func (w *world) answered(c *messages.TaskResult) {
+	if id, ok := strings.CutSuffix(c.TaskId, checkSuffix); ok {
+		w.m.check(id, c.Reply.Failure == nil)
+		return
+	}
 	id, suffix, _ := strings.Cut(c.TaskId, "/lost")
 	contests := w.contests(id)
 	if suffix == "" && contests == 1 || suffix == fmt.Sprintf("/%d", contests) {
@@ -212,10 +217,11 @@ func (w *world) check(t *rapid.T) {
 		}
 		want := map[string]status{"held": held, "allocated": confirmed, "released": released, "expired": expired, "shipped": shipped}[c.status]
 		r := w.s.reservations[c.id]
-		if r == nil || r.status != want || r.contested != c.contested || r.contested && r.told != c.told || r.quantity != c.quantity || r.shipped != c.gone {
+		if r == nil || r.status != want || r.contested != c.contested || r.contested && r.told != c.told || r.quantity != c.quantity || r.shipped != c.gone ||
+			r.isLive() && r.unchecked != c.unchecked {
 			t.Fatalf("reservation %s is %+v, the model says %+v", c.id, r, c)
 		}
-		if c.exits > 1 || c.exits == 0 && c.quantity > 0 && c.status != "held" {
+		if c.exits > 1 || c.exits == 0 && c.quantity > 0 && c.status != "held" && !c.firm {
 			t.Fatalf("reservation %s left `held` %d times", c.id, c.exits)
 		}
 	}
@@ -272,7 +278,9 @@ func ledger(t *rapid.T, log []logged, onHand int64) {
 		case *messages.ClaimKept:
 			balance += e.OnHandDelta
 		case *messages.StockReserved:
-			isHeld[e.ReservationId] = true
+			if isHeld[e.ReservationId] = true; e.Firm {
+				exit(e.ReservationId)
+			}
 		case *messages.ReservationConfirmed:
 			exit(e.ReservationId)
 		case *messages.ReservationExpired:

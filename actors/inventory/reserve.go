@@ -31,6 +31,8 @@ func (s *State) reserve(c *messages.ReserveStock, now int64) ([]messages.Event, 
 		// Extending never shortens: an extension that arrives late must do no harm. And a claim that can be served never loses to
 		// a shortfall that others were named for.
 		expiresAt, own, safe = max(expiresAt, r.expiresAt), r.quantity, !r.contested && c.Quantity <= r.quantity
+	case r.status == confirmed && c.Firm && r.orderID == c.OrderId && r.quantity == c.Quantity: // asked again after its answer was forgotten
+		return nil, answerAbout(&s.counts, confirmed, 0), nil
 	case r.isLive() || r.status == shipped:
 		return nil, nil, messages.Fail(messages.CodeConflict, "reservation_id", "reservation %s has been confirmed", r.id)
 	case r.status == released && (r.quantity == 0 || r.orderID != ""):
@@ -63,7 +65,7 @@ func (s *State) decline(c *messages.ReserveStock, d *decision, r *reservation, d
 	return nil, reply, nil
 }
 
-// grant gives the event and the answer of a reservation that is granted.
+// grant gives the event and the answer of a reservation that is granted: a hold, or at once an allocation.
 func (d *decision) grant(c *messages.ReserveStock, expiresAt, own int64) ([]messages.Event, *messages.Reply, *messages.Failure) {
 	made := new(struct {
 		event messages.StockReserved
@@ -76,6 +78,12 @@ func (d *decision) grant(c *messages.ReserveStock, expiresAt, own int64) ([]mess
 		d.events = made.list[:0]
 	}
 	d.add(e)
+	if c.Firm {
+		e.Firm, e.ExpiresAtMs = true, 0
+		d.reserved -= own
+		d.allocated += c.Quantity
+		return d.events, answerAbout(&d.counts, confirmed, 0), nil
+	}
 	d.reserved += c.Quantity - own
 	return d.events, answerAbout(&d.counts, held, expiresAt), nil
 }

@@ -53,7 +53,7 @@ func (s *State) header() []byte {
 func (r *reservation) into(m *messages.ReservationState) {
 	m.Id, m.Quantity, m.ExpiresAtMs, m.OrderId, m.Priority, m.PromiseMs = r.id, r.quantity, r.expiresAt, r.orderID, r.priority, r.promise
 	m.Status, m.Sequence, m.Contested, m.EndedAtMs, m.MadeAtMs, m.Told = uint32(r.status), r.sequence, r.contested, r.endedAt, r.madeAt, r.told
-	m.Shipped, m.Contest, m.Contests, m.Rejected = r.shipped, r.contest, r.contests, r.rejected
+	m.Shipped, m.Contest, m.Contests, m.Rejected, m.Unchecked = r.shipped, r.contest, r.contests, r.rejected, r.unchecked
 }
 
 // UnmarshalState reads a bucket back. Bytes that no bucket could have written are an error, never a bucket that breaks later.
@@ -125,6 +125,11 @@ func (s *State) restoreLive(r *reservation, m *messages.ReservationState) error 
 		return fmt.Errorf("reservation %s is out of order", r.id)
 	case m.Contested && (m.Contest == 0 || m.Contest > s.contest):
 		return fmt.Errorf("reservation %s is contest %d of %d", r.id, m.Contest, s.contest)
+	case m.Unchecked && (r.status != confirmed || r.orderID == ""):
+		return fmt.Errorf("reservation %s is %s for order %q and unchecked", r.id, r.status, r.orderID)
+	}
+	if r.unchecked = m.Unchecked; r.unchecked && s.unchecked == nil {
+		s.unchecked = r
 	}
 	r.priority, r.promise, r.madeAt = m.Priority, m.PromiseMs, m.MadeAtMs
 	s.live.add(r)

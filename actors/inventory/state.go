@@ -31,6 +31,8 @@ type State struct {
 	notices       []notice
 	noticesOwed   int // notices that are still true; the others wait to be dropped
 	timer         messages.Task
+	unchecked     *reservation  // the oldest live claim that is unchecked
+	question      messages.Task // to its order
 }
 
 // counts are the running sums of a bucket. Decide works on a copy: what they will be after the events it is about to give.
@@ -114,6 +116,7 @@ type reservation struct {
 	contested   bool
 	told        bool // its order has taken the notice
 	rejected    bool // its rejection has had its stock effect
+	unchecked   bool // firm from the beginning, and its order has not said yet that it counts on it
 
 	prev, next *reservation
 }

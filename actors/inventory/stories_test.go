@@ -119,7 +119,7 @@ func command(t *testing.T, td *datadriven.TestData) messages.Command {
 	case "reserve":
 		return &messages.ReserveStock{
 			Sku: text(td, "sku"), ReservationId: id, Quantity: arg(td, "qty"), HoldForMs: arg(td, "hold"), OrderId: text(td, "order"),
-			Priority: int32(arg(td, "priority")), PromiseMs: arg(td, "promise"),
+			Priority: int32(arg(td, "priority")), PromiseMs: arg(td, "promise"), Firm: has(td, "firm"),
 		}
 	case "confirm":
 		return &messages.ConfirmReservation{ReservationId: id}

@@ -6,7 +6,7 @@ import (
 	"orderyard/messages"
 )
 
-// Tasks appends what the bucket owes: its own timer, and notices to the orders of contested claims, oldest first. It is called after
+// Tasks appends what the bucket owes: its own timer, a question about an old claim, and notices to the orders of contested claims, oldest first. It is called after
 // every command, so the timer is built only when it changes and a notice only once.
 func Tasks(s *State, _ int64, dst []messages.Task) []messages.Task {
 	if due := s.nextStep(); due != 0 {
@@ -16,6 +16,9 @@ func Tasks(s *State, _ int64, dst []messages.Task) []messages.Task {
 			}
 		}
 		dst = append(dst, s.timer)
+	}
+	if s.unchecked != nil {
+		dst = append(dst, *s.checkTask())
 	}
 	room := NoticesMax
 	for i := range s.notices {

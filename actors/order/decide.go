@@ -71,6 +71,8 @@ func (d *decision) command(cmd messages.Command) (*messages.Reply, *messages.Fai
 		d.changed(c)
 	case *messages.ClaimLost:
 		d.claimLost(c)
+	case *messages.CheckClaim:
+		return d.s.checkClaim(c.GetReservationId()), nil
 	case *messages.StockArrived:
 		d.arrived(c)
 	case *messages.CancelOrder:
@@ -130,10 +132,15 @@ func (d *decision) settle() {
 	d.brakes(&t)
 	d.causesGone(&t)
 	d.askSites(&t)
-	if live := s.live(&t); s.allocatedAt == 0 && live > 0 && t.firm == live {
+	d.allocated(&t)
+	d.finish(&t)
+}
+
+// allocated tells once that every live unit is firmly claimed at sites that have accepted it.
+func (d *decision) allocated(t *tally) {
+	if live := d.s.live(t); d.s.allocatedAt == 0 && live > 0 && t.firm == live {
 		d.emit(&messages.OrderAllocated{})
 	}
-	d.finish(&t)
 }
 
 // brakes stops the order when one of GLOSSARY §4 is at its limit.
@@ -157,7 +164,8 @@ func (d *decision) causesGone(t *tally) {
 }
 
 // askSites asks each site whose claims are all reserved. Under split and complete_only no site is asked before the whole order is
-// covered; once one has been asked, that is past. A manual site is asked when its people may begin at once.
+// covered; once one has been asked, that is past. A manual site is asked when its people may begin at once; another one is told when it may, too,
+// and then opens what it accepts: not before its claims are firm.
 func (d *decision) askSites(t *tally) {
 	s := d.s
 	if t.kept == 0 {
@@ -172,7 +180,7 @@ func (d *decision) askSites(t *tally) {
 		if f.asked || f.dropped || f.over() || !f.gathered() || f.manual && !s.releasable() {
 			continue
 		}
-		d.emit(&messages.OrderFulfillmentAsked{Fulfillment: f.number, Released: f.manual})
+		d.emit(&messages.OrderFulfillmentAsked{Fulfillment: f.number, Released: f.manual || s.releasable() && f.secured()})
 	}
 }
 
@@ -189,6 +197,16 @@ func (f *fulfillment) gathered() bool {
 		}
 	}
 	return some
+}
+
+// secured says that no claim can expire.
+func (f *fulfillment) secured() bool {
+	for i := range f.claims {
+		if c := &f.claims[i]; c.stage == claimReserved && c.expires != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // releasable says that nothing stands between allocated units and the work on them.

@@ -72,6 +72,7 @@ func (s *State) evolveFulfillment(event messages.Event, at int64) bool {
 	case *messages.OrderFulfillmentAccepted:
 		if f := s.fulfillment(e.Fulfillment); f != nil {
 			f.request, f.workDate = requestAccepted, e.WorkDate
+			s.allocate(f)
 			s.noteSite(at, "accepted", f, "")
 		}
 	case *messages.OrderFulfillmentRejected:

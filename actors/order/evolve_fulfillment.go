@@ -138,8 +138,21 @@ func (s *State) evolveFreed(e *messages.LineFreed, at int64) {
 func (s *State) evolveAsked(e *messages.OrderFulfillmentAsked) {
 	if f := s.fulfillment(e.Fulfillment); f != nil {
 		f.asked, f.released = true, e.Released
-		if f.released {
+		if f.released && f.manual { // its people see the question at once; other sites open what they accept
 			f.status = statusOpen
+		}
+	}
+}
+
+// allocate: the site has accepted, and claims that their buckets hold firmly need no further word.
+func (s *State) allocate(f *fulfillment) {
+	if f.dropped {
+		return
+	}
+	s.own(f)
+	for i := range f.claims {
+		if c := &f.claims[i]; c.stage == claimReserved && c.expires == 0 {
+			c.stage = claimAllocated
 		}
 	}
 }
@@ -287,6 +300,7 @@ func (s *State) evolveRefused(e *messages.OrderCancellationRefused, at int64) {
 	}
 	f.dropped, f.refused, f.request = false, true, requestAccepted
 	s.own(f)
+	s.allocate(f)
 	for i := range f.claims {
 		c := &f.claims[i]
 		if c.stage == claimLost {

@@ -41,6 +41,8 @@ func (d *decision) changed(c *messages.FulfillmentChanged) {
 func (d *decision) advance(f *fulfillment, status messages.FulfillmentStatus, workDate string, shipment *messages.Shipment) {
 	if !f.accepted() {
 		d.emit(&messages.OrderFulfillmentAccepted{Fulfillment: f.number, WorkDate: workDate})
+		t := d.s.count()
+		d.allocated(&t) // before the work is released
 	}
 	switch to := rank(status); {
 	case to >= rankPicking && to > rank(f.status),
@@ -146,6 +148,18 @@ func (d *decision) claimLost(c *messages.ClaimLost) {
 	case claimReserved, claimAllocated:
 		d.lose(f, claim, "overcommitted", causeZeroed)
 	}
+}
+
+// checkClaim answers a bucket that asks whether the order counts on a claim. A claim that was declined or is back was given up for good.
+func (s *State) checkClaim(reservation string) *messages.Reply {
+	if id, line, ok := cutLast(reservation); ok {
+		if f, ok := s.parseFulfillment(id); ok {
+			if i := f.find(line); i >= 0 && f.claims[i].stage != claimDeclined && f.claims[i].stage != claimFreed {
+				return orderReply(s)
+			}
+		}
+	}
+	return messages.Refuse(messages.Fail(messages.CodeNotFound, "reservation_id", "order %s does not count on reservation %s", s.id, reservation))
 }
 
 // cutLast splits a reservation id into FO id and line.

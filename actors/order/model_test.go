@@ -6,6 +6,7 @@ import (
 
 // bucketModel is a dumb bucket: it keeps its word about ids, and nothing else.
 type bucketModel struct {
+	older     bool // of a build that holds for a while instead of allocating
 	sku, site string
 	onHand    int64
 	claims    map[string]*claimModel
@@ -94,8 +95,17 @@ func (b *bucketModel) reserve(c *messages.ReserveStock, now int64) (*messages.Re
 		return b.yes(r.expires), true
 	case r != nil && r.status != "expired":
 		return b.no("conflict"), false
+	case b.atp() < c.Quantity && c.Firm && !b.older:
+		b.claims[c.ReservationId] = &claimModel{status: "released"} // a late copy takes nothing that arrives meanwhile
+		return b.no("declined"), true
 	case b.atp() < c.Quantity:
 		return b.no("declined"), false
+	}
+	if c.Firm && !b.older {
+		b.claims[c.ReservationId] = &claimModel{quantity: c.Quantity, status: "confirmed"}
+		reply := b.yes(0)
+		reply.GetStock().ReservationStatus = reservationConfirmed
+		return reply, true
 	}
 	b.claims[c.ReservationId] = &claimModel{quantity: c.Quantity, status: "held", expires: now + c.HoldForMs}
 	return b.yes(now + c.HoldForMs), true

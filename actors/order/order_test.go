@@ -98,7 +98,7 @@ func TestElapsedBrake(t *testing.T) {
 		t.Fatalf("counted %d h", got/hour)
 	}
 	h.now += 2 * hour
-	answer(h, "1/0/r0", well(messages.Task{To: messages.BucketRef("A", "P")}, h.now))
+	answer(h, "1/0/r0", well(messages.Task{To: messages.BucketRef("A", "P")}))
 	answer(h, "1/q", siteYes(statusScheduled, requestAccepted))
 	h.now += 50 * hour
 	h.step(&messages.FulfillmentChanged{FulfillmentId: "web-1.1", Status: statusRejected, RequestStatus: requestRejected, Reason: "closed"})
@@ -118,7 +118,7 @@ func TestElapsedBrake(t *testing.T) {
 		t.Fatalf("at eight hours: %s", Status(h.s))
 	}
 	// The cause goes by itself: the site accepts after all.
-	answer(h, "2/0/r0", well(messages.Task{To: messages.BucketRef("A", "Q")}, h.now))
+	answer(h, "2/0/r0", well(messages.Task{To: messages.BucketRef("A", "Q")}))
 	answer(h, "2/q", siteYes(statusScheduled, requestAccepted))
 	if len(h.s.exceptions) > 0 {
 		t.Fatalf("accepted, and still %v", h.s.exceptions)
@@ -197,11 +197,11 @@ func TestTasksKeepTheirContent(t *testing.T) {
 	answer(h, "1/1/r0", declined())
 	look()
 	h.restart()
-	answer(h, "1/0/r0", well(messages.Task{To: messages.BucketRef("A", "P")}, h.now))
+	answer(h, "1/0/r0", well(messages.Task{To: messages.BucketRef("A", "P")}))
 	look()
 	h.adopt(at("Q", units(1, 1)))
 	look()
-	answer(h, "2/1/r0", well(messages.Task{To: messages.BucketRef("B", "Q")}, h.now))
+	answer(h, "2/1/r0", well(messages.Task{To: messages.BucketRef("B", "Q")}))
 	look()
 	h.step(&messages.HoldOrder{Reason: "grace_period", UntilMs: h.now + 1})
 	look()

@@ -136,7 +136,7 @@ func (d *decision) reserveAnswered(f *fulfillment, c *claim, extension uint32, r
 		d.emit(&messages.LineDeclined{Fulfillment: f.number, Line: c.line, Atp: max(r.GetStock().GetAtp(), 0)})
 		return
 	case c.stage == claimAsked && extension == 0:
-	case c.stage == claimReserved && extension == c.extensions+1 && !f.accepted():
+	case c.stage == claimReserved && c.expires != 0 && extension == c.extensions+1 && !f.accepted():
 		if !granted {
 			d.lose(f, c, "expired", causeTimeout)
 			return
@@ -145,8 +145,8 @@ func (d *decision) reserveAnswered(f *fulfillment, c *claim, extension uint32, r
 	default:
 		return
 	}
-	expires := r.GetStock().GetExpiresAtMs()
-	if expires <= 0 {
+	expires := r.GetStock().GetExpiresAtMs() // 0 = firm
+	if expires <= 0 && r.GetStock().GetReservationStatus() != reservationConfirmed {
 		expires = d.now + holdForMs
 	}
 	d.emit(&messages.LineReserved{Fulfillment: f.number, Line: c.line, ExpiresAtMs: expires})

@@ -102,8 +102,8 @@ type stage uint8
 
 const (
 	claimAsked     stage = 1 // ReserveStock is owed
-	claimReserved  stage = 2 // held until expires
-	claimAllocated stage = 3 // firm
+	claimReserved  stage = 2 // the bucket holds it: until expires, or firmly when that is 0
+	claimAllocated stage = 3 // firm, and the site has accepted
 	claimShipped   stage = 4 // the bucket has booked the units out
 	claimDeclined  stage = 5 // the bucket said no: nothing to free
 	claimFreeing   stage = 6 // CancelReservation is owed; the units are on their way back

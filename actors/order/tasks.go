@@ -91,6 +91,8 @@ func (f *fulfillment) owedToBucket(c *claim) byte {
 		return verbReserve
 	case claimReserved:
 		switch {
+		case c.expires == 0:
+			return 0 // firm since it was granted
 		case !f.accepted():
 			return verbReserve // before it expires
 		case !f.dropped:
@@ -160,7 +162,7 @@ func (s *State) bucketTask(f *fulfillment, c *claim, verb byte) *messages.Task {
 		}
 		task.Command = &messages.ReserveStock{
 			Sku: sku, Site: f.site, ReservationId: reservation, Quantity: c.quantity, HoldForMs: holdForMs, OrderId: s.id,
-			Priority: s.order.Priority, PromiseMs: s.promise,
+			Priority: s.order.Priority, PromiseMs: s.promise, Firm: true,
 		}
 	case verbConfirm:
 		task.Command = &messages.ConfirmReservation{Sku: sku, Site: f.site, ReservationId: reservation}

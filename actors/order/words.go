@@ -160,3 +160,6 @@ func (s *State) splitsMax() int32 {
 	}
 	return splitsDefault
 }
+
+// reservationConfirmed is a bucket's word for a claim without expiry.
+const reservationConfirmed = "confirmed"

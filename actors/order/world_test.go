@@ -16,6 +16,7 @@ type world struct {
 	t       *rapid.T
 	h       *harness
 	buckets map[string]*bucketModel
+	older   bool // the buckets are of a build that holds instead of allocating
 	sites   map[string]*siteModel
 	siteIDs []string
 	network []any // messages.Task to a receiver, *messages.TaskResult or another command to the order
@@ -28,6 +29,7 @@ func newWorld(t *rapid.T) *world {
 	w := &world{t: t, buckets: map[string]*bucketModel{}, sites: map[string]*siteModel{}}
 	w.h = newHarness(nil, "web-1")
 	w.h.fatal = func(format string, args ...any) { t.Fatalf(format, args...) }
+	w.older = rapid.Bool().Draw(t, "older")
 	for _, id := range []string{"P", "Q", "R"} {
 		w.addSite(id, rapid.Bool().Draw(t, "manual"), func() int64 { return rapid.Int64Range(0, 6).Draw(t, "stock") })
 	}
@@ -52,7 +54,7 @@ func (w *world) addSite(id string, manual bool, stock func() int64) {
 	w.siteIDs = append(w.siteIDs, id)
 	for _, sku := range worldSKUs {
 		w.buckets[sku+"@"+id] = &bucketModel{
-			sku: sku, site: id, onHand: stock(), claims: map[string]*claimModel{}, answers: map[string]*messages.Reply{},
+			older: w.older, sku: sku, site: id, onHand: stock(), claims: map[string]*claimModel{}, answers: map[string]*messages.Reply{},
 		}
 	}
 }

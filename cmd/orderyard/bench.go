@@ -123,6 +123,7 @@ type side struct {
 	rates   []float64
 	latency *hdrhistogram.Histogram // microseconds
 	allocs  float64                 // per operation
+	cpu     float64                 // microseconds of this process per operation, all sides of it: yard, NATS and generator
 	done    int64
 	note    string
 }
@@ -135,7 +136,7 @@ func newSide(name string) *side {
 func (s *side) measure(run func() (int64, error)) error {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	began := time.Now()
+	began, spent := time.Now(), processTime()
 	n, err := run()
 	took := time.Since(began).Seconds()
 	if err != nil {
@@ -146,8 +147,18 @@ func (s *side) measure(run func() (int64, error)) error {
 	s.done += n
 	if n > 0 {
 		s.allocs = float64(after.Mallocs-before.Mallocs) / float64(n)
+		s.cpu = float64((processTime() - spent).Microseconds()) / float64(n)
 	}
 	return nil
+}
+
+// processTime is the processor time of this process so far.
+func processTime() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func (s *side) median() float64 { return median(s.rates) }
@@ -178,17 +189,17 @@ func fdatasyncs(dir string, d time.Duration) (int64, error) {
 }
 
 func (a *app) benchTable(sides ...*side) error {
-	t := a.table("WHAT", "#RATE/S", "#LOWEST", "#HIGHEST", "#P50", "#P99", "#ALLOCS/OP", "NOTE")
+	t := a.table("WHAT", "#RATE/S", "#LOWEST", "#HIGHEST", "#P50", "#P99", "#ALLOCS/OP", "#CPU µS/OP", "NOTE")
 	for _, s := range sides {
 		low, high := bounds(s.rates)
-		p50, p99, allocs := "-", "-", "-"
+		p50, p99, allocs, cpu := "-", "-", "-", "-"
 		if s.latency.TotalCount() > 0 {
 			p50, p99 = s.quantile(50).String(), s.quantile(99).String()
 		}
 		if s.allocs > 0 {
-			allocs = fmt.Sprintf("%.1f", s.allocs)
+			allocs, cpu = fmt.Sprintf("%.1f", s.allocs), fmt.Sprintf("%.1f", s.cpu)
 		}
-		t.add(s.name, fmt.Sprintf("%.0f", s.median()), fmt.Sprintf("%.0f", low), fmt.Sprintf("%.0f", high), p50, p99, allocs, s.note)
+		t.add(s.name, fmt.Sprintf("%.0f", s.median()), fmt.Sprintf("%.0f", low), fmt.Sprintf("%.0f", high), p50, p99, allocs, cpu, s.note)
 	}
 	return t.print("")
 }
