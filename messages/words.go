@@ -14,6 +14,8 @@ type Message interface {
 	MarshalVT() ([]byte, error)
 	MarshalToSizedBufferVT([]byte) (int, error)
 	UnmarshalVT([]byte) error
+	// UnmarshalVTUnsafe is UnmarshalVT without copies: text and bytes of the message are those of the given bytes, which must not change.
+	UnmarshalVTUnsafe([]byte) error
 }
 
 // Command asks an entity to do something; named in the imperative.

@@ -33,7 +33,8 @@ type feedCommit struct {
 	decoded          *sharedCommit
 }
 
-// sharedCommit is decoded by the first follower that comes to it, for all of them: they only read.
+// sharedCommit is decoded by the first follower that comes to it, for all of them: they only read. Its text is the payload's, which never
+// changes; who keeps some of it keeps the payload.
 type sharedCommit struct {
 	once   sync.Once
 	commit *messages.Commit
@@ -41,7 +42,7 @@ type sharedCommit struct {
 }
 
 func (c *feedCommit) decode() (*messages.Commit, error) {
-	c.decoded.once.Do(func() { c.decoded.commit, c.decoded.err = DecodeCommit(c.payload) })
+	c.decoded.once.Do(func() { c.decoded.commit, c.decoded.err = viewCommit(c.payload) })
 	return c.decoded.commit, c.decoded.err
 }
 

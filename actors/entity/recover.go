@@ -157,6 +157,15 @@ func (r *Recovery) commit(position uint64, payload []byte) error {
 	return nil
 }
 
+// viewCommit reads a commit's payload without copying: the commit shares its memory.
+func viewCommit(payload []byte) (*messages.Commit, error) {
+	c := new(messages.Commit)
+	if err := c.UnmarshalVTUnsafe(payload); err != nil {
+		return nil, fmt.Errorf("decode commit: %w", err)
+	}
+	return c, nil
+}
+
 // DecodeCommit reads a commit's payload.
 func DecodeCommit(payload []byte) (*messages.Commit, error) {
 	c := new(messages.Commit)

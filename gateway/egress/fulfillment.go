@@ -56,7 +56,7 @@ func acceptedBeside(o *occasion, id string) *messages.FulfillmentOrder {
 	accepted := messages.EventType(&messages.FulfillmentAccepted{})
 	for _, record := range o.entry.GetEvents()[:o.index] {
 		var e messages.FulfillmentAccepted
-		if record.GetType() == accepted && e.UnmarshalVT(record.GetData()) == nil && e.GetFulfillment().GetId() == id {
+		if record.GetType() == accepted && e.UnmarshalVTUnsafe(record.GetData()) == nil && e.GetFulfillment().GetId() == id {
 			return e.GetFulfillment()
 		}
 	}

@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -98,9 +99,15 @@ func (s *session) refuse(p *publisher, err error) {
 	}
 }
 
+// ackedBytes is how the answer begins that nearly all are: an error comes first in one that has it.
+var ackedBytes = []byte(`{"stream":"` + messages.StreamEvents + `","seq":`)
+
 func checkAck(m *nats.Msg) error {
 	if len(m.Data) == 0 {
 		return &refusedError{"no stream listens (" + m.Header.Get("Status") + ")"}
+	}
+	if bytes.HasPrefix(m.Data, ackedBytes) {
+		return nil
 	}
 	var ack pubAck
 	if err := json.Unmarshal(m.Data, &ack); err != nil {

@@ -53,7 +53,7 @@ func (t *translator) bucketReply(e *messages.Entry) {
 		return
 	}
 	var reply messages.Reply
-	if reply.UnmarshalVT(e.GetReply()) == nil && reply.GetStock() != nil {
+	if reply.UnmarshalVTUnsafe(e.GetReply()) == nil && reply.GetStock() != nil {
 		change.atp, change.known = max(reply.GetStock().GetAtp(), 0), true
 	}
 }

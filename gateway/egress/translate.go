@@ -99,7 +99,7 @@ func (t *translator) commit(c *messages.Commit, emit func(*outgoing) error) erro
 // read decodes the event. The journal checks its own bytes, so what cannot be read here was written by a version that this one
 // cannot understand: it is counted, named and passed over, for the feed must not stop for ever.
 func (t *translator) read(o *occasion, into messages.Event) bool {
-	if err := into.UnmarshalVT(o.data); err != nil {
+	if err := into.UnmarshalVTUnsafe(o.data); err != nil {
 		t.log.Error("journal event cannot be told", "entity", messages.Ref{Kind: messages.Kind(o.entry.GetKind()), ID: o.entry.GetId()}.String(),
 			"version", o.version, "event", messages.EventName(into), "error", err)
 		t.metrics.skipped.Inc()
