@@ -22,17 +22,10 @@ type Core struct {
 
 	version uint64
 	dedup   dedup
-	flights map[string]*flight // tasks sent and not yet settled
-	passes  uint64             // Tasks passes, to find flights that are owed no more
-	tasks   []messages.Task    // scratch
+	flights flights         // tasks sent and not yet settled
+	passes  uint64          // Tasks passes, to find flights that are owed no more
+	tasks   []messages.Task // scratch
 	records []*messages.EventRecord
-}
-
-// flight is a task on its way: when to send it again, and how often that has happened.
-type flight struct {
-	again    int64
-	attempts int
-	pass     uint64
 }
 
 // Output is what one Step gives.
@@ -211,13 +204,9 @@ func (c *Core) send(out *Output, now int64) {
 		if t.To == c.ref || t.To.Kind == messages.KindRouting {
 			continue
 		}
-		f := c.flights[t.ID]
+		f := c.flights.find(t.ID)
 		if f == nil {
-			if c.flights == nil {
-				c.flights = make(map[string]*flight, 4)
-			}
-			f = &flight{}
-			c.flights[t.ID] = f
+			f = c.flights.add(t.ID)
 		}
 		f.pass = c.passes
 		seen++
@@ -228,12 +217,8 @@ func (c *Core) send(out *Output, now int64) {
 		}
 		out.wakeBy(f.again)
 	}
-	if seen < len(c.flights) {
-		for id, f := range c.flights {
-			if f.pass != c.passes {
-				delete(c.flights, id)
-			}
-		}
+	if seen < len(c.flights.list) {
+		c.flights.sweep(c.passes)
 	}
 }
 
@@ -242,7 +227,7 @@ func (c *Core) refusedForNow(r *messages.TaskResult, now int64) bool {
 	if f := r.GetReply().GetFailure(); f == nil || !f.Retryable {
 		return false
 	}
-	if f := c.flights[r.TaskId]; f != nil {
+	if f := c.flights.find(r.TaskId); f != nil {
 		f.again = now + max(c.backoff(f.attempts), r.Reply.Failure.RetryAfterMs)
 	}
 	return true
@@ -250,7 +235,7 @@ func (c *Core) refusedForNow(r *messages.TaskResult, now int64) bool {
 
 // settle notes that a task was answered. Should the machine still owe it, it goes out again after a pause, never in a hot loop.
 func (c *Core) settle(id string, now int64) {
-	if f := c.flights[id]; f != nil {
+	if f := c.flights.find(id); f != nil {
 		f.again = now + max(c.backoff(f.attempts), c.limits.RetryMinMs)
 	}
 }
@@ -329,7 +314,7 @@ func (c *Core) nextWake(now int64) int64 {
 	c.tasks = c.machine.Tasks(now, c.tasks[:0])
 	for i := range c.tasks {
 		due := max(c.tasks[i].Due, 1)
-		if f := c.flights[c.tasks[i].ID]; f != nil {
+		if f := c.flights.find(c.tasks[i].ID); f != nil {
 			due = max(due, f.again)
 		}
 		if wake == 0 || due < wake {

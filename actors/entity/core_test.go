@@ -94,8 +94,8 @@ func TestTaskIsSentUntilAnswered(t *testing.T) {
 		t.Fatalf("%+v", refused)
 	}
 	done := c.Step(&messages.Request{Command: &messages.TaskResult{TaskId: "tell/b", Reply: &messages.Reply{}}}, 30_000)
-	if done.Entry == nil || len(done.Tasks) != 0 || len(c.flights) != 0 {
-		t.Fatalf("%+v, %d flights", done, len(c.flights))
+	if done.Entry == nil || len(done.Tasks) != 0 || len(c.flights.list) != 0 {
+		t.Fatalf("%+v, %d flights", done, len(c.flights.list))
 	}
 }
 

@@ -13,11 +13,18 @@ import (
 type pool struct {
 	mu      sync.Mutex
 	work    sync.Cond
-	queue   []func() // queue[head:] waits
+	queue   []runner // queue[head:] waits
 	head    int
 	waiting int
 	closed  bool
 }
+
+// runner is something to be run once, soon.
+type runner interface{ run() }
+
+type runFunc func()
+
+func (f runFunc) run() { f() }
 
 const (
 	workersPerCore = 4
@@ -30,15 +37,21 @@ func newPool() *pool {
 	p := &pool{}
 	p.work.L = &p.mu
 	for range workersPerCore * runtime.GOMAXPROCS(0) {
-		go p.run()
+		go p.serve()
 	}
 	return p
 }
 
-// Schedule runs fn soon, first come, first served. It never blocks; the queue is bounded by the number of live actors.
-func (p *pool) Schedule(fn func()) {
+// Schedule implements actor.Dispatcher, for mailboxes that are not the pool's own.
+func (p *pool) Schedule(fn func()) { p.put(runFunc(fn)) }
+
+// Throughput implements actor.Dispatcher.
+func (p *pool) Throughput() int { return poolThroughput }
+
+// put has it run soon, first come, first served. It never blocks; the queue is bounded by the number of live actors.
+func (p *pool) put(r runner) {
 	p.mu.Lock()
-	p.queue = append(p.queue, fn)
+	p.queue = append(p.queue, r)
 	wake := p.waiting > 0
 	p.mu.Unlock()
 	if wake {
@@ -46,10 +59,7 @@ func (p *pool) Schedule(fn func()) {
 	}
 }
 
-// Throughput implements actor.Dispatcher.
-func (p *pool) Throughput() int { return poolThroughput }
-
-func (p *pool) run() {
+func (p *pool) serve() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for {
@@ -61,7 +71,7 @@ func (p *pool) run() {
 			p.work.Wait()
 			p.waiting--
 		}
-		fn := p.queue[p.head]
+		r := p.queue[p.head]
 		p.queue[p.head] = nil
 		p.head++
 		if p.head == len(p.queue) || p.head > 1024 {
@@ -69,7 +79,7 @@ func (p *pool) run() {
 			p.head = 0
 		}
 		p.mu.Unlock()
-		fn()
+		r.run()
 		p.mu.Lock()
 	}
 }

@@ -90,7 +90,7 @@ const sweepEveryMs = 1000
 
 func newPartition(system *actor.ActorSystem, o Options, feed *Feed, pool *pool) *partition {
 	p := &partition{Options: o, limits: &o.Limits, system: system, router: o.Router, observer: o.Observer, stats: o.Stats, clock: o.Clock, feed: feed, store: NewStore()}
-	p.props = actor.PropsFromProducer(func() actor.Actor { return p.spawning }, actor.WithDispatcher(pool))
+	p.props = actor.PropsFromProducer(func() actor.Actor { return p.spawning }, actor.WithDispatcher(pool), actor.WithMailbox(pool.mailbox))
 	return p
 }
 

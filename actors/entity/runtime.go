@@ -90,7 +90,7 @@ func (r *Runtime) addPartition(i int) error {
 		options.Router, options.Lease, options.Changed, options.Keep = c.Router, c.Lease, c.Changed, false
 	}
 	p := newPartition(r.system, options, feed, r.pool)
-	pid, err := r.system.Root.SpawnNamed(actor.PropsFromProducer(func() actor.Actor { return p }, actor.WithDispatcher(r.pool)), fmt.Sprintf("partition-%d", i))
+	pid, err := r.system.Root.SpawnNamed(actor.PropsFromProducer(func() actor.Actor { return p }, actor.WithDispatcher(r.pool), actor.WithMailbox(r.pool.mailbox)), fmt.Sprintf("partition-%d", i))
 	if err != nil {
 		return fmt.Errorf("start partition %d: %w", i, err)
 	}
