@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -27,6 +28,7 @@ const (
 
 func newBenchOrdersCmd(a *app) *cobra.Command {
 	var f benchFlags
+	var cost bool
 	cmd := &cobra.Command{
 		Use:   "orders",
 		Short: "Orders end to end: placed over NATS, planned, reserved, accepted by the site; 1 to 3 lines, all durable",
@@ -35,14 +37,18 @@ func newBenchOrdersCmd(a *app) *cobra.Command {
 			if err := f.check(); err != nil {
 				return err
 			}
-			return benchOrders(cmd.Context(), a, &f)
+			if cost && f.profile != "" {
+				return usage("--cost takes a profile itself; leave --cpuprofile out")
+			}
+			return benchOrders(cmd.Context(), a, &f, cost)
 		},
 	}
 	f.register(cmd, 1024)
+	cmd.Flags().BoolVar(&cost, "cost", false, "tell where the processor time of one order goes, from a profile of the last round")
 	return cmd
 }
 
-func benchOrders(ctx context.Context, a *app, f *benchFlags) error {
+func benchOrders(ctx context.Context, a *app, f *benchFlags, cost bool) error {
 	y, end, err := benchYard(ctx, a, f)
 	if err != nil {
 		return err
@@ -57,6 +63,7 @@ func benchOrders(ctx context.Context, a *app, f *benchFlags) error {
 	disk, raw := newSide("fdatasync 4 KiB"), newSide("raw JetStream publish of the same bytes, synced")
 	orders, placed := newSide("orders, placed → accepted"), newSide("  of that: placed → answered durable")
 	d := time.Duration(f.seconds * float64(time.Second))
+	showCost := func() error { return nil }
 	for round := range f.rounds {
 		fmt.Fprintf(a.err, "round %d of %d\n", round+1, f.rounds)
 		for _, m := range []struct {
@@ -68,6 +75,13 @@ func benchOrders(ctx context.Context, a *app, f *benchFlags) error {
 			{orders, func() (int64, error) { return o.round(ctx, orders, placed, d) }},
 		} {
 			last := round == f.rounds-1 && m.s == orders
+			if last && cost {
+				once := m.run
+				m.run = func() (n int64, err error) {
+					showCost, n, err = a.costed(once)
+					return n, err
+				}
+			}
 			if err := f.profiled(last, func() error { return m.s.measure(m.run) }); err != nil {
 				return err
 			}
@@ -85,7 +99,7 @@ func benchOrders(ctx context.Context, a *app, f *benchFlags) error {
 	if err := f.writeAllocs(); err != nil {
 		return err
 	}
-	if err := a.benchTable(disk, raw, orders, placed); err != nil {
+	if err := errors.Join(a.benchTable(disk, raw, orders, placed), showCost()); err != nil {
 		return err
 	}
 	if err := a.println(fmt.Sprintf("\norders = %.2f × raw publish of the same bytes. %d in flight, %d partitions. The event feed was %v behind at the end.\n%s\n%s",
