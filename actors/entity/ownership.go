@@ -248,7 +248,7 @@ func (p *partition) recovered(ctx actor.Context, m *recovered) {
 	p.attempts, p.reading = 0, nil
 	p.store, p.manifest = m.result.Store, m.result.Manifest
 	p.entities.Store(int64(p.store.Len()))
-	p.committer = newCommitter(m.log, m.result.Bytes, p.limits, p.system, p.pid, p.feed, p.stats)
+	p.committer = newCommitter(m.log, m.result.Bytes, p.limits, p.system, p.pid, p.feed, p.stats, p.clock)
 	p.feed.opened(m.log.Position())
 	runCtx, cancel := context.WithCancel(context.Background())
 	p.stop = cancel

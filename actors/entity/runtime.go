@@ -152,7 +152,7 @@ func (r *Runtime) Ask(ctx context.Context, req messages.Request) (*messages.Repl
 	answer := make(chan *messages.Reply, 1)
 	req.Done = func(reply *messages.Reply) { answer <- reply }
 	if deadline, ok := ctx.Deadline(); ok && req.Deadline == 0 {
-		req.Deadline = deadline.UnixMilli()
+		req.Deadline = r.options.Clock() + time.Until(deadline).Milliseconds()
 	}
 	r.Send(req)
 	select {

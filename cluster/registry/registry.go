@@ -146,6 +146,16 @@ func (r *Registry) TTL() time.Duration {
 	return r.sessions.stream.CachedInfo().Config.MaxAge
 }
 
+// Time asks the server that leads the sessions what time it is.
+func (r *Registry) Time(ctx context.Context) (time.Time, error) {
+	stream, _ := r.sessions.handles()
+	info, err := stream.Info(ctx)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("ask NATS for the time: %w", err)
+	}
+	return info.TimeStamp, nil
+}
+
 // OnChange implements cluster.Registry.
 func (r *Registry) OnChange(fn func()) { r.picture.onChange(fn) }
 

@@ -14,6 +14,7 @@ import (
 	"orderyard/actors"
 	"orderyard/cluster"
 	"orderyard/cluster/bus"
+	"orderyard/cluster/clock"
 	"orderyard/cluster/gossip"
 	"orderyard/cluster/link"
 	"orderyard/cluster/registry"
@@ -39,6 +40,8 @@ type member struct {
 	egress      atomic.Pointer[egress.Egress]
 	route       atomic.Pointer[link.Router]
 	draining    atomic.Bool
+	clock       *clock.Clock
+	stopClock   func()
 }
 
 const (
@@ -52,7 +55,7 @@ const (
 // openMember starts a node that shares the partitions with others, and returns when it answers.
 func openMember(ctx context.Context, cfg configs.Config, log *slog.Logger) (*yard, error) {
 	return open(ctx, cfg, log, func(y *yard, ctx context.Context) error {
-		y.member = &member{y: y, incarnation: nuid.Next()}
+		y.member = &member{y: y, incarnation: nuid.Next(), clock: clock.New(clock.Options{Log: log})}
 		return y.member.start(ctx)
 	})
 }
@@ -112,7 +115,10 @@ func (m *member) reachArbiter(ctx context.Context, partitions int) error {
 	m.registry, err = registry.Open(ctx, m.peers, registry.Options{
 		Partitions: partitions, TTL: y.cfg.Cluster.SessionTTL, Replicas: y.cfg.NATS.Replicas, Log: y.log,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return m.keepTime(ctx)
 }
 
 // join makes this process a member: it listens to its peers, then shows itself.
@@ -134,6 +140,7 @@ func (m *member) join(ctx context.Context, partitions int) error {
 	limits.CallsMax, limits.TasksMax = y.cfg.Limits.CallsMax, y.cfg.Limits.TasksMax
 	links := link.Options{
 		Self: m.incarnation, Map: m.current, Deliver: y.node.Runtime().Send, Suspect: m.suspect, Detour: m.bus, Limits: limits, Log: y.log,
+		Clock: y.nowMs,
 	}
 	var keys [][]byte
 	if key != nil {
@@ -152,7 +159,7 @@ func (m *member) join(ctx context.Context, partitions int) error {
 	keeper, err := cluster.New(cluster.Options{
 		Session: &messages.NodeSession{
 			Node: y.cfg.Node.Name, Incarnation: m.incarnation, RemoteAddr: m.gossip.Addr(), GossipAddr: m.gossip.GossipAddr(),
-			Weight: uint32(y.cfg.Node.Weight), StartedAtMs: time.Now().UnixMilli(), Version: version(), Protocol: messages.LinkProtocol,
+			Weight: uint32(y.cfg.Node.Weight), StartedAtMs: y.nowMs(), Version: version(), Protocol: messages.LinkProtocol,
 		},
 		Registry: m.registry, Bus: m.bus, Host: y.node.Runtime(), Partitions: partitions,
 		TTL: m.registry.TTL(), MovesMax: c.MovesMax, WarmWithin: c.WarmWithin, DrainWithin: c.DrainWithin, Log: y.log,
@@ -343,6 +350,9 @@ func (m *member) leave(ctx context.Context) error {
 // close ends the membership once the runtime has stopped.
 func (m *member) close(ctx context.Context) error {
 	var errs []error
+	if m.stopClock != nil {
+		m.stopClock()
+	}
 	if k := m.keeper.Load(); k != nil {
 		errs = append(errs, k.Stop(ctx))
 	}

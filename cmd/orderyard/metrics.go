@@ -115,6 +115,9 @@ func newMemberCollector(m *member) *memberCollector {
 		return 0
 	}
 	add(prometheus.GaugeValue, "lease", "1 while NATS has confirmed this node's session lately.", func() float64 { return yes(m.lease()) })
+	add(prometheus.GaugeValue, "clock_off_seconds", "How far this machine's clock is ahead of the time the cluster goes by.", func() float64 {
+		return m.clock.Off().Seconds()
+	})
 	add(prometheus.GaugeValue, "draining", "1 while partitions are being given away.", func() float64 { return yes(m.draining.Load()) })
 	add(prometheus.GaugeValue, "members", "Nodes that live, as this one sees it.", func() float64 { return float64(len(m.current().Members)) })
 	add(prometheus.GaugeValue, "partitions_serving", "Partitions this node serves.", func() float64 { return float64(len(m.y.node.Runtime().Partitions())) })

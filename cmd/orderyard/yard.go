@@ -146,9 +146,17 @@ func (y *yard) startNode(ctx context.Context, cursors *cursors, incarnation stri
 	y.node, err = actors.Start(actors.Options{
 		Name: y.cfg.Node.Name, Incarnation: incarnation, Partitions: partitions, Store: y.store, Limits: runtimeLimits(y.cfg),
 		RememberMs: y.cfg.Limits.DedupFor.Milliseconds(), Floor: cursors.floor, HighWater: cursors.highWater, Cluster: member,
-		Rules: rulesBy(y.rules.Set()),
+		Rules: rulesBy(y.rules.Set()), Clock: y.nowMs,
 	})
 	return err
+}
+
+// nowMs is the time this node goes by: that of the cluster, or, when it is alone, of its machine.
+func (y *yard) nowMs() int64 {
+	if y.member != nil {
+		return y.member.clock.NowMs()
+	}
+	return time.Now().UnixMilli()
 }
 
 // storedPartitions gives the number that the store was made with, or makes it.
@@ -214,6 +222,7 @@ func (y *yard) openDoors(ctx context.Context) error {
 		Metadata: y.metadata(),
 		Locate:   func(postal, country string) (float64, float64, bool) { return geo.Locate(country, postal) },
 		Limits:   ingress.Limits{RequestsMax: y.cfg.Limits.InflightMax},
+		Clock:    y.nowMs,
 	})
 	if err != nil {
 		return err
