@@ -190,3 +190,6 @@ func (n *Node) Usage() (Usage, error) {
 	u.Files, u.ResidentBytes, u.Goroutines = len(files), pages*int64(os.Getpagesize()), int(n.Metric("go_goroutines"))
 	return u, nil
 }
+
+// File is the node's configuration.
+func (n *Node) File() string { return n.file }
