@@ -246,6 +246,7 @@ func (p *partition) recovered(ctx actor.Context, m *recovered) {
 	}
 	p.stop()
 	p.attempts, p.reading = 0, nil
+	p.refused.Store(false)
 	p.store, p.manifest = m.result.Store, m.result.Manifest
 	p.entities.Store(int64(p.store.Len()))
 	p.committer = newCommitter(m.log, m.result.Bytes, p.limits, p.system, p.pid, p.feed, p.stats, p.clock)
@@ -302,6 +303,7 @@ func (p *partition) readAgain(m *recovered) {
 	p.attempts++
 	pause := time.Duration(min(50<<min(p.attempts, 7), 5000)) * time.Millisecond
 	if errors.Is(m.err, persistence.ErrCorrupt) {
+		p.refused.Store(true)
 		slog.Error("partition refused: its journal is damaged", "partition", p.Partition, "error", m.err)
 		pause = 30 * time.Second
 	} else {
@@ -320,6 +322,7 @@ func (p *partition) abandon(ctx actor.Context) {
 		p.stop()
 	}
 	p.reading, p.closing = nil, nil
+	p.refused.Store(false)
 	if p.job != nil {
 		p.job.fail(errors.New("the partition was lost"))
 		p.job = nil
@@ -355,10 +358,11 @@ func (p *partition) refuseParked() {
 
 // lose drops every live entity after the journal refused. Another owner has written: it is theirs, and this node must ask the arbiter before
 // it opens again, for it may not have heard yet. An unknown
-// outcome says nothing about owners: the truth is read back.
+// outcome says nothing about owners: the truth is read back, and has to reach what was acknowledged here.
 func (p *partition) lose(ctx actor.Context, err error) {
 	fenced := errors.Is(err, persistence.ErrFenced)
 	closing := p.closing
+	head, _ := p.committer.checkpointBase()
 	p.abandon(ctx)
 	if fenced {
 		p.stats.Fenced.Add(1)
@@ -375,7 +379,7 @@ func (p *partition) lose(ctx actor.Context, err error) {
 	case fenced && !p.Keep:
 		p.enter(cluster.PhaseIdle)
 	default:
-		p.mark = persistence.Mark{Term: p.mark.Term}
+		p.mark = persistence.Mark{Position: head.Position, Number: head.Number, Term: p.mark.Term}
 		p.enter(cluster.PhaseOpening)
 		p.read()
 	}
@@ -456,6 +460,7 @@ func (p *partition) closed(mark *persistence.Mark, err error) {
 	}
 	p.refuseParked()
 	p.closing, p.reading, p.store, p.committer = nil, nil, NewStore(), nil
+	p.refused.Store(false)
 	p.entities.Store(0)
 	p.feed.closed()
 	if mark == nil {

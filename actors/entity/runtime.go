@@ -173,6 +173,25 @@ func (r *Runtime) Ready() bool {
 	return !r.stopped.Load()
 }
 
+// Heads tells where the journal of every partition that is served here ends, as far as it is durable.
+func (r *Runtime) Heads(note func(partition int, position uint64)) {
+	for i, pt := range r.parts {
+		if position, serving := pt.feed.head(); serving {
+			note(i, position)
+		}
+	}
+}
+
+// Refused lists the partitions that are to be served here and are not, because their journal is damaged.
+func (r *Runtime) Refused() (list []int) {
+	for i, pt := range r.parts {
+		if pt.p.refused.Load() {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
 // WaitReady returns when every partition serves, or with ctx's error.
 func (r *Runtime) WaitReady(ctx context.Context) error {
 	for !r.Ready() {
