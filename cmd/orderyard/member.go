@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -45,7 +46,8 @@ type member struct {
 }
 
 const (
-	settleWithin = time.Minute // for the first partitions to be served; a damaged one never is
+	settleWithin = time.Minute      // for the first partitions to be served
+	settleStill  = 10 * time.Second // without any that came; a damaged one never does, and an owner may have to be found dead first
 	learnAgain   = 200 * time.Millisecond
 	settlePoll   = 10 * time.Millisecond
 	askWithin    = 2 * time.Second // one peer
@@ -218,15 +220,21 @@ func (m *member) others() []actors.Peer {
 }
 
 // settle returns when every partition has a living owner, those that are ours are served and the stock of all is known. A partition whose
-// journal is damaged never is: after a while the node opens its doors for the others and says so.
+// journal is damaged never is: once nothing of ours is being read back any more and nothing else has come for a while, the node opens its doors
+// for the others and says so.
 func (m *member) settle(ctx context.Context) error {
-	patience := time.Now().Add(settleWithin)
+	began := time.Now()
+	came, least := began, math.MaxInt
 	for {
-		why := m.unsettled()
+		missing, opening, why := m.unsettled()
 		if why == nil {
 			return nil
 		}
-		if time.Now().After(patience) {
+		now := time.Now()
+		if missing < least || opening > 0 {
+			came, least = now, missing
+		}
+		if now.Sub(came) > settleStill || now.Sub(began) > settleWithin {
 			m.y.log.Error("the node opens its doors although not everything is served", "because", why)
 			return nil
 		}
@@ -238,26 +246,32 @@ func (m *member) settle(ctx context.Context) error {
 	}
 }
 
-// unsettled says what is missing before this node can answer for everything; nil = nothing.
-func (m *member) unsettled() error {
-	now, missing := m.current(), 0
+// unsettled says what is missing before this node can answer for everything, and how much of it is being read back here; nil = nothing.
+func (m *member) unsettled() (missing, opening int, why error) {
+	now, runtime := m.current(), m.y.node.Runtime()
 	for p := range now.Owners {
 		owner := now.Owner(p)
 		if owner == nil {
 			missing++
 			continue
 		}
-		if phase, _ := m.y.node.Runtime().Local(p); owner.Incarnation == m.incarnation && phase != cluster.PhaseServing {
+		if phase, _ := runtime.Local(p); owner.Incarnation == m.incarnation && phase != cluster.PhaseServing {
 			missing++
+			opening++
 		}
 	}
-	if missing > 0 {
-		return fmt.Errorf("%d of %d partitions are not served", missing, len(now.Owners))
+	refused := runtime.Refused()
+	opening -= len(refused)
+	unknown := m.y.node.Uncovered()
+	switch {
+	case len(refused) > 0:
+		why = errors.New(refusedNote(refused))
+	case missing > 0:
+		why = fmt.Errorf("%d of %d partitions are not served", missing, len(now.Owners))
+	case unknown > 0:
+		why = fmt.Errorf("the stock of %d partitions is not known here yet", unknown)
 	}
-	if n := m.y.node.Uncovered(); n > 0 {
-		return fmt.Errorf("the stock of %d partitions is not known here yet", n)
-	}
-	return nil
+	return missing + unknown, opening, why
 }
 
 // readiness is what the probe shows. A partition on its way between others is no reason to send nobody here.

@@ -52,6 +52,9 @@ func newRuntimeCollector(node *actors.Node, rules *rulebook.Live, ready func() e
 		}
 		return 0
 	})
+	add(prometheus.GaugeValue, "partitions_refused", "Partitions that are this node's and are not served, because their journal is damaged.", func() float64 {
+		return float64(len(node.Runtime().Refused()))
+	})
 	add(prometheus.GaugeValue, "rules_version", "Version of the published rules this node routes by, 0 = the built-in ones.", func() float64 {
 		return float64(rules.Status().Activation.Number)
 	})
