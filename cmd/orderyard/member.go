@@ -220,13 +220,13 @@ func (m *member) others() []actors.Peer {
 }
 
 // settle returns when every partition has a living owner, those that are ours are served and the stock of all is known. A partition whose
-// journal is damaged never is: once nothing of ours is being read back any more and nothing else has come for a while, the node opens its doors
-// for the others and says so.
+// journal is damaged never is: once nothing else is missing, or nothing of ours is being read back any more and nothing else has come for a
+// while, the node opens its doors for the others and says so.
 func (m *member) settle(ctx context.Context) error {
 	began := time.Now()
 	came, least := began, math.MaxInt
 	for {
-		missing, opening, why := m.unsettled()
+		missing, opening, refused, why := m.unsettled()
 		if why == nil {
 			return nil
 		}
@@ -234,7 +234,7 @@ func (m *member) settle(ctx context.Context) error {
 		if missing < least || opening > 0 {
 			came, least = now, missing
 		}
-		if now.Sub(came) > settleStill || now.Sub(began) > settleWithin {
+		if missing == refused || now.Sub(came) > settleStill || now.Sub(began) > settleWithin {
 			m.y.log.Error("the node opens its doors although not everything is served", "because", why)
 			return nil
 		}
@@ -246,8 +246,9 @@ func (m *member) settle(ctx context.Context) error {
 	}
 }
 
-// unsettled says what is missing before this node can answer for everything, and how much of it is being read back here; nil = nothing.
-func (m *member) unsettled() (missing, opening int, why error) {
+// unsettled says how much is missing before this node can answer for everything; of it, what is being read back here and what is refused here;
+// nil = nothing.
+func (m *member) unsettled() (missing, opening, refused int, why error) {
 	now, runtime := m.current(), m.y.node.Runtime()
 	for p := range now.Owners {
 		owner := now.Owner(p)
@@ -260,18 +261,19 @@ func (m *member) unsettled() (missing, opening int, why error) {
 			opening++
 		}
 	}
-	refused := runtime.Refused()
-	opening -= len(refused)
+	damaged := runtime.Refused()
+	refused = len(damaged)
+	opening -= refused
 	unknown := m.y.node.Uncovered()
 	switch {
-	case len(refused) > 0:
-		why = errors.New(refusedNote(refused))
+	case refused > 0:
+		why = errors.New(refusedNote(damaged))
 	case missing > 0:
 		why = fmt.Errorf("%d of %d partitions are not served", missing, len(now.Owners))
 	case unknown > 0:
 		why = fmt.Errorf("the stock of %d partitions is not known here yet", unknown)
 	}
-	return missing + unknown, opening, why
+	return max(missing, unknown), opening, refused, why // what is not served cannot be known
 }
 
 // readiness is what the probe shows. A partition on its way between others is no reason to send nobody here.

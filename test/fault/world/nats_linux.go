@@ -89,6 +89,9 @@ type Server struct {
 // URL is where clients connect.
 func (s *Server) URL() string { return fmt.Sprintf("nats://%s:%d", s.o.Host, s.o.Port) }
 
+// Dir is the folder of its store.
+func (s *Server) Dir() string { return s.o.Dir }
+
 // Addr is the server's address.
 func (s *Server) Addr() string { return s.o.Host }
 

@@ -121,6 +121,9 @@ func (n *Node) AwaitReady(within time.Duration) error {
 	}
 }
 
+// Probe is what the node says of its readiness when it is ready.
+func (n *Node) Probe() (string, error) { return n.get("/readyz") }
+
 // Metrics gives the node's numbers by name, labels added up.
 func (n *Node) Metrics() (map[string]float64, error) {
 	text, err := n.get("/metrics")

@@ -21,6 +21,8 @@ type Options struct {
 	Config     string // YAML that goes into every node's file
 	// Dev runs `orderyard dev` instead of a node: one process that is its own NATS server.
 	Dev bool
+	// Store is the folder of a NATS server that has ended: its only server begins with a copy of it.
+	Store string
 	// NodeEnv is put into every node's environment.
 	NodeEnv []string
 }
@@ -75,6 +77,11 @@ func (w *World) open() error {
 		if w.o.Namespaces {
 			var err error
 			if w.wires, err = newWires(); err != nil {
+				return err
+			}
+		}
+		if w.o.Store != "" {
+			if err := os.CopyFS(w.Store("nats-1"), os.DirFS(w.o.Store)); err != nil {
 				return err
 			}
 		}
