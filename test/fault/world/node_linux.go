@@ -17,6 +17,7 @@ import (
 type Node struct {
 	*Process
 	Name  string
+	Disk  *Disk // of dev; nil = the machine's
 	w     *World
 	place place
 	file  string

@@ -23,6 +23,8 @@ type Options struct {
 	Dev bool
 	// Store is the folder of a NATS server that has ended: its only server begins with a copy of it.
 	Store string
+	// DiskBytes puts the store of every NATS server, or of dev, on a disk of its own of that size. It needs DisksAllowed.
+	DiskBytes int64
 	// NodeEnv is put into every node's environment.
 	NodeEnv []string
 }
@@ -37,6 +39,7 @@ type World struct {
 	o       Options
 	program string
 	wires   *wires
+	disks   []*Disk
 	devPort int
 }
 
@@ -117,6 +120,9 @@ func (w *World) end() {
 	if w.wires != nil {
 		w.wires.remove()
 	}
+	for _, d := range w.disks {
+		d.remove(w.t.Failed())
+	}
 	if !w.t.Failed() {
 		_ = os.RemoveAll(w.Dir) // a temporary folder
 		return
@@ -169,7 +175,11 @@ func (w *World) Add() (*Node, error) {
 	}
 	n := &Node{w: w, place: at, Name: at.name}
 	w.Nodes = append(w.Nodes, n)
-	if !w.o.Dev {
+	if w.o.Dev {
+		if n.Disk, err = w.disk(w.Store(n.Name)); err != nil {
+			return nil, err
+		}
+	} else {
 		if err := n.configure(); err != nil {
 			return nil, err
 		}
