@@ -232,11 +232,7 @@ func (r *Registry) ensure(ctx context.Context, b *bucket) error {
 	if reason := unfit(stream.CachedInfo().Config, b.config); reason != "" {
 		return fmt.Errorf("bucket %s is not fit: %s", b.name, reason)
 	}
-	var kv js.KeyValue
-	err = oyjs.Patiently(ctx, func(ctx context.Context) (err error) {
-		kv, err = r.js.KeyValue(ctx, b.name)
-		return err
-	})
+	kv, err := oyjs.KeyValue(ctx, r.js, b.name)
 	if err != nil {
 		return fmt.Errorf("open bucket %s: %w", b.name, err)
 	}
