@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"testing"
 	"time"
 
@@ -27,12 +26,18 @@ func TestF10Replicas(t *testing.T) {
 	row := results.Row("F10r", "three NATS servers: one file damaged while its server is down, then that server leads", "nothing served wrong; healed from the peers")
 	s := setUp(t, row, world.Options{NATS: 3, Nodes: 3}, cast{})
 	s.wounded = true
-	for _, wound := range wounds[:3] {
+	refusals := []int(nil)
+	for _, damage := range []struct {
+		wound   int
+		cleanly bool // with an index, and a group log that was cut
+	}{{0, true}, {6, true}, {0, false}, {1, false}, {2, false}} {
+		wound := wounds[damage.wound]
 		victim := s.leader()
-		s.must(wound.name, s.damageServer(victim, wound.do))
+		s.must(wound.name, s.damageServer(victim, damage.cleanly, wound.do))
 		s.whole()
 		refused := s.leadFrom(victim)
-		row.Say("%s: as the leader of everything, %d of %d partitions are refused", wound.name, refused, s.w.Partitions())
+		refusals = append(refusals, refused)
+		row.Say("%s (stopped cleanly: %v): as the leader, %d of %d partitions are refused", wound.name, damage.cleanly, refused, s.w.Partitions())
 		began := time.Now()
 		if refused > 0 { // docs/runbook/restore.md#one-of-three-servers
 			victim.Kill()
@@ -48,13 +53,19 @@ func TestF10Replicas(t *testing.T) {
 		})
 		row.Say("whole again %v later", time.Since(began).Round(time.Second))
 	}
-	row.Lead("%s", strings.Join(row.Measured, "; "))
+	row.Lead("read from the damaged leader: %v of %d partitions refused, none served wrong; with an empty store it is whole again", refusals, s.w.Partitions())
 	s.audit()
 }
 
-// damageServer kills a server, damages the newest file of its journal and starts it again.
-func (s *scene) damageServer(victim *world.Server, do func([]byte) []byte) error {
-	victim.Kill()
+// damageServer ends a server, damages the newest file of its journal and starts it again.
+func (s *scene) damageServer(victim *world.Server, cleanly bool, do func([]byte) []byte) error {
+	if cleanly {
+		if err := victim.Terminate(time.Minute); err != nil {
+			return err
+		}
+	} else {
+		victim.Kill()
+	}
 	block := s.journalBlock(victim.Dir())
 	whole, err := os.ReadFile(block)
 	if err != nil {
@@ -67,10 +78,15 @@ func (s *scene) damageServer(victim *world.Server, do func([]byte) []byte) error
 // refuse.
 func (s *scene) leadFrom(victim *world.Server) int {
 	s.Helper()
-	s.until(time.Minute, victim.Name+" leads the journal", func() error {
+	var told time.Time
+	s.until(2*time.Minute, victim.Name+" leads the journal", func() error {
 		if s.leader() == victim {
 			return nil
 		}
+		if time.Since(told) < stepDownEvery {
+			return errors.New("another one leads")
+		}
+		told = time.Now()
 		body, err := json.Marshal(map[string]any{"placement": map[string]string{"preferred": victim.Name}})
 		if err != nil {
 			return err
@@ -92,8 +108,14 @@ func (s *scene) leadFrom(victim *world.Server) int {
 	for _, n := range s.w.Nodes {
 		s.must("be ready", n.AwaitReady(readyWithDamage))
 	}
+	if s.leader() != victim {
+		s.row.Say("%s did not stay the leader", victim.Name)
+	}
 	return int(s.sum("orderyard_partitions_refused"))
 }
+
+// stepDownEvery is the time for an election and for whoever is behind to catch up: a group that is told all the time does neither.
+const stepDownEvery = 10 * time.Second
 
 // readyWithDamage is how long a node may take that waits for partitions which others refuse.
 const readyWithDamage = 90 * time.Second

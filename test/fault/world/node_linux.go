@@ -197,3 +197,6 @@ func (n *Node) Usage() (Usage, error) {
 
 // File is the node's configuration.
 func (n *Node) File() string { return n.file }
+
+// Ports are where the node listens beside NATS: for gossip, for its peers' requests, for HTTP.
+func (n *Node) Ports() []string { return []string{n.gossip(), n.remote(), n.HTTP()} }
