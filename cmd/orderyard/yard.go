@@ -186,6 +186,9 @@ func (y *yard) nowMs() int64 {
 
 // storedPartitions gives the number that the store was made with, or makes it.
 func (y *yard) storedPartitions(ctx context.Context) (int, error) {
+	if err := cluster.LostPartitions(ctx, y.store, y.cfg.Partitions); err != nil {
+		return 0, err
+	}
 	partitions, err := cluster.Partitions(ctx, y.store, y.cfg.Partitions)
 	if err != nil {
 		return 0, err
