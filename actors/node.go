@@ -135,7 +135,7 @@ func (n *Node) Ask(ctx context.Context, req messages.Request) (*messages.Reply, 
 	answer := make(chan *messages.Reply, 1)
 	req.Done = func(reply *messages.Reply) { answer <- reply }
 	if deadline, ok := ctx.Deadline(); ok && req.Deadline == 0 {
-		req.Deadline = deadline.UnixMilli()
+		req.Deadline = n.clock() + time.Until(deadline).Milliseconds()
 	}
 	n.Send(req)
 	select {

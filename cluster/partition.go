@@ -46,6 +46,33 @@ func Partitions(ctx context.Context, values persistence.Values, want int) (int, 
 	return n, err
 }
 
+// LostPartitions says whether a store has lost the number it was made with: its journal holds records and nothing says of how many partitions.
+// Then a wrong number would look for everything in the wrong place. Every partition has a record from its first takeover on, so the right
+// number is known all the same: nil for that one.
+func LostPartitions(ctx context.Context, store persistence.Store, want int) error {
+	if _, found, err := StoredPartitions(ctx, store); err != nil || found {
+		return err
+	}
+	var ends [3]uint64
+	for i, p := range []int{0, want - 1, want} {
+		if persistence.CheckPartition(p) != nil {
+			continue // one more than there can be
+		}
+		var err error
+		if ends[i], _, err = store.Last(ctx, p); err != nil {
+			return fmt.Errorf("look for the partitions: %w", err)
+		}
+	}
+	if ends == [3]uint64{} || ends[1] != 0 && ends[2] == 0 {
+		return nil // a new one, or the right number
+	}
+	// Another node may have made the store in the meantime: it said the number first.
+	if _, found, err := StoredPartitions(ctx, store); err != nil || found {
+		return err
+	}
+	return fmt.Errorf("the store has lost the number of its partitions, and its journal is not one of %d: %w", want, persistence.ErrCorrupt)
+}
+
 // StoredPartitions reads the number a store was created with; false when it is no store yet.
 func StoredPartitions(ctx context.Context, values persistence.Values) (int, bool, error) {
 	value, _, err := values.Get(ctx, partitionsKey)

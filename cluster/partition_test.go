@@ -1,11 +1,13 @@
 package cluster_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
 	"orderyard/cluster"
 	"orderyard/messages"
+	"orderyard/persistence"
 	"orderyard/persistence/memory"
 )
 
@@ -39,5 +41,29 @@ func TestPartitionsAreFixed(t *testing.T) {
 		if _, err := cluster.Partitions(t.Context(), s, want); err == nil {
 			t.Errorf("took %d", want)
 		}
+	}
+}
+
+// Proves that a store which has lost its number is opened with the right one only, and that a new store is opened with any.
+func TestPartitionsLost(t *testing.T) {
+	s := memory.New()
+	if err := cluster.LostPartitions(t.Context(), s, 4); err != nil {
+		t.Fatalf("a new store: %v", err)
+	}
+	for p := range 4 {
+		if _, err := s.Append(t.Context(), p, 0, "", []byte("takeover")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for want, right := range map[int]bool{1: false, 3: false, 4: true, 5: false, 32: false, cluster.PartitionsMax: false} {
+		if err := cluster.LostPartitions(t.Context(), s, want); (err == nil) != right || !right && !errors.Is(err, persistence.ErrCorrupt) {
+			t.Errorf("%d partitions: %v", want, err)
+		}
+	}
+	if _, err := cluster.Partitions(t.Context(), s, 4); err != nil {
+		t.Fatal(err)
+	}
+	if err := cluster.LostPartitions(t.Context(), s, 32); err != nil {
+		t.Errorf("a store that knows its number: %v", err)
 	}
 }

@@ -23,13 +23,14 @@ type committer struct {
 	owner  *actor.PID // the partition actor, told when the journal is lost
 	feed   *Feed
 	stats  *Stats
+	clock  func() int64
 
 	mu      sync.Mutex
 	open    *batch
 	closed  []*batch
 	work    chan struct{} // holds a token while there may be work
 	backlog atomic.Int64  // closed batches waiting
-	began   atomic.Int64  // when the append under way began, Unix ms; 0 = none is
+	began   atomic.Int64  // when the append under way began, by clock; 0 = none is
 	head    persistence.Manifest
 	bytes   int64 // appended since the last checkpoint
 	lost    bool
@@ -52,9 +53,9 @@ type journalLost struct {
 	err  error
 }
 
-func newCommitter(log *persistence.Log, replayed int64, limits *Limits, system *actor.ActorSystem, owner *actor.PID, feed *Feed, stats *Stats) *committer {
+func newCommitter(log *persistence.Log, replayed int64, limits *Limits, system *actor.ActorSystem, owner *actor.PID, feed *Feed, stats *Stats, clock func() int64) *committer {
 	return &committer{
-		log: log, limits: limits, system: system, owner: owner, feed: feed, stats: stats,
+		log: log, limits: limits, system: system, owner: owner, feed: feed, stats: stats, clock: clock,
 		open: &batch{number: 1}, work: make(chan struct{}, 1), head: log.Manifest(), bytes: replayed,
 	}
 }
@@ -122,7 +123,7 @@ func (c *committer) run(ctx context.Context) {
 			}
 		}
 		began := time.Now()
-		c.began.Store(began.UnixMilli())
+		c.began.Store(c.clock())
 		position, err := c.log.Append(ctx, b.payload)
 		c.began.Store(0)
 		if err != nil {

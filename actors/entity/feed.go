@@ -83,6 +83,13 @@ func (f *Feed) closed() {
 	f.moved(0)
 }
 
+// head is the newest durable record that this node knows of; false when it does not serve the partition.
+func (f *Feed) head() (uint64, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.last, f.serving
+}
+
 func (f *Feed) moved(last uint64) {
 	f.last = last
 	close(f.changed)

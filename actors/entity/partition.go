@@ -72,6 +72,7 @@ type partition struct {
 	attempts int
 	mark     persistence.Mark // to be reached before it is taken over
 	fencedAt int64
+	refused  atomic.Bool // its journal is damaged: it stays opening, and is looked at again now and then
 	closing  *closing
 	ended    persistence.Mark // of a closed partition
 	endedMu  sync.Mutex

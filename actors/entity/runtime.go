@@ -152,7 +152,7 @@ func (r *Runtime) Ask(ctx context.Context, req messages.Request) (*messages.Repl
 	answer := make(chan *messages.Reply, 1)
 	req.Done = func(reply *messages.Reply) { answer <- reply }
 	if deadline, ok := ctx.Deadline(); ok && req.Deadline == 0 {
-		req.Deadline = deadline.UnixMilli()
+		req.Deadline = r.options.Clock() + time.Until(deadline).Milliseconds()
 	}
 	r.Send(req)
 	select {
@@ -171,6 +171,25 @@ func (r *Runtime) Ready() bool {
 		}
 	}
 	return !r.stopped.Load()
+}
+
+// Heads tells where the journal of every partition that is served here ends, as far as it is durable.
+func (r *Runtime) Heads(note func(partition int, position uint64)) {
+	for i, pt := range r.parts {
+		if position, serving := pt.feed.head(); serving {
+			note(i, position)
+		}
+	}
+}
+
+// Refused lists the partitions that are to be served here and are not, because their journal is damaged.
+func (r *Runtime) Refused() (list []int) {
+	for i, pt := range r.parts {
+		if pt.p.refused.Load() {
+			list = append(list, i)
+		}
+	}
+	return list
 }
 
 // WaitReady returns when every partition serves, or with ctx's error.

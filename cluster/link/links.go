@@ -26,6 +26,7 @@ type Options struct {
 	Detour  Fallback                 // nil = none
 	Limits  Limits
 	Log     *slog.Logger
+	Clock   func() int64 // Unix ms that deadlines go by; nil = the machine's
 }
 
 // Links holds the links of this node and its router. All methods may be called concurrently.
@@ -58,6 +59,9 @@ func Open(o Options) (*Links, error) {
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()
+	}
+	if o.Clock == nil {
+		o.Clock = func() int64 { return time.Now().UnixMilli() }
 	}
 	l := &Links{o: o, limits: o.Limits.orDefault(), log: o.Log, peers: map[string]*peer{}, past: map[string]uint64{}, done: make(chan struct{})}
 	if most := l.limits.CallsMax + l.limits.TasksMax; most > 1<<slotBits {
@@ -265,7 +269,7 @@ func (l *Links) sweep(p *peer, now time.Time) {
 		l.forget(p, "the peer is not known here")
 		return
 	}
-	late := p.expired(now.UnixMilli())
+	late := p.expired(l.o.Clock())
 	l.count.expired.Add(uint64(len(late)))
 	reply := messages.Refuse(messages.Retry(messages.CodeTimeout, 0, "no answer within the deadline; ask again with the same command id"))
 	for i := range late {

@@ -48,7 +48,7 @@ func (p *peer) send(req *messages.Request) *messages.Failure {
 		return messages.Fail(messages.CodeInternal, "", "%T cannot leave its node", req.Command)
 	}
 	l := &p.l.limits
-	now := time.Now().UnixMilli()
+	now := p.l.o.Clock()
 	remaining, until := req.Deadline-now, req.Deadline+l.Grace.Milliseconds()
 	call := req.Done != nil || !req.From.IsZero()
 	switch {

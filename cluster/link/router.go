@@ -113,7 +113,7 @@ func (r *Router) park(p *parked) {
 		p.due = now.Add(l.OwnerPause)
 	default:
 		r.pace(p, now)
-		if p.due.UnixMilli() >= p.until {
+		if r.l.o.Clock()+p.due.Sub(now).Milliseconds() >= p.until {
 			p.giveUp(nil)
 			return
 		}
@@ -148,7 +148,7 @@ func (r *Router) pace(p *parked, now time.Time) {
 		if p.req.Done == nil {
 			keep = l.TellFor
 		}
-		p.until = now.Add(keep).UnixMilli()
+		p.until = r.l.o.Clock() + keep.Milliseconds()
 		if p.req.Deadline != 0 {
 			p.until = p.req.Deadline
 		}

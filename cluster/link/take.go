@@ -41,7 +41,7 @@ func (l *Links) take(data []byte, direct bool) {
 		p.lost(gap)
 	}
 	if len(b.Requests) > 0 {
-		now := time.Now().UnixMilli()
+		now := l.o.Clock()
 		for _, r := range b.Requests {
 			l.request(p, r, now)
 		}

@@ -146,6 +146,16 @@ func (r *Registry) TTL() time.Duration {
 	return r.sessions.stream.CachedInfo().Config.MaxAge
 }
 
+// Time asks the server that leads the sessions what time it is.
+func (r *Registry) Time(ctx context.Context) (time.Time, error) {
+	stream, _ := r.sessions.handles()
+	info, err := stream.Info(ctx)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("ask NATS for the time: %w", err)
+	}
+	return info.TimeStamp, nil
+}
+
 // OnChange implements cluster.Registry.
 func (r *Registry) OnChange(fn func()) { r.picture.onChange(fn) }
 
@@ -222,11 +232,7 @@ func (r *Registry) ensure(ctx context.Context, b *bucket) error {
 	if reason := unfit(stream.CachedInfo().Config, b.config); reason != "" {
 		return fmt.Errorf("bucket %s is not fit: %s", b.name, reason)
 	}
-	var kv js.KeyValue
-	err = oyjs.Patiently(ctx, func(ctx context.Context) (err error) {
-		kv, err = r.js.KeyValue(ctx, b.name)
-		return err
-	})
+	kv, err := oyjs.KeyValue(ctx, r.js, b.name)
 	if err != nil {
 		return fmt.Errorf("open bucket %s: %w", b.name, err)
 	}

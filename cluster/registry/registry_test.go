@@ -336,6 +336,52 @@ func TestHearsAnnouncement(t *testing.T) {
 	}
 }
 
+// Proves that an announcement which is none moves nothing: with a body that is no record, another's name, or a number that no change could have. The
+// true changes that follow are seen.
+func TestHearsNonsense(t *testing.T) {
+	s := startServer(t)
+	a, b := s.open(), s.open()
+	must(t, a.PutSession(t.Context(), session("a")))
+	must(t, a.SetOwner(t.Context(), 2, owned("a"), 0))
+	eventually(t, "b knows", func() bool { return owner(b, 2) == "a" && state(b, "a") == "present" })
+	value := func(m interface{ MarshalVT() ([]byte, error) }) []byte {
+		v, err := m.MarshalVT()
+		must(t, err)
+		return v
+	}
+	nc := s.connect()
+	for _, lie := range []struct {
+		bucket, key, revision string
+		body                  []byte
+	}{
+		{registry.BucketOwners, "2", "100", nil},
+		{registry.BucketOwners, "2", "100", []byte("{}")},
+		{registry.BucketOwners, "2", "100", []byte{0xff}},
+		{registry.BucketOwners, "2", "9000000000000000000", value(owned("z"))},
+		{registry.BucketOwners, "x", "100", value(owned("z"))},
+		{registry.BucketOwners, "-1", "100", value(owned("z"))},
+		{registry.BucketOwners, "2", "NaN", value(owned("z"))},
+		{registry.BucketSessions, "a", "100", []byte{0xff}},
+		{registry.BucketSessions, "a", "100", value(session("b"))},
+		{registry.BucketSessions, "a", "9000000000000000000", value(&messages.NodeSession{Incarnation: "a", Draining: true})},
+		{"", "", "", nil},
+	} {
+		m := &nats.Msg{Subject: messages.NodesSubject("changed"), Data: lie.body, Header: nats.Header{
+			"Oy-Bucket": {lie.bucket}, "Oy-Key": {lie.key}, "Oy-Revision": {lie.revision},
+		}}
+		must(t, nc.PublishMsg(m))
+	}
+	must(t, nc.Flush())
+	must(t, a.SetOwner(t.Context(), 3, owned("a"), 0))
+	eventually(t, "b hears what comes after", func() bool { return owner(b, 3) == "a" })
+	revision := a.Picture().Owners[2].Revision
+	if owner(b, 2) != "a" || b.Picture().Owners[2].Revision != revision || state(b, "a") != "present" {
+		t.Fatalf("b believes %+v", b.Picture())
+	}
+	must(t, a.SetOwner(t.Context(), 2, owned("n"), revision))
+	eventually(t, "b hears the truth", func() bool { return owner(b, 2) == "n" })
+}
+
 // Proves that many may open at once on an empty server, and that buckets which cannot do what they are for are refused with the reason.
 func TestOpen(t *testing.T) {
 	s := startServer(t)

@@ -131,7 +131,11 @@ func (r *Registry) announce(b *bucket, c change) {
 	}
 }
 
-// heard takes in an announcement.
+// aheadMax is how far an announcement may be ahead of what a watch has seen: one with a number from nowhere would hide every true change.
+const aheadMax = 1 << 20
+
+// heard takes in an announcement, if it can be one. Anybody who may publish here can say anything; what is no change of a key is dropped, for what is
+// heard counts until the watch has caught up with its number.
 func (r *Registry) heard(m *nats.Msg) {
 	revision, err := strconv.ParseUint(m.Header.Get(headerRevision), 10, 64)
 	if err != nil {
@@ -143,10 +147,17 @@ func (r *Registry) heard(m *nats.Msg) {
 	}
 	switch m.Header.Get(headerBucket) {
 	case BucketSessions:
-		if messages.CheckToken(c.key) == nil {
+		s := new(messages.NodeSession)
+		if c.state == cluster.SessionPresent && (s.UnmarshalVT(c.value) != nil || s.Incarnation != c.key) {
+			return
+		}
+		if messages.CheckToken(c.key) == nil && revision <= r.sessions.saw()+aheadMax {
 			r.sessions.take(c)
 		}
 	case BucketOwners:
-		r.owners.take(c)
+		o := new(messages.PartitionOwner)
+		if o.UnmarshalVT(c.value) == nil && messages.CheckToken(o.Incarnation) == nil && revision <= r.owners.saw()+aheadMax {
+			r.owners.take(c)
+		}
 	}
 }

@@ -13,8 +13,8 @@ import (
 )
 
 // cursors keeps how far followers of the journal have come, in the store's values, for all nodes. A cursor never goes back: a node that
-// slept may not undo what the partition's new owner has saved. A cursor is also a high-water mark: the journal once reached it, so one
-// that ends below it has lost its tail.
+// slept may not undo what the partition's new owner has saved. A cursor is also a high-water mark, like those of marks.go: the journal once
+// reached it, so one that ends below it has lost its tail.
 type cursors struct {
 	store  persistence.Values
 	egress atomic.Pointer[egress.Egress]
@@ -84,5 +84,5 @@ func (c *cursors) floor(partition int) uint64 {
 }
 
 func (c *cursors) highWater(ctx context.Context, partition int) (uint64, error) {
-	return c.Load(ctx, egress.CursorName(partition))
+	return highWater(ctx, c.store, partition)
 }

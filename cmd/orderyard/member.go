@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"orderyard/actors"
 	"orderyard/cluster"
 	"orderyard/cluster/bus"
+	"orderyard/cluster/clock"
 	"orderyard/cluster/gossip"
 	"orderyard/cluster/link"
 	"orderyard/cluster/registry"
@@ -39,10 +41,13 @@ type member struct {
 	egress      atomic.Pointer[egress.Egress]
 	route       atomic.Pointer[link.Router]
 	draining    atomic.Bool
+	clock       *clock.Clock
+	stopClock   func()
 }
 
 const (
-	settleWithin = time.Minute // for the first partitions to be served; a damaged one never is
+	settleWithin = time.Minute      // for the first partitions to be served
+	settleStill  = 10 * time.Second // without any that came; a damaged one never does, and an owner may have to be found dead first
 	learnAgain   = 200 * time.Millisecond
 	settlePoll   = 10 * time.Millisecond
 	askWithin    = 2 * time.Second // one peer
@@ -52,7 +57,7 @@ const (
 // openMember starts a node that shares the partitions with others, and returns when it answers.
 func openMember(ctx context.Context, cfg configs.Config, log *slog.Logger) (*yard, error) {
 	return open(ctx, cfg, log, func(y *yard, ctx context.Context) error {
-		y.member = &member{y: y, incarnation: nuid.Next()}
+		y.member = &member{y: y, incarnation: nuid.Next(), clock: clock.New(clock.Options{Log: log})}
 		return y.member.start(ctx)
 	})
 }
@@ -112,7 +117,10 @@ func (m *member) reachArbiter(ctx context.Context, partitions int) error {
 	m.registry, err = registry.Open(ctx, m.peers, registry.Options{
 		Partitions: partitions, TTL: y.cfg.Cluster.SessionTTL, Replicas: y.cfg.NATS.Replicas, Log: y.log,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return m.keepTime(ctx)
 }
 
 // join makes this process a member: it listens to its peers, then shows itself.
@@ -134,6 +142,7 @@ func (m *member) join(ctx context.Context, partitions int) error {
 	limits.CallsMax, limits.TasksMax = y.cfg.Limits.CallsMax, y.cfg.Limits.TasksMax
 	links := link.Options{
 		Self: m.incarnation, Map: m.current, Deliver: y.node.Runtime().Send, Suspect: m.suspect, Detour: m.bus, Limits: limits, Log: y.log,
+		Clock: y.nowMs,
 	}
 	var keys [][]byte
 	if key != nil {
@@ -152,7 +161,7 @@ func (m *member) join(ctx context.Context, partitions int) error {
 	keeper, err := cluster.New(cluster.Options{
 		Session: &messages.NodeSession{
 			Node: y.cfg.Node.Name, Incarnation: m.incarnation, RemoteAddr: m.gossip.Addr(), GossipAddr: m.gossip.GossipAddr(),
-			Weight: uint32(y.cfg.Node.Weight), StartedAtMs: time.Now().UnixMilli(), Version: version(), Protocol: messages.LinkProtocol,
+			Weight: uint32(y.cfg.Node.Weight), StartedAtMs: y.nowMs(), Version: version(), Protocol: messages.LinkProtocol,
 		},
 		Registry: m.registry, Bus: m.bus, Host: y.node.Runtime(), Partitions: partitions,
 		TTL: m.registry.TTL(), MovesMax: c.MovesMax, WarmWithin: c.WarmWithin, DrainWithin: c.DrainWithin, Log: y.log,
@@ -211,15 +220,21 @@ func (m *member) others() []actors.Peer {
 }
 
 // settle returns when every partition has a living owner, those that are ours are served and the stock of all is known. A partition whose
-// journal is damaged never is: after a while the node opens its doors for the others and says so.
+// journal is damaged never is: once nothing else is missing, or nothing of ours is being read back any more and nothing else has come for a
+// while, the node opens its doors for the others and says so.
 func (m *member) settle(ctx context.Context) error {
-	patience := time.Now().Add(settleWithin)
+	began := time.Now()
+	came, least := began, math.MaxInt
 	for {
-		why := m.unsettled()
+		missing, opening, refused, why := m.unsettled()
 		if why == nil {
 			return nil
 		}
-		if time.Now().After(patience) {
+		now := time.Now()
+		if missing < least || opening > 0 {
+			came, least = now, missing
+		}
+		if missing == refused || now.Sub(came) > settleStill || now.Sub(began) > settleWithin {
 			m.y.log.Error("the node opens its doors although not everything is served", "because", why)
 			return nil
 		}
@@ -231,26 +246,34 @@ func (m *member) settle(ctx context.Context) error {
 	}
 }
 
-// unsettled says what is missing before this node can answer for everything; nil = nothing.
-func (m *member) unsettled() error {
-	now, missing := m.current(), 0
+// unsettled says how much is missing before this node can answer for everything; of it, what is being read back here and what is refused here;
+// nil = nothing.
+func (m *member) unsettled() (missing, opening, refused int, why error) {
+	now, runtime := m.current(), m.y.node.Runtime()
 	for p := range now.Owners {
 		owner := now.Owner(p)
 		if owner == nil {
 			missing++
 			continue
 		}
-		if phase, _ := m.y.node.Runtime().Local(p); owner.Incarnation == m.incarnation && phase != cluster.PhaseServing {
+		if phase, _ := runtime.Local(p); owner.Incarnation == m.incarnation && phase != cluster.PhaseServing {
 			missing++
+			opening++
 		}
 	}
-	if missing > 0 {
-		return fmt.Errorf("%d of %d partitions are not served", missing, len(now.Owners))
+	damaged := runtime.Refused()
+	refused = len(damaged)
+	opening -= refused
+	unknown := m.y.node.Uncovered()
+	switch {
+	case refused > 0:
+		why = errors.New(refusedNote(damaged))
+	case missing > 0:
+		why = fmt.Errorf("%d of %d partitions are not served", missing, len(now.Owners))
+	case unknown > 0:
+		why = fmt.Errorf("the stock of %d partitions is not known here yet", unknown)
 	}
-	if n := m.y.node.Uncovered(); n > 0 {
-		return fmt.Errorf("the stock of %d partitions is not known here yet", n)
-	}
-	return nil
+	return max(missing, unknown), opening, refused, why // what is not served cannot be known
 }
 
 // readiness is what the probe shows. A partition on its way between others is no reason to send nobody here.
@@ -343,6 +366,9 @@ func (m *member) leave(ctx context.Context) error {
 // close ends the membership once the runtime has stopped.
 func (m *member) close(ctx context.Context) error {
 	var errs []error
+	if m.stopClock != nil {
+		m.stopClock()
+	}
 	if k := m.keeper.Load(); k != nil {
 		errs = append(errs, k.Stop(ctx))
 	}

@@ -52,6 +52,9 @@ func newRuntimeCollector(node *actors.Node, rules *rulebook.Live, ready func() e
 		}
 		return 0
 	})
+	add(prometheus.GaugeValue, "partitions_refused", "Partitions that are this node's and are not served, because their journal is damaged.", func() float64 {
+		return float64(len(node.Runtime().Refused()))
+	})
 	add(prometheus.GaugeValue, "rules_version", "Version of the published rules this node routes by, 0 = the built-in ones.", func() float64 {
 		return float64(rules.Status().Activation.Number)
 	})
@@ -115,6 +118,9 @@ func newMemberCollector(m *member) *memberCollector {
 		return 0
 	}
 	add(prometheus.GaugeValue, "lease", "1 while NATS has confirmed this node's session lately.", func() float64 { return yes(m.lease()) })
+	add(prometheus.GaugeValue, "clock_off_seconds", "How far this machine's clock is ahead of the time the cluster goes by.", func() float64 {
+		return m.clock.Off().Seconds()
+	})
 	add(prometheus.GaugeValue, "draining", "1 while partitions are being given away.", func() float64 { return yes(m.draining.Load()) })
 	add(prometheus.GaugeValue, "members", "Nodes that live, as this one sees it.", func() float64 { return float64(len(m.current().Members)) })
 	add(prometheus.GaugeValue, "partitions_serving", "Partitions this node serves.", func() float64 { return float64(len(m.y.node.Runtime().Partitions())) })

@@ -81,8 +81,7 @@ func verifyOnce(ctx context.Context, store persistence.Store) (*auditReport, err
 	if err != nil {
 		return nil, err
 	}
-	limits := entity.DefaultLimits()
-	auditor := audit.New(actors.Kinds(func() int64 { return time.Now().UnixMilli() }, actors.RememberForMs, nil), &limits)
+	auditor := newAuditor()
 	heads := make([]uint64, partitions)
 	for p := range partitions {
 		if heads[p], err = verifyPartition(ctx, store, auditor, p); err != nil {
@@ -104,6 +103,11 @@ func verifyOnce(ctx context.Context, store persistence.Store) (*auditReport, err
 	return v, nil
 }
 
+func newAuditor() *audit.Auditor {
+	limits := entity.DefaultLimits()
+	return audit.New(actors.Kinds(func() int64 { return time.Now().UnixMilli() }, actors.RememberForMs, nil), &limits)
+}
+
 func storedPartitions(ctx context.Context, store persistence.Store) (int, error) {
 	n, found, err := cluster.StoredPartitions(ctx, store)
 	if err == nil && !found {
@@ -114,11 +118,15 @@ func storedPartitions(ctx context.Context, store persistence.Store) (int, error)
 
 // verifyPartition audits one partition and gives the position it reached. A checkpoint that was replaced meanwhile is started again.
 func verifyPartition(ctx context.Context, store persistence.Store, auditor *audit.Auditor, p int) (uint64, error) {
+	mark, err := highWater(ctx, store, p)
+	if err != nil {
+		return 0, err
+	}
 	manifest, _, err := store.Load(ctx, p, auditor.CheckpointSlices(p))
 	if err != nil {
 		return 0, fmt.Errorf("checkpoint of partition %d: %w", p, err)
 	}
-	log := persistence.OpenLog(store, p, persistence.LogOptions{})
+	log := persistence.OpenLog(store, p, persistence.LogOptions{HighWater: persistence.Mark{Position: mark}})
 	err = log.Recover(ctx, manifest, func(position uint64, payload []byte) error {
 		c, err := entity.DecodeCommit(payload)
 		if err != nil {

@@ -55,6 +55,7 @@ type yard struct {
 
 	registry   *prometheus.Registry
 	stopEgress func()
+	stopMarks  func()
 }
 
 const (
@@ -132,10 +133,34 @@ func (y *yard) startAlone(ctx context.Context) error {
 	if err := y.startNode(ctx, cursors, nuid.Next(), nil); err != nil {
 		return err
 	}
-	if err := y.node.WaitReady(ctx); err != nil {
+	if err := y.settleAlone(ctx); err != nil {
 		return err
 	}
 	return y.startEgress(ctx, cursors)
+}
+
+// settleAlone returns when every partition is served, or all but those whose journal is damaged: the others' doors open all the same.
+func (y *yard) settleAlone(ctx context.Context) error {
+	for r := y.node.Runtime(); !r.Ready(); {
+		if refused := r.Refused(); len(refused) > 0 && len(refused)+len(r.Partitions()) == y.cfg.Partitions {
+			y.log.Error("the node opens its doors although not everything is served", "because", refusedNote(refused))
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("read the partitions back: %w", ctx.Err())
+		case <-time.After(settlePoll):
+		}
+	}
+	return nil
+}
+
+// refusedNote is for people; "" = none is refused.
+func refusedNote(partitions []int) string {
+	if len(partitions) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("partitions %v are refused: their journal is damaged", partitions)
 }
 
 func (y *yard) startNode(ctx context.Context, cursors *cursors, incarnation string, member *actors.Cluster) error {
@@ -146,13 +171,24 @@ func (y *yard) startNode(ctx context.Context, cursors *cursors, incarnation stri
 	y.node, err = actors.Start(actors.Options{
 		Name: y.cfg.Node.Name, Incarnation: incarnation, Partitions: partitions, Store: y.store, Limits: runtimeLimits(y.cfg),
 		RememberMs: y.cfg.Limits.DedupFor.Milliseconds(), Floor: cursors.floor, HighWater: cursors.highWater, Cluster: member,
-		Rules: rulesBy(y.rules.Set()),
+		Rules: rulesBy(y.rules.Set()), Clock: y.nowMs,
 	})
 	return err
 }
 
+// nowMs is the time this node goes by: that of the cluster, or, when it is alone, of its machine.
+func (y *yard) nowMs() int64 {
+	if y.member != nil {
+		return y.member.clock.NowMs()
+	}
+	return time.Now().UnixMilli()
+}
+
 // storedPartitions gives the number that the store was made with, or makes it.
 func (y *yard) storedPartitions(ctx context.Context) (int, error) {
+	if err := cluster.LostPartitions(ctx, y.store, y.cfg.Partitions); err != nil {
+		return 0, err
+	}
 	partitions, err := cluster.Partitions(ctx, y.store, y.cfg.Partitions)
 	if err != nil {
 		return 0, err
@@ -179,6 +215,7 @@ func (y *yard) startEgress(ctx context.Context, cursors *cursors) error {
 		return err
 	}
 	cursors.egress.Store(y.egress)
+	y.keepMarks()
 	for _, p := range y.node.Runtime().Partitions() {
 		y.egress.Serve(p)
 	}
@@ -192,6 +229,18 @@ func (y *yard) startEgress(ctx context.Context, cursors *cursors) error {
 		}
 	}()
 	return nil
+}
+
+// keepMarks writes down how far the journal has come, until the node has stopped.
+func (y *yard) keepMarks() {
+	run, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	y.stopMarks = func() { cancel(); <-done }
+	m := &marks{store: y.store, heads: y.node.Runtime().Heads, log: y.log}
+	go func() {
+		defer close(done)
+		m.keep(run)
+	}()
 }
 
 func (y *yard) openDoors(ctx context.Context) error {
@@ -214,6 +263,7 @@ func (y *yard) openDoors(ctx context.Context) error {
 		Metadata: y.metadata(),
 		Locate:   func(postal, country string) (float64, float64, bool) { return geo.Locate(country, postal) },
 		Limits:   ingress.Limits{RequestsMax: y.cfg.Limits.InflightMax},
+		Clock:    y.nowMs,
 	})
 	if err != nil {
 		return err
@@ -221,7 +271,9 @@ func (y *yard) openDoors(ctx context.Context) error {
 	if y.cfg.HTTP.Addr == "" {
 		return nil
 	}
-	o := api.Options{Addr: y.cfg.HTTP.Addr, Gatherer: y.registry, Ready: y.ready, Log: y.log}
+	o := api.Options{Addr: y.cfg.HTTP.Addr, Gatherer: y.registry, Ready: y.ready, Log: y.log,
+		Note: func() string { return refusedNote(y.node.Runtime().Refused()) },
+	}
 	if y.member != nil {
 		o.Status = func() any { return clusterDoor{y.member}.Status() }
 	}
@@ -262,7 +314,8 @@ func (y *yard) ready() error {
 	if y.member != nil {
 		return y.member.readiness()
 	}
-	if !y.node.Ready() {
+	r := y.node.Runtime()
+	if !r.Ready() && len(r.Refused())+len(r.Partitions()) < y.cfg.Partitions {
 		return errors.New("not every partition serves")
 	}
 	return nil
@@ -307,6 +360,9 @@ func (y *yard) close() error {
 	}
 	if y.rules != nil {
 		y.rules.Stop()
+	}
+	if y.stopMarks != nil {
+		y.stopMarks()
 	}
 	if y.stopEgress != nil {
 		y.stopEgress()

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -32,7 +31,7 @@ func (y *yard) openPricing(context.Context) error {
 	if y.pricing, err = actors.StartPricing(y.node.Knowledge, o); err != nil {
 		return err
 	}
-	y.registry.MustRegister(newPricingCollector(y.pricing))
+	y.registry.MustRegister(newPricingCollector(y.pricing, y.nowMs))
 	return nil
 }
 
@@ -52,7 +51,7 @@ func (y *yard) prices(q wire.PricesRequest) (wire.PricesAnswer, *messages.Failur
 	}
 	rules := y.node.Rules().Set
 	a := wire.PricesAnswer{Asked: rules != nil && rules.AsksPrices()}
-	now, t := time.Now().UnixMilli(), y.pricing.Table()
+	now, t := y.nowMs(), y.pricing.Table()
 	if !t.Lasts(now) {
 		return a, nil
 	}
@@ -84,7 +83,7 @@ func atpOf(rows []routing.SiteStock, site string) int64 {
 // pricingCollector exports how old and how large the table is, and what was counted.
 type pricingCollector struct{ numbers []runtimeNumber }
 
-func newPricingCollector(p *actors.Pricing) *pricingCollector {
+func newPricingCollector(p *actors.Pricing, nowMs func() int64) *pricingCollector {
 	c := &pricingCollector{}
 	add := func(kind prometheus.ValueType, name, help string, value func() float64) {
 		c.numbers = append(c.numbers, runtimeNumber{prometheus.NewDesc("orderyard_"+name, help, nil, nil), kind, value})
@@ -98,7 +97,7 @@ func newPricingCollector(p *actors.Pricing) *pricingCollector {
 		})
 	}
 	table("prices_age_seconds", "Age of the shadow prices in use; 0 = none yet.", func(t *opportunity.Table) float64 {
-		return max(float64(time.Now().UnixMilli()-t.Head().AtMs)/1000, 0)
+		return max(float64(nowMs()-t.Head().AtMs)/1000, 0)
 	})
 	table("prices", "SKUs at sites with a shadow price above zero.", func(t *opportunity.Table) float64 { return float64(t.Buckets()) })
 	table("prices_bound", "The least that serving the expected orders costs, minor units.", func(t *opportunity.Table) float64 {

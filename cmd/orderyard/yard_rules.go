@@ -24,7 +24,7 @@ const wordRules = "rules"
 // openRules loads what is in force before anything is routed.
 func (y *yard) openRules(ctx context.Context) error {
 	var err error
-	if y.book, err = rulebook.Open(ctx, y.conn, rulebook.Options{Replicas: y.cfg.NATS.Replicas}); err != nil {
+	if y.book, err = rulebook.Open(ctx, y.conn, rulebook.Options{Replicas: y.cfg.NATS.Replicas, Clock: y.nowMs}); err != nil {
 		return err
 	}
 	if err := jetstream.Patiently(ctx, y.firstRules); err != nil {

@@ -34,6 +34,8 @@ type Options struct {
 	// Ready says why the node does not serve, or that it drains and should get nothing new; nil = it serves. It is called for every
 	// probe, from many goroutines, and must not wait.
 	Ready func() error
+	// Note is what the probe says of a node that serves, but not everything; nil or "" = nothing.
+	Note func() string
 	// Status gives what this node knows of the cluster, to be written as JSON; nil = it is not served. It is called for every request,
 	// from many goroutines, and must not wait.
 	Status func() any
@@ -99,7 +101,11 @@ func routes(o Options) http.Handler {
 				return
 			}
 		}
-		say(w, http.StatusOK, "ok")
+		text := "ok"
+		if o.Note != nil && o.Note() != "" {
+			text += ", but " + o.Note()
+		}
+		say(w, http.StatusOK, text)
 	})
 	if o.Status != nil {
 		mux.HandleFunc("GET /v1/cluster", func(w http.ResponseWriter, _ *http.Request) { show(w, o.Status(), o.Log) })

@@ -20,7 +20,7 @@ func TestDeadline(t *testing.T) {
 		if c.text != "" {
 			h.Set(messages.HeaderDeadlineMs, c.text)
 		}
-		got, f := deadline(h, now, 5*time.Second)
+		got, f := deadline(h, now.UnixMilli(), 5*time.Second)
 		if c.want == 0 && f == nil || c.want != 0 && (f != nil || got-now.UnixMilli() != c.want) {
 			t.Errorf("%q: %d %v, want %d", c.text, got-now.UnixMilli(), f, c.want)
 		}
@@ -34,7 +34,7 @@ func FuzzHeaders(f *testing.F) {
 	f.Fuzz(func(t *testing.T, ms, id string) {
 		h := nats.Header{messages.HeaderDeadlineMs: {ms}, messages.HeaderCommandID: {id}}
 		now := time.Now()
-		if at, failure := deadline(h, now, time.Second); failure == nil && at > now.Add(deadlineMax).UnixMilli() {
+		if at, failure := deadline(h, now.UnixMilli(), time.Second); failure == nil && at > now.Add(deadlineMax).UnixMilli() {
 			t.Errorf("deadline %d of %q", at, ms)
 		}
 		if key, failure := commandID(h); failure == nil && key != "" && key != "client/"+id {

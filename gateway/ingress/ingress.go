@@ -61,6 +61,8 @@ type Options struct {
 	// Registry receives the metrics; nil = none are kept.
 	Registry prometheus.Registerer
 	Log      *slog.Logger
+	// Clock is the time that deadlines go by, the entities' own, in Unix milliseconds; nil = the machine's.
+	Clock func() int64
 	// Version is announced to $SRV.INFO; semantic, default "0.1.0".
 	Version string
 	// Metadata is announced there too: which node this is, of several that answer. It must not change.
@@ -103,8 +105,11 @@ func Start(ctx context.Context, nc *nats.Conn, o Options) (*Ingress, error) {
 	if o.Version == "" {
 		o.Version = "0.1.0"
 	}
+	if o.Clock == nil {
+		o.Clock = func() int64 { return time.Now().UnixMilli() }
+	}
 	o.Limits = o.Limits.withDefaults()
-	in := &Ingress{nc: nc, js: js, o: o, log: o.Log, metrics: newMetrics(o.Registry), wheel: newWheel(time.Now)}
+	in := &Ingress{nc: nc, js: js, o: o, log: o.Log, metrics: newMetrics(o.Registry), wheel: newWheel(o.Clock)}
 	in.dead = newDeadLetters(nc, js, in.metrics, o.Limits, time.Now)
 	if in.intake, err = in.openIntake(ctx); err != nil {
 		in.intake = noIntake()

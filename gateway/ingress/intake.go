@@ -97,7 +97,7 @@ func (it *intake) pullNoMore() { it.draining.Store(true) }
 
 // idle says that no message came lately.
 func (it *intake) idle() bool {
-	return time.Now().UnixMilli()-it.newest.Load() > pullFor.Milliseconds()
+	return it.in.o.Clock()-it.newest.Load() > pullFor.Milliseconds()
 }
 
 // pull asks for messages again and again. (The client's own Consume cannot stop asking without leaving its last pull.)
@@ -135,7 +135,7 @@ func (it *intake) pullOnce(consumer jetstream.Consumer) error {
 		return err
 	}
 	for m := range batch.Messages() {
-		it.newest.Store(time.Now().UnixMilli())
+		it.newest.Store(it.in.o.Clock())
 		it.handle(m)
 	}
 	return batch.Error()
@@ -160,7 +160,7 @@ func (it *intake) handle(m jetstream.Msg) {
 	}
 	c := &call{
 		door: it.door, weight: 1, size: len(body),
-		expires: time.Now().Add(time.Duration(float64(it.door.limits.IntakeWait) * intakeWithin)).UnixMilli(),
+		expires: it.in.o.Clock() + int64(float64(it.door.limits.IntakeWait.Milliseconds())*intakeWithin),
 	}
 	it.request(m, c.expires, func(req messages.Request, f *messages.Failure) {
 		if f != nil {

@@ -107,7 +107,7 @@ func (in *Ingress) prepared(place *messages.PlaceOrder, deadline int64, then fun
 		return
 	}
 	go func() { // the subscription's goroutine never waits
-		ctx, cancel := context.WithDeadline(context.Background(), time.UnixMilli(deadline))
+		ctx, cancel := context.WithTimeout(context.Background(), in.left(deadline))
 		defer cancel()
 		var skus []string
 		for _, i := range place.UnknownSkuLines {
@@ -122,6 +122,11 @@ func (in *Ingress) prepared(place *messages.PlaceOrder, deadline int64, then fun
 		place.UnknownSkuLines = slices.DeleteFunc(place.UnknownSkuLines, func(i uint32) bool { return known[place.Order.Lines[i].Sku] })
 		then(nil)
 	}()
+}
+
+// left is the time until a deadline.
+func (in *Ingress) left(deadline int64) time.Duration {
+	return time.Duration(deadline-in.o.Clock()) * time.Millisecond
 }
 
 // placeRequest: without a key of the sender the order's own id is the key, so the same order over two doors is one order.
@@ -149,7 +154,7 @@ func (in *Ingress) listOrders(q *query) {
 		return
 	}
 	go func() { // not on a responder: a list waits for other nodes, and placements must not wait for lists
-		ctx, cancel := context.WithDeadline(context.Background(), time.UnixMilli(q.deadline))
+		ctx, cancel := context.WithTimeout(context.Background(), in.left(q.deadline))
 		defer cancel()
 		rows, next, err := in.o.Directory.ListOrders(ctx, r.ListFilter)
 		in.lists.Add(-1)

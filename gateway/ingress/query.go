@@ -49,7 +49,7 @@ func (q *query) readHeaders(h nats.Header) *messages.Failure {
 		return f
 	}
 	q.commandID = id
-	q.deadline, f = deadline(h, q.began, q.door.limits.Deadline)
+	q.deadline, f = deadline(h, q.door.in.o.Clock(), q.door.limits.Deadline)
 	return f
 }
 
@@ -70,19 +70,19 @@ func commandID(h nats.Header) (string, *messages.Failure) {
 }
 
 // deadline reads Oy-Deadline-Ms: milliseconds from now, or a moment in Unix milliseconds.
-func deadline(h nats.Header, now time.Time, usual time.Duration) (int64, *messages.Failure) {
+func deadline(h nats.Header, now int64, usual time.Duration) (int64, *messages.Failure) {
 	text := h.Get(messages.HeaderDeadlineMs)
 	if text == "" {
-		return now.Add(usual).UnixMilli(), nil
+		return now + usual.Milliseconds(), nil
 	}
 	ms, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || ms <= 0 {
 		return 0, messages.Invalid(messages.HeaderDeadlineMs, "must be a positive whole number of milliseconds")
 	}
 	if ms < absoluteFrom {
-		ms += now.UnixMilli()
+		ms += now
 	}
-	return min(ms, now.Add(deadlineMax).UnixMilli()), nil
+	return min(ms, now+deadlineMax.Milliseconds()), nil
 }
 
 // freshID is for commands that change something and came without a key: the runtime may have to send them twice.

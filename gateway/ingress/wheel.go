@@ -10,7 +10,7 @@ import (
 // wheel answers calls whose time is over. One goroutine turns it for all doors: a timer per request would cost more than the
 // request. A slot is a list of calls; a call whose time lies further ahead than one turn stays in its slot for another.
 type wheel struct {
-	now  func() time.Time
+	now  func() int64 // Unix ms
 	done chan struct{}
 	gone chan struct{}
 
@@ -26,9 +26,9 @@ const (
 	wheelStep = 20 * time.Millisecond
 )
 
-func newWheel(now func() time.Time) *wheel {
+func newWheel(now func() int64) *wheel {
 	w := &wheel{now: now, done: make(chan struct{}), gone: make(chan struct{})}
-	w.at = w.number(now().UnixMilli())
+	w.at = w.number(now())
 	go w.turn()
 	return w
 }
@@ -84,7 +84,7 @@ func (w *wheel) turn() {
 		case <-w.done:
 			return
 		case <-ticker.C:
-			for _, c := range w.sweep(w.now().UnixMilli()) {
+			for _, c := range w.sweep(w.now()) {
 				c.expire(late)
 			}
 		}

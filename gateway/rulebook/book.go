@@ -47,11 +47,11 @@ func Open(ctx context.Context, nc *nats.Conn, o Options) (*Book, error) {
 				b.stream, err = j.Stream(ctx, config.Name)
 			}
 		}
-		if err == nil {
-			b.kv, err = j.KeyValue(ctx, Bucket)
-		}
 		return err
 	})
+	if err == nil {
+		b.kv, err = oyjs.KeyValue(ctx, j, Bucket)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", Bucket, err)
 	}

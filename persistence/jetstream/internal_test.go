@@ -1,7 +1,12 @@
 package jetstream
 
 import (
+	"context"
+	"errors"
 	"testing"
+	"time"
+
+	js "github.com/nats-io/nats.go/jetstream"
 
 	"orderyard/persistence"
 )
@@ -27,6 +32,29 @@ func TestPlaceOf(t *testing.T) {
 		if ok != tt.ok || ok && (position != tt.position || sequence != tt.sequence) {
 			t.Errorf("%q: %d, %d, %v", tt.reply, position, sequence, ok)
 		}
+	}
+}
+
+// young is a server that has not heard of a bucket yet.
+type young struct{ asked int }
+
+func (y *young) KeyValue(context.Context, string) (js.KeyValue, error) {
+	if y.asked++; y.asked < 3 {
+		return nil, js.ErrBucketNotFound
+	}
+	return nil, nil
+}
+
+// Proves that a bucket which was just made is asked for again when a server does not know it, and not for ever.
+func TestBucketNotHeardOf(t *testing.T) {
+	y := &young{}
+	if _, err := KeyValue(t.Context(), y, "B"); err != nil || y.asked != 3 {
+		t.Fatalf("asked %d times: %v", y.asked, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 250*time.Millisecond)
+	defer cancel()
+	if _, err := KeyValue(ctx, &young{asked: -1000}, "B"); !errors.Is(err, js.ErrBucketNotFound) {
+		t.Fatalf("a bucket that is not there: %v", err)
 	}
 }
 

@@ -3,6 +3,7 @@ package jetstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -31,6 +32,20 @@ func Patiently(ctx context.Context, fn func(ctx context.Context) error) error {
 		case <-time.After(attemptAgain):
 		}
 	}
+}
+
+// KeyValue opens a bucket whose stream is known to be there. One of three servers may not have heard of it yet, and says that there is none.
+func KeyValue(ctx context.Context, j interface {
+	KeyValue(ctx context.Context, bucket string) (js.KeyValue, error)
+}, bucket string) (kv js.KeyValue, err error) {
+	err = Patiently(ctx, func(ctx context.Context) error {
+		kv, err = j.KeyValue(ctx, bucket)
+		if errors.Is(err, js.ErrBucketNotFound) {
+			return fmt.Errorf("%w: %w", js.ErrNoStreamResponse, err)
+		}
+		return err
+	})
+	return kv, err
 }
 
 // silent says that an error holds no answer, or only "not now".

@@ -82,11 +82,7 @@ func Open(ctx context.Context, nc *nats.Conn, o Options) (*Store, error) {
 	if _, err = s.stream(ctx, bucket); err != nil {
 		return nil, err
 	}
-	err = Patiently(ctx, func(ctx context.Context) (err error) {
-		s.meta, err = j.KeyValue(ctx, BucketMeta)
-		return err
-	})
-	if err != nil {
+	if s.meta, err = KeyValue(ctx, j, BucketMeta); err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", BucketMeta, err)
 	}
 	if s.sync == SyncUnknown {

@@ -3,13 +3,14 @@
 //
 // # Running it
 //
-//	go test -tags fault -short -timeout 15m ./test/fault/            the short run: F0 none F1 F3 F3h F3- F8 F14 F14n F18, within 8 minutes
+//	go test -tags fault -short -timeout 15m ./test/fault/            the short run: F0 none F1 F3 F3h F3- F8 F10 F11 F12 F14 F14n F15 F18, within 12 minutes
 //	go test -tags fault -timeout 90m ./test/fault/                   everything, about an hour with the soak and F14's ten minutes
 //	go test -tags fault -run 'F03|NoFence' -v ./test/fault/          some rows
 //	go test -tags fault ./test/fault/ -args -report DIR              faults.json, faults.md and pictures of impossible histories
 //
 // FAULT_SUITE_SOAK=1h changes how long the soak lasts; FAULT_SUITE_BINARY=PATH takes a program that is already built. F4, F5 and F7 cut
-// wires between network namespaces: they need root and the command ip, else they say so and are skipped. The others need neither. At
+// wires between network namespaces: they need root and the command ip, else they say so and are skipped. F11 mounts small disks in memory, as
+// root, or is skipped. The others need neither. At
 // the end a table shows each row with its verdict and main figure; BUSY is the load average when the row began, and figures of time from a
 // machine that others used are worth little. A failed row keeps its folder with all logs and stores, and says where it is.
 //
@@ -45,8 +46,15 @@
 //	F7    gossip split for 90 s      views merge ≤ 15 s after the heal, by themselves
 //	F8    NATS killed, restarted     commits everywhere ≤ 2 s after it listens, however long it was away
 //	F9    three NATS servers         leader killed, paused: stall ≤ 10 s; no quorum: no ack, `unavailable`, memory bounded
+//	F10   damage to the journal      refused with its position, the rest served; nothing older than half a second cut off unseen
+//	F10r  one damaged of three       nothing served wrong, not even from the damaged one as the leader; healed by an empty store
+//	F11   the NATS server's disk     no ack while it is full; commits everywhere ≤ 5 s after there is room and NATS was restarted
+//	F11d  the disk of dev            the same, without anybody's help
+//	F12   clocks ± 30 s, drift       no hold ends early, nobody is blocked, while partitions move between the clocks
+//	F12-  the same by the machines   the check of holds fails
 //	F14   everything three times     100,000 orders, none doubled, across a kill and a pause, also ten minutes late
 //	F14n  a declined command again   the first answer again
+//	F15   garbage at every door      answered `invalid` or a dead letter; ≥ 95 % of good traffic; as large as before
 //	F16   a poison order             at most three tries, then quarantined; neighbors notice nothing
 //	F18   1 → 3 → 5 → 2 nodes        no attempt fails, p99 + ≤ 250 ms, partitions even to one
 //	F18r  rolling restart            the same
@@ -55,6 +63,7 @@
 // # Builds that exist for this suite only
 //
 // F3- builds with the tag nofence (persistence/fence_off.go): appends carry no expectation and a log never stops for another owner.
+// F12 needs machines whose clocks are wrong: the one place where a member looks at its machine's clock is patched in the same way.
 // F16 needs a handler that panics: the state machine of orders is patched on its way to the compiler (go build -overlay), so that the
 // source has no such seam; when Decide is no longer where the patch looks for it, the row says so.
 package fault

@@ -21,6 +21,8 @@ const (
 	MaxPayloadDefault = 8 << 20
 	// readyWithin bounds the start. A server that reads back a store of a million messages after kill -9 takes 3 s.
 	readyWithin = 60 * time.Second
+	// reconnectWait is the pause between two tries of a connection to come back after the server was opened again.
+	reconnectWait = 50 * time.Millisecond
 )
 
 // InProcessOnly as a port opens none: only this process can connect.
@@ -42,10 +44,14 @@ var ErrLocked = errors.New("the data directory is in use")
 
 // Server is a running server.
 type Server struct {
-	srv        *server.Server
-	lock       *os.File
-	syncAlways bool
-	once       sync.Once
+	o    Options // with the port that was found
+	lock *os.File
+	once sync.Once
+	quit chan struct{}
+	gone chan struct{} // whoever watches the store has ended
+
+	mu  sync.RWMutex
+	srv *server.Server // replaced when its store had to be opened again
 }
 
 // Start starts a server and returns when it takes connections.
@@ -77,7 +83,12 @@ func Start(o Options) (*Server, error) {
 		lock.Close()
 		return nil, fmt.Errorf("start embedded NATS in %s: %w", o.Dir, err)
 	}
-	return &Server{srv: srv, lock: lock, syncAlways: o.SyncAlways}, nil
+	if o.Port == 0 {
+		o.Port = srv.Addr().(*net.TCPAddr).Port
+	}
+	s := &Server{o: o, srv: srv, lock: lock, quit: make(chan struct{}), gone: make(chan struct{})}
+	go s.watch()
+	return s, nil
 }
 
 func start(o Options) (*server.Server, error) {
@@ -134,22 +145,31 @@ func portFree(host string, port int) error {
 }
 
 // InProcessConn gives the client's end of a connection without a socket. With it a Server is a nats.InProcessConnProvider.
-func (s *Server) InProcessConn() (net.Conn, error) { return s.srv.InProcessConn() }
+func (s *Server) InProcessConn() (net.Conn, error) { return s.server().InProcessConn() }
+
+func (s *Server) server() *server.Server {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.srv
+}
 
 // ClientURL is where clients connect; "" when only this process can.
 func (s *Server) ClientURL() string {
-	if s.srv.Addr() == nil {
+	srv := s.server()
+	if srv.Addr() == nil {
 		return ""
 	}
-	return s.srv.ClientURL()
+	return srv.ClientURL()
 }
 
 // SyncAlways tells whether an append is on disk before it is acknowledged.
-func (s *Server) SyncAlways() bool { return s.syncAlways }
+func (s *Server) SyncAlways() bool { return s.o.SyncAlways }
 
 // Connect connects within the process, for as long as the server runs.
 func (s *Server) Connect(options ...nats.Option) (*nats.Conn, error) {
-	options = append([]nats.Option{nats.InProcessServer(s), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1)}, options...)
+	options = append([]nats.Option{
+		nats.InProcessServer(s), nats.MaxReconnects(-1), nats.ReconnectWait(reconnectWait), nats.ReconnectBufSize(-1),
+	}, options...)
 	return nats.Connect("", options...)
 }
 
@@ -181,8 +201,11 @@ func Empty(dir string) error {
 // Shutdown stops the server, waits until it has, and gives the directory free. Repeating it does nothing.
 func (s *Server) Shutdown() {
 	s.once.Do(func() {
-		s.srv.Shutdown()
-		s.srv.WaitForShutdown()
+		close(s.quit)
+		<-s.gone
+		srv := s.server()
+		srv.Shutdown()
+		srv.WaitForShutdown()
 		s.lock.Close()
 	})
 }

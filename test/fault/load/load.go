@@ -361,6 +361,13 @@ func (l *Load) Acknowledged() int {
 	return len(l.orders.ready)
 }
 
+// Told lists the ids of the orders that were acknowledged.
+func (l *Load) Told() []string {
+	l.orders.mu.Lock()
+	defer l.orders.mu.Unlock()
+	return slices.Clone(l.orders.ready)
+}
+
 // Wrong lists what the clients saw and must not see.
 func (l *Load) Wrong() []string { return l.wrong.all() }
 

@@ -227,6 +227,17 @@ func (p *Probe) Acks(partition int) []Ack {
 	return slices.Clone(p.lanes[partition].acks)
 }
 
+// Least is how many units a partition's bucket must hold by what was acknowledged until a moment.
+func (p *Probe) Least(partition int, until time.Time) int64 {
+	n := int64(initial)
+	for _, a := range p.Acks(partition) {
+		if !a.Told.After(until) {
+			n++
+		}
+	}
+	return n
+}
+
 // First is how long after a moment the first write that was sent after it was acknowledged; false when none was yet.
 func (p *Probe) First(partition int, after time.Time) (time.Duration, bool) {
 	first, found := time.Duration(0), false

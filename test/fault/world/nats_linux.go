@@ -20,6 +20,9 @@ import (
 // natsVariable makes a test binary a NATS server.
 const natsVariable = "FAULT_SUITE_NATS"
 
+// promisesMax is more than the streams reserve: a small disk shall be full, not too small.
+const promisesMax = 16 << 30
+
 // natsOptions is what it holds, as JSON.
 type natsOptions struct {
 	Name, Host string
@@ -27,6 +30,7 @@ type natsOptions struct {
 	Dir        string
 	Route      int      // port of the cluster's own wires; 0 = alone
 	Routes     []string // host:port of all members
+	StoreMax   int64    // what it may promise to streams; 0 = by the disk
 }
 
 // Main is for TestMain: in a child it serves NATS and does not return; in the parent it runs the tests and what ends them.
@@ -52,7 +56,7 @@ func serveNATS(text string) error {
 	}
 	opts := &server.Options{
 		ServerName: o.Name, Host: o.Host, Port: o.Port, JetStream: true, StoreDir: o.Dir, SyncAlways: true, NoSigs: true,
-		MaxPayload: 8 << 20, Logtime: true,
+		MaxPayload: 8 << 20, Logtime: true, JetStreamMaxStore: o.StoreMax,
 	}
 	if o.Route != 0 {
 		opts.Cluster = server.ClusterOpts{Name: "fault", Host: o.Host, Port: o.Route}
@@ -81,6 +85,7 @@ func serveNATS(text string) error {
 // Server is one NATS server; its process may change, its address and store stay.
 type Server struct {
 	*Process
+	Disk  *Disk // nil = the machine's
 	w     *World
 	place place
 	o     natsOptions
@@ -88,6 +93,9 @@ type Server struct {
 
 // URL is where clients connect.
 func (s *Server) URL() string { return fmt.Sprintf("nats://%s:%d", s.o.Host, s.o.Port) }
+
+// Dir is the folder of its store.
+func (s *Server) Dir() string { return s.o.Dir }
 
 // Addr is the server's address.
 func (s *Server) Addr() string { return s.o.Host }
@@ -126,7 +134,14 @@ func (w *World) startServers(n int) error {
 			o.Route = at.port(6222)
 			routes = append(routes, fmt.Sprintf("%s:%d", o.Host, o.Route))
 		}
-		w.Servers = append(w.Servers, &Server{w: w, place: at, o: o})
+		if w.o.DiskBytes > 0 {
+			o.StoreMax = promisesMax
+		}
+		disk, err := w.disk(o.Dir)
+		if err != nil {
+			return err
+		}
+		w.Servers = append(w.Servers, &Server{w: w, place: at, o: o, Disk: disk})
 	}
 	for _, s := range w.Servers {
 		s.o.Routes = routes

@@ -17,6 +17,7 @@ import (
 type Node struct {
 	*Process
 	Name  string
+	Disk  *Disk // of dev; nil = the machine's
 	w     *World
 	place place
 	file  string
@@ -121,6 +122,9 @@ func (n *Node) AwaitReady(within time.Duration) error {
 	}
 }
 
+// Probe is what the node says of its readiness when it is ready.
+func (n *Node) Probe() (string, error) { return n.get("/readyz") }
+
 // Metrics gives the node's numbers by name, labels added up.
 func (n *Node) Metrics() (map[string]float64, error) {
 	text, err := n.get("/metrics")
@@ -190,3 +194,9 @@ func (n *Node) Usage() (Usage, error) {
 	u.Files, u.ResidentBytes, u.Goroutines = len(files), pages*int64(os.Getpagesize()), int(n.Metric("go_goroutines"))
 	return u, nil
 }
+
+// File is the node's configuration.
+func (n *Node) File() string { return n.file }
+
+// Ports are where the node listens beside NATS: for gossip, for its peers' requests, for HTTP.
+func (n *Node) Ports() []string { return []string{n.gossip(), n.remote(), n.HTTP()} }

@@ -21,6 +21,10 @@ type Options struct {
 	Config     string // YAML that goes into every node's file
 	// Dev runs `orderyard dev` instead of a node: one process that is its own NATS server.
 	Dev bool
+	// Store is the folder of a NATS server that has ended: its only server begins with a copy of it.
+	Store string
+	// DiskBytes puts the store of every NATS server, or of dev, on a disk of its own of that size. It needs DisksAllowed.
+	DiskBytes int64
 	// NodeEnv is put into every node's environment.
 	NodeEnv []string
 }
@@ -35,6 +39,7 @@ type World struct {
 	o       Options
 	program string
 	wires   *wires
+	disks   []*Disk
 	devPort int
 }
 
@@ -78,6 +83,11 @@ func (w *World) open() error {
 				return err
 			}
 		}
+		if w.o.Store != "" {
+			if err := os.CopyFS(w.Store("nats-1"), os.DirFS(w.o.Store)); err != nil {
+				return err
+			}
+		}
 		if err := w.startServers(max(w.o.NATS, 1)); err != nil {
 			return err
 		}
@@ -109,6 +119,9 @@ func (w *World) end() {
 	}
 	if w.wires != nil {
 		w.wires.remove()
+	}
+	for _, d := range w.disks {
+		d.remove(w.t.Failed())
 	}
 	if !w.t.Failed() {
 		_ = os.RemoveAll(w.Dir) // a temporary folder
@@ -162,7 +175,11 @@ func (w *World) Add() (*Node, error) {
 	}
 	n := &Node{w: w, place: at, Name: at.name}
 	w.Nodes = append(w.Nodes, n)
-	if !w.o.Dev {
+	if w.o.Dev {
+		if n.Disk, err = w.disk(w.Store(n.Name)); err != nil {
+			return nil, err
+		}
+	} else {
 		if err := n.configure(); err != nil {
 			return nil, err
 		}
