@@ -1,14 +1,14 @@
 package admission
 
 import (
-	"math"
 	"strings"
 	"time"
 )
 
 // Options are the dials. Zero takes the default.
 type Options struct {
-	// Target is how long the median command may take while more is asked for than can be done.
+	// Target is how long the median command may take while more is asked for than can be done; where commands take more than a tenth of it
+	// with nobody before them, ten times that.
 	Target time.Duration // default 250 ms
 	// Interval is how long the median must be above the target before the limit comes down.
 	Interval time.Duration // default 1 s
@@ -86,6 +86,7 @@ type Controller struct {
 	turnAt    time.Duration
 
 	m    measurement
+	base base
 	rate float64 // commands answered per second, smoothed
 	out  int     // answered since the last turn
 	rand uint64
@@ -225,47 +226,6 @@ func (c *Controller) turn(now time.Duration) {
 		c.bound = max(min(c.limit, best*c.o.Surge.Seconds()), float64(c.o.Min))
 	}
 	c.share(since)
-}
-
-// measure closes the window when it has enough to tell, and sets the limit.
-func (c *Controller) measure() {
-	median, ok := c.m.close(c.now, c.o.Target/2)
-	if !ok {
-		return
-	}
-	was := c.limit
-	switch {
-	case median > c.o.Target:
-		if c.m.above += c.m.lasted; c.m.above < c.o.Interval {
-			break
-		}
-		c.limit = min(c.limit, c.shrunk(median))
-		c.m.cut = true
-	case median > c.o.Target/2:
-		c.m.above = 0
-		c.limit += math.Sqrt(c.limit)
-	default:
-		c.m.above, c.m.cut = 0, false
-		c.limit += max(c.limit/4, math.Sqrt(c.limit))
-	}
-	c.limit = min(max(c.limit, float64(c.o.Min)), float64(c.o.Max))
-	c.peak = c.underWay
-	c.m.open(c.now, c.limit != was)
-}
-
-// shrunk is the limit that a median above the target asks for.
-func (c *Controller) shrunk(median time.Duration) float64 {
-	target, queue := c.o.Target.Seconds(), math.Sqrt(c.limit)
-	if c.m.cut {
-		return min(c.limit, float64(c.peak))*max(target/median.Seconds(), 0.5) + queue
-	}
-	// The first time all of the queue goes that the target has no room for. What was under way came in faster than it went out, so without a
-	// better figure peak ÷ median is a rate that is too high rather than too low.
-	rate := c.m.best(c.now)
-	if rate == 0 {
-		rate = float64(c.peak) / median.Seconds()
-	}
-	return rate*target + queue
 }
 
 // find gives a flow's place, a new one if there is room.

@@ -14,12 +14,14 @@
 //
 //   - The latency is held against a set target instead of its own long-term average. Commands share commits: here latency rises
 //     with load by design, long before anything is wrong, and an average would take the batch for congestion and undo it. It is the
-//     median of a window, so that the partitions which move or wait for a dead node do not shrink the limit of all others.
+//     median of a window, so that the partitions which move or wait for a dead node do not shrink the limit of all others. The target
+//     is at least ten times what a command takes with nobody before it: with less, a slow house would stand idle between its
+//     commits. That time is the lowest median, looked at anew every twenty seconds while the limit is down, as BBR does it.
 //   - A queue that drains by itself is left alone, as CoDel has it (K. Nichols, V. Jacobson, RFC 8289): the limit comes down only
 //     when the median has been above the target for a whole interval. A crowd of ten thousand in one moment is let in and served
 //     in its order; a flood is not.
 //   - During that interval the queue is bounded by what can be served in a set time, the surge, at the highest rate seen lately under
-//     load: the bottleneck rate times a delay, as BBR does it (N. Cardwell and others, "BBR: Congestion-Based Congestion Control",
+//     load: the bottleneck rate times a delay, BBR's too (N. Cardwell and others, "BBR: Congestion-Based Congestion Control",
 //     ACM Queue 2016). When the interval is over the limit goes to that rate times the target in one step (Little's law).
 //
 // One change is judged by requests that came in after it, as TCP reduces once per round trip (RFC 6582): else the queue that is

@@ -37,6 +37,9 @@ func (c *Controller) room(f *flow) bool {
 	if !c.contested {
 		return true
 	}
+	if c.base.probing && f.greedy && c.underWay >= c.o.Min {
+		return false
+	}
 	// A flow below the level is let in though there is no room: those above it leave that room within the time of a command. Many such
 	// flows at once have a lower level at the next turn, and an eighth over the largest limit until then.
 	return float64(f.underWay) < c.level && c.underWay-c.inside < c.o.Max+c.o.Max/8

@@ -126,6 +126,7 @@ func (s *source) p(q float64) time.Duration {
 var disks = map[string]house{
 	"fast disk": {sync: 500 * time.Microsecond, each: 100 * time.Microsecond, batchMax: 2000},
 	"slow disk": {sync: 5 * time.Millisecond, each: 500 * time.Microsecond, batchMax: 1000},
+	"far disk":  {sync: 60 * time.Millisecond, each: 200 * time.Microsecond, batchMax: 2000},
 	"no batch":  {sync: 200 * time.Microsecond, each: 50 * time.Microsecond, batchMax: 1},
 }
 
@@ -134,16 +135,17 @@ func (h house) peakOf() float64 {
 	return float64(h.batchMax) / (h.sync + time.Duration(h.batchMax)*h.each).Seconds()
 }
 
-// TestOverload proves that under ten times what a house can do, whatever its speed, at least 90 % of that is done, half of it within some 1.5
-// targets once the limit has settled, and that what is under way is bounded from the first moment.
+// TestOverload proves that under ten times what a house can do, whatever its speed, at least 90 % of that is done, half of it within less than two
+// targets once the limit has settled (more where a commit alone takes 60 ms), and that what is under way is bounded from the first moment.
 func TestOverload(t *testing.T) {
 	for name, h := range disks {
 		t.Run(name, func(t *testing.T) {
 			c, peak := New(Options{Max: 12_000}), h.peakOf()
 			most := 0
+			run(c, &h, 0, 2*time.Second, nil, &source{name: "web", perSecond: steady(0.3 * peak)})
 			flood := &source{name: "web", perSecond: steady(10 * peak)}
 			look := func(time.Duration) { most = max(most, c.UnderWay()) }
-			run(c, &h, 0, 15*time.Second, look, flood)
+			run(c, &h, 2*time.Second, 15*time.Second, look, flood)
 			if most > 13_500 {
 				t.Errorf("%d were under way", most)
 			}
@@ -152,7 +154,8 @@ func TestOverload(t *testing.T) {
 			run(c, &h, 15*time.Second, 35*time.Second, func(time.Duration) { least, largest = min(least, c.Limit()), max(largest, c.Limit()) }, settled)
 			got := float64(settled.done) / 20
 			t.Logf("%.0f of %.0f per second, p50 %v, p99 %v, limit %d to %d", got, peak, settled.p(.5), settled.p(.99), least, largest)
-			if got < 0.9*peak || settled.p(.5) > 375*time.Millisecond || settled.p(.99) > 750*time.Millisecond {
+			most50 := max(450*time.Millisecond, 25*h.sync)
+			if got < 0.9*peak || settled.p(.5) > most50 || settled.p(.99) > 2*most50 {
 				t.Errorf("%.0f per second of %.0f, p50 %v, p99 %v", got, peak, settled.p(.5), settled.p(.99))
 			}
 		})
@@ -180,25 +183,26 @@ func TestNormalLoadIsLeftAlone(t *testing.T) {
 }
 
 // TestSlowChannelPasses proves that a flood of one channel costs another nothing: it sends 5 % of what the house can do and at least 95 % of
-// that is let in, also while two channels flood, one ten times as hard as the other; these two get the same.
+// that is let in, also while two channels flood, one ten times as hard as the other; these two get about the same.
 func TestSlowChannelPasses(t *testing.T) {
 	for name, h := range disks {
 		t.Run(name, func(t *testing.T) {
 			c, peak := New(Options{}), h.peakOf()
+			run(c, &h, 0, 2*time.Second, nil, &source{name: "web", perSecond: steady(0.3 * peak)})
 			small := &source{name: "shop", perSecond: steady(0.05 * peak)}
 			flood := &source{name: "web", perSecond: steady(10 * peak)}
-			run(c, &h, 0, 20*time.Second, nil, small, flood)
+			run(c, &h, 2*time.Second, 22*time.Second, nil, small, flood)
 			if got := float64(small.asked-small.shed) / float64(small.asked); got < 0.95 {
 				t.Errorf("%.1f %% of the small channel's passed beside one flood", 100*got)
 			}
 			small = &source{name: "shop", perSecond: steady(0.05 * peak)}
 			flood = &source{name: "web", perSecond: steady(10 * peak)}
 			other := &source{name: "app", perSecond: steady(peak)}
-			run(c, &h, 20*time.Second, 40*time.Second, nil, small, flood, other)
+			run(c, &h, 22*time.Second, 42*time.Second, nil, small, flood, other)
 			if got := float64(small.asked-small.shed) / float64(small.asked); got < 0.95 {
 				t.Errorf("%.1f %% of the small channel's passed beside two floods", 100*got)
 			}
-			if ratio := float64(flood.done) / float64(other.done); ratio < 0.8 || ratio > 1.25 {
+			if ratio := float64(flood.done) / float64(other.done); ratio < 0.7 || ratio > 1.4 {
 				t.Errorf("the floods got %d and %d", flood.done, other.done)
 			}
 			if total := float64(small.done+flood.done+other.done) / 20; total < 0.9*peak {
@@ -227,6 +231,30 @@ func TestRecovers(t *testing.T) {
 	run(c, &h, 29*time.Second, 39*time.Second, nil, after)
 	if after.shed > 0 || after.p(.5) > 50*time.Millisecond || c.limit != 8192 {
 		t.Errorf("after that %d of %d refused, p50 %v, the limit is %d", after.shed, after.asked, after.p(.5), c.Limit())
+	}
+}
+
+// TestSlowBase proves that a house whose every commit becomes thirty times slower while it is flooded is not kept idle by the old idea of how
+// long a command takes: within half a minute it does 85 % of what it now can, and goes back to the target when it is fast again.
+func TestSlowBase(t *testing.T) {
+	h := disks["slow disk"]
+	c, peak := New(Options{Max: 12_000}), h.peakOf()
+	flood := func() *source { return &source{name: "web", perSecond: steady(10 * peak)} }
+	run(c, &h, 0, 2*time.Second, nil, &source{name: "web", perSecond: steady(0.3 * peak)})
+	run(c, &h, 2*time.Second, 10*time.Second, nil, flood())
+	h.sync *= 30
+	run(c, &h, 10*time.Second, 40*time.Second, nil, flood())
+	slow := flood()
+	run(c, &h, 40*time.Second, 60*time.Second, nil, slow)
+	if got := float64(slow.done) / 20; got < 0.85*h.peakOf() || slow.p(.5) > 2500*time.Millisecond {
+		t.Errorf("slow: %.0f per second of %.0f, p50 %v", got, h.peakOf(), slow.p(.5))
+	}
+	h.sync /= 30
+	run(c, &h, 60*time.Second, 90*time.Second, nil, flood())
+	fast := flood()
+	run(c, &h, 90*time.Second, 110*time.Second, nil, fast)
+	if got := float64(fast.done) / 20; got < 0.9*peak || fast.p(.5) > 450*time.Millisecond {
+		t.Errorf("fast again: %.0f per second of %.0f, p50 %v", got, peak, fast.p(.5))
 	}
 }
 
