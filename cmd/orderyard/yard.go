@@ -351,7 +351,7 @@ func admissionOptions(c *configs.Admission) *admission.Options {
 		return nil
 	}
 	return &admission.Options{
-		Target: c.Target, Interval: c.Interval, Surge: c.Surge, Min: c.InflightMin, FlowsMax: c.ChannelsMax, RetryMax: c.RetryMax,
+		Target: c.Target, Interval: c.Interval, Surge: c.Surge, Min: c.InflightMin, PartiesMax: c.ChannelsMax, RetryMax: c.RetryMax,
 		Seed: rand.Uint64(), // nodes that refuse in the same moment must not all name the same times
 	}
 }

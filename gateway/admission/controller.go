@@ -16,8 +16,8 @@ type Options struct {
 	Surge time.Duration // default 2 s
 	// Min and Max bound the limit. It rests at Max. No more than Max and an eighth are under way for those who ask.
 	Min, Max int // default 64, 8192
-	// FlowsMax is how many flows are told apart.
-	FlowsMax int // default 64
+	// PartiesMax is how many parties are told apart.
+	PartiesMax int // default 64
 	// RetryMax is the longest time to come back that is given.
 	RetryMax time.Duration // default 2 s
 	// Seed of the chance in those times.
@@ -36,7 +36,7 @@ func (o Options) withDefaults() Options {
 	for _, one := range []struct {
 		have *int
 		want int
-	}{{&o.Min, 64}, {&o.Max, 8192}, {&o.FlowsMax, 64}} {
+	}{{&o.Min, 64}, {&o.Max, 8192}, {&o.PartiesMax, 64}} {
 		if *one.have <= 0 {
 			*one.have = one.want
 		}
@@ -50,20 +50,20 @@ const (
 	turnEvery = 100 * time.Millisecond
 	// retryMin is the shortest time to come back: a few commits.
 	retryMin = 10 * time.Millisecond
-	// pressMax bounds how much more a flow asks for than it gets, for the time to come back.
+	// pressMax bounds how much more a party asks for than it gets, for the time to come back.
 	pressMax = 20
 )
 
-// Flow is a flow's place. It stays the flow's for as long as something of it is under way.
-type Flow int
+// Party is a party's place. It stays the party's for as long as something of it is under way.
+type Party int
 
-// Others is the flow of all who are not told apart.
-const Others Flow = 0
+// Others is the party of all who are not told apart.
+const Others Party = 0
 
 // Verdict is what becomes of a request.
 type Verdict struct {
-	OK   bool
-	Flow Flow
+	OK    bool
+	Party Party
 	// RetryAfter is when to come back, of a refused one.
 	RetryAfter time.Duration
 }
@@ -79,10 +79,10 @@ type Controller struct {
 	inside   int     // of it what was not asked
 	peak     int     // the most under way since the last measurement
 
-	flows     []flow
-	places    map[string]Flow
+	parties   []party
+	places    map[string]Party
 	contested bool
-	level     float64 // what one flow may have under way while contested
+	level     float64 // what one party may have under way while contested
 	turnAt    time.Duration
 
 	m    measurement
@@ -95,7 +95,7 @@ type Controller struct {
 // New makes a controller that has seen nothing: its limit is Max.
 func New(o Options) *Controller {
 	o = o.withDefaults()
-	c := &Controller{o: o, limit: float64(o.Max), flows: make([]flow, 1, o.FlowsMax+1), places: make(map[string]Flow, o.FlowsMax), rand: o.Seed | 1}
+	c := &Controller{o: o, limit: float64(o.Max), parties: make([]party, 1, o.PartiesMax+1), places: make(map[string]Party, o.PartiesMax), rand: o.Seed | 1}
 	c.bound = c.limit
 	return c
 }
@@ -106,42 +106,42 @@ func (c *Controller) Limit() int { return int(c.bound) }
 // UnderWay is how much is.
 func (c *Controller) UnderWay() int { return c.underWay }
 
-// Name is whose flow it is; "" for Others.
-func (c *Controller) Name(f Flow) string { return c.flows[f].name }
+// Name is whose party it is; "" for Others.
+func (c *Controller) Name(f Party) string { return c.parties[f].name }
 
-// Admit asks for room for n commands of a flow. What is let in must Leave.
+// Admit asks for room for n commands of a party. What is let in must Leave.
 func (c *Controller) Admit(now time.Duration, name string, n int) Verdict {
 	c.turn(now)
 	at := c.find(name)
-	f := &c.flows[at]
+	f := &c.parties[at]
 	f.asked += n
 	f.active = true
 	if !c.room(f) {
 		f.shed += n
-		return Verdict{Flow: at, RetryAfter: c.retryAfter(f)}
+		return Verdict{Party: at, RetryAfter: c.retryAfter(f)}
 	}
 	c.enter(f, n)
-	return Verdict{OK: true, Flow: at}
+	return Verdict{OK: true, Party: at}
 }
 
-// Enter lets n commands of a flow in without asking: they were let in before, as what is pulled from a queue was by Room.
-func (c *Controller) Enter(now time.Duration, name string, n int) Flow {
+// Enter lets n commands of a party in without asking: they were let in before, as what is pulled from a queue was by Room.
+func (c *Controller) Enter(now time.Duration, name string, n int) Party {
 	c.turn(now)
 	at := c.find(name)
-	c.flows[at].asked += n
-	c.flows[at].active = true
-	c.enter(&c.flows[at], n)
+	c.parties[at].asked += n
+	c.parties[at].active = true
+	c.enter(&c.parties[at], n)
 	return at
 }
 
-// More adds to what a flow has under way.
-func (c *Controller) More(f Flow, n int) { c.enter(&c.flows[f], n) }
+// More adds to what a party has under way.
+func (c *Controller) More(f Party, n int) { c.enter(&c.parties[f], n) }
 
-// Room says how many commands of a flow, at most so many, would be let in now. It is for whoever can wait with asking: nobody is
-// refused, but the flow counts as one that wants more than it gets.
+// Room says how many commands of a party, at most so many, would be let in now. It is for whoever can wait with asking: nobody is
+// refused, but the party counts as one that wants more than it gets.
 func (c *Controller) Room(now time.Duration, name string, most int) int {
 	c.turn(now)
-	f := &c.flows[c.find(name)]
+	f := &c.parties[c.find(name)]
 	if !c.room(f) {
 		f.active, f.greedy, f.waits = true, true, true
 		return 0
@@ -168,11 +168,11 @@ func (c *Controller) InsideOver(n int) {
 	c.underWay -= n
 }
 
-// Leave says that n commands of a flow are over. took is the time since they came in if it tells how the house does, 0 if not: of a single
+// Leave says that n commands of a party are over. took is the time since they came in if it tells how the house does, 0 if not: of a single
 // command that was made durable, or refused by an actor, but not of one that only met a closed way.
-func (c *Controller) Leave(now time.Duration, f Flow, n int, took time.Duration) {
+func (c *Controller) Leave(now time.Duration, f Party, n int, took time.Duration) {
 	c.turn(now)
-	c.flows[f].underWay -= n
+	c.parties[f].underWay -= n
 	c.underWay -= n
 	c.out += n
 	if took > 0 {
@@ -180,7 +180,7 @@ func (c *Controller) Leave(now time.Duration, f Flow, n int, took time.Duration)
 	}
 }
 
-func (c *Controller) enter(f *flow, n int) {
+func (c *Controller) enter(f *party, n int) {
 	f.underWay += n
 	f.peak = max(f.peak, f.underWay)
 	c.add(n)
@@ -191,8 +191,8 @@ func (c *Controller) add(n int) {
 	c.peak = max(c.peak, c.underWay)
 }
 
-// retryAfter is when a flow may come back.
-func (c *Controller) retryAfter(f *flow) time.Duration {
+// retryAfter is when a party may come back.
+func (c *Controller) retryAfter(f *party) time.Duration {
 	drain := c.o.Target.Seconds()
 	if c.rate > 0 {
 		drain = float64(c.underWay) / c.rate
@@ -228,22 +228,22 @@ func (c *Controller) turn(now time.Duration) {
 	c.share(since)
 }
 
-// find gives a flow's place, a new one if there is room.
-func (c *Controller) find(name string) Flow {
+// find gives a party's place, a new one if there is room.
+func (c *Controller) find(name string) Party {
 	if at, known := c.places[name]; known {
 		return at
 	}
 	if name == "" || len(name) > nameMax {
 		return Others
 	}
-	at := Flow(len(c.flows))
-	if len(c.flows) < cap(c.flows) {
-		c.flows = append(c.flows, flow{})
+	at := Party(len(c.parties))
+	if len(c.parties) < cap(c.parties) {
+		c.parties = append(c.parties, party{})
 	} else if at = c.vacant(); at == Others {
 		return Others
 	}
 	name = strings.Clone(name) // what was given may be part of something large
-	c.flows[at] = flow{name: name}
+	c.parties[at] = party{name: name}
 	c.places[name] = at
 	return at
 }

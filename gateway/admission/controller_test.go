@@ -9,13 +9,13 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestConservation proves by random use that counts never lie: what is under way is the sum of what was let in and has not left, no flow's
+// TestConservation proves by random use that counts never lie: what is under way is the sum of what was let in and has not left, no party's
 // count is below zero, a refused request changes nothing, and the limit stays within its bounds. A dumb list stands beside the controller.
 func TestConservation(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		c := New(Options{Max: 200, Min: 5, FlowsMax: 3})
+		c := New(Options{Max: 200, Min: 5, PartiesMax: 3})
 		type one struct {
-			flow   Flow
+			party  Party
 			n      int
 			came   time.Duration
 			inside bool
@@ -28,7 +28,7 @@ func TestConservation(t *testing.T) {
 				n := rapid.IntRange(1, 50).Draw(t, "n")
 				v := c.Admit(now, fmt.Sprint("c", rapid.IntRange(0, 9).Draw(t, "channel")), n)
 				if v.OK {
-					open, sum = append(open, one{v.Flow, n, now, false}), sum+n
+					open, sum = append(open, one{v.Party, n, now, false}), sum+n
 				} else if v.RetryAfter < retryMin {
 					t.Fatalf("refused until %v", v.RetryAfter)
 				}
@@ -52,18 +52,18 @@ func TestConservation(t *testing.T) {
 				if o.inside {
 					c.InsideOver(o.n)
 				} else {
-					c.Leave(now, o.flow, o.n, now-o.came)
+					c.Leave(now, o.party, o.n, now-o.came)
 				}
 			},
 			"": func(t *rapid.T) {
-				flows := c.inside
-				for i := range c.flows {
-					if flows += c.flows[i].underWay; c.flows[i].underWay < 0 {
-						t.Fatalf("flow %d has %d under way", i, c.flows[i].underWay)
+				parties := c.inside
+				for i := range c.parties {
+					if parties += c.parties[i].underWay; c.parties[i].underWay < 0 {
+						t.Fatalf("party %d has %d under way", i, c.parties[i].underWay)
 					}
 				}
-				if c.UnderWay() != sum || flows != sum || c.Limit() < 5 || c.Limit() > 200 || len(c.flows) > 4 || len(c.places) > 3 {
-					t.Fatalf("%d under way of %d, flows %d, limit %d, %d places", c.UnderWay(), sum, flows, c.Limit(), len(c.flows))
+				if c.UnderWay() != sum || parties != sum || c.Limit() < 5 || c.Limit() > 200 || len(c.parties) > 4 || len(c.places) > 3 {
+					t.Fatalf("%d under way of %d, parties %d, limit %d, %d places", c.UnderWay(), sum, parties, c.Limit(), len(c.parties))
 				}
 			},
 		})
@@ -93,7 +93,7 @@ func TestLevel(t *testing.T) {
 			ctl := New(Options{})
 			ctl.bound, ctl.inside = c.limit, c.inside
 			for _, d := range c.demands {
-				ctl.flows = append(ctl.flows, flow{active: true, greedy: math.IsInf(d, 1), demand: d})
+				ctl.parties = append(ctl.parties, party{active: true, greedy: math.IsInf(d, 1), demand: d})
 			}
 			ctl.fill()
 			if math.Abs(ctl.level-c.want) > 1e-9 {
@@ -124,23 +124,23 @@ func TestWorkFromInside(t *testing.T) {
 	}
 }
 
-// TestFlowsAreBounded proves that made-up names cost no memory: past the places they share one, and a place that is not used for a while goes to
+// TestPartiesAreBounded proves that made-up names cost no memory: past the places they share one, and a place that is not used for a while goes to
 // who comes next.
-func TestFlowsAreBounded(t *testing.T) {
-	c := New(Options{FlowsMax: 2})
+func TestPartiesAreBounded(t *testing.T) {
+	c := New(Options{PartiesMax: 2})
 	a, b, d := c.Admit(0, "a", 1), c.Admit(0, "b", 1), c.Admit(0, "d", 1)
-	if a.Flow == b.Flow || a.Flow == Others || d.Flow != Others || c.Name(a.Flow) != "a" {
-		t.Fatalf("flows %d %d %d", a.Flow, b.Flow, d.Flow)
+	if a.Party == b.Party || a.Party == Others || d.Party != Others || c.Name(a.Party) != "a" {
+		t.Fatalf("parties %d %d %d", a.Party, b.Party, d.Party)
 	}
-	c.Leave(0, a.Flow, 1, time.Millisecond)
+	c.Leave(0, a.Party, 1, time.Millisecond)
 	for now := time.Duration(0); now < 12*time.Second; now += time.Second {
 		c.Admit(now, "b", 1)
 	}
-	if d := c.Admit(12*time.Second, "d", 1); d.Flow != a.Flow || c.Name(d.Flow) != "d" {
-		t.Errorf("flow %d", d.Flow)
+	if d := c.Admit(12*time.Second, "d", 1); d.Party != a.Party || c.Name(d.Party) != "d" {
+		t.Errorf("party %d", d.Party)
 	}
-	if again := c.Admit(12*time.Second, "a", 1); again.Flow != Others {
-		t.Errorf("flow %d while both places are used", again.Flow)
+	if again := c.Admit(12*time.Second, "a", 1); again.Party != Others {
+		t.Errorf("party %d while both places are used", again.Party)
 	}
 }
 
@@ -165,7 +165,7 @@ func BenchmarkAdmit(b *testing.B) {
 		for b.Loop() {
 			now += 10 * time.Microsecond
 			v := c.Admit(now, "web", 1)
-			c.Leave(now, v.Flow, 1, time.Millisecond)
+			c.Leave(now, v.Party, 1, time.Millisecond)
 		}
 	})
 	b.Run("refused", func(b *testing.B) {

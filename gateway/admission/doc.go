@@ -30,14 +30,14 @@
 // # The shares
 //
 // Past the limit, room is shared by max-min fairness (progressive filling: D. Bertsekas, R. Gallager, "Data Networks", §6.5): every
-// flow gets what it asks for up to one level, and the level is as high as the limit allows. A flow is a channel, or a
-// door where callers have no name. Whoever asks for less than the level is never refused; whoever floods meets the level. So many flows
+// party gets what it asks for up to one level, and the level is as high as the limit allows. A party is a channel, or a
+// door where callers have no name. Whoever asks for less than the level is never refused; whoever floods meets the level. So many parties
 // are told apart; the others share one. Work that is already inside the house enters without being asked and counts as under way:
 // what it takes, new work does not get, down to a quarter.
 //
 // # When to come back
 //
-// A refusal says when: the time in which what is under way drains at the measured rate, as often as the flow asks for more than it
+// A refusal says when: the time in which what is under way drains at the measured rate, as often as the party asks for more than it
 // gets, give or take half by chance, so that those who were refused together do not come back together.
 //
 // What it leaves to others: who may not be refused, bounds in bytes, the lock, the clock.

@@ -20,9 +20,9 @@ type house struct {
 }
 
 type command struct {
-	from string
-	flow Flow
-	came time.Duration
+	from  string
+	party Party
+	came  time.Duration
 }
 
 // source is a channel with open-loop arrivals: it does not wait for answers.
@@ -70,7 +70,7 @@ func run(c *Controller, h *house, from, to time.Duration, look func(now time.Dur
 		if rate > 0 {
 			s.asked++
 			if v := c.Admit(now, s.name, 1); v.OK {
-				h.queue = append(h.queue, command{s.name, v.Flow, now})
+				h.queue = append(h.queue, command{s.name, v.Party, now})
 			} else {
 				s.shed++
 				s.retry = append(s.retry, v.RetryAfter)
@@ -91,7 +91,7 @@ func (h *house) work(c *Controller, now time.Duration, sources []*source) {
 			}
 			for _, one := range h.batch {
 				took := h.freeAt - one.came
-				c.Leave(h.freeAt, one.flow, 1, took)
+				c.Leave(h.freeAt, one.party, 1, took)
 				for _, s := range sources {
 					if s.name == one.from {
 						s.done++

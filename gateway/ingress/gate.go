@@ -13,16 +13,16 @@ import (
 	"orderyard/messages"
 )
 
-// A request asks for room as one of a flow: what brings new work by its channel or its door, what only looks by the kind. A channel's name has no
+// A request asks for room as one of a party: what brings new work by its channel or its door, what only looks by the kind. A channel's name has no
 // dot. What finishes work that is already inside asks nobody and is never refused for the sake of new work: answers of sites,
 // cancellations, holds and releases, confirmed or given up reservations, goods that came in, what operators do to sites.
 const (
-	inside      = ""
-	byChannel   = "*"
-	flowReserve = ".reserve"
-	flowPlan    = ".plan"
-	flowLook    = ".look"
-	flowIntake  = ".intake"
+	inside       = ""
+	byChannel    = "*"
+	partyReserve = ".reserve"
+	partyPlan    = ".plan"
+	partyLook    = ".look"
+	partyIntake  = ".intake"
 )
 
 // gate lets requests in at all doors of the node: what is behind them is the same. It gives the controller its lock and its clock.
@@ -48,8 +48,8 @@ func newGate(o *admission.Options, requestsMax int, m *metrics) *gate {
 
 // ticket is what a request was let in with.
 type ticket struct {
-	came time.Duration
-	flow admission.Flow
+	came  time.Duration
+	party admission.Party
 	// free: it did not ask. telling: how long it takes says how the house does, for it ends with a commit.
 	free, telling bool
 }
@@ -57,8 +57,8 @@ type ticket struct {
 func (g *gate) clock(at time.Time) time.Duration { return at.Sub(g.began) }
 
 // admit lets one request in, or says when to come back.
-func (g *gate) admit(flow string, telling bool, at time.Time) (ticket, bool, time.Duration) {
-	t := ticket{came: g.clock(at), free: flow == inside, telling: telling}
+func (g *gate) admit(party string, telling bool, at time.Time) (ticket, bool, time.Duration) {
+	t := ticket{came: g.clock(at), free: party == inside, telling: telling}
 	if g.c == nil {
 		return t, true, 0
 	}
@@ -68,21 +68,21 @@ func (g *gate) admit(flow string, telling bool, at time.Time) (ticket, bool, tim
 		g.c.Inside(t.came, 1)
 		return t, true, 0
 	}
-	v := g.c.Admit(t.came, flow, 1)
+	v := g.c.Admit(t.came, party, 1)
 	if !v.OK {
-		g.sheds.count(v.Flow, g.c.Name(v.Flow))
+		g.sheds.count(v.Party, g.c.Name(v.Party))
 	}
-	t.flow = v.Flow
+	t.party = v.Party
 	return t, v.OK, v.RetryAfter
 }
 
 // enter lets one in that was pulled for the room there was.
-func (g *gate) enter(flow string, at time.Time) ticket {
+func (g *gate) enter(party string, at time.Time) ticket {
 	t := ticket{came: g.clock(at), telling: true}
 	if g.c != nil {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		t.flow = g.c.Enter(t.came, flow, 1)
+		t.party = g.c.Enter(t.came, party, 1)
 	}
 	return t
 }
@@ -98,7 +98,7 @@ func (g *gate) more(t ticket, n int) {
 		g.c.Inside(t.came, n)
 		return
 	}
-	g.c.More(t.flow, n)
+	g.c.More(t.party, n)
 }
 
 // leave gives room back. told says that the time since the request came is one that an actor needed.
@@ -117,18 +117,18 @@ func (g *gate) leave(t ticket, n int, told bool) {
 		g.c.InsideOver(n)
 		return
 	}
-	g.c.Leave(now, t.flow, n, took)
+	g.c.Leave(now, t.party, n, took)
 }
 
-// room says how many of a flow, at most so many, may be fetched now.
-func (g *gate) room(flow string, most int) int {
+// room says how many of a party, at most so many, may be fetched now.
+func (g *gate) room(party string, most int) int {
 	if g.c == nil {
 		return most
 	}
 	now := g.clock(time.Now())
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.c.Room(now, flow, most)
+	return g.c.Room(now, party, most)
 }
 
 func (g *gate) limit() float64 {
@@ -143,7 +143,7 @@ func (g *gate) underWay() float64 {
 	return float64(g.c.UnderWay())
 }
 
-// shedCounters count refusals by flow. The names that become labels are few, however many flows come and go.
+// shedCounters count refusals by party. The names that become labels are few, however many parties come and go.
 type shedCounters struct {
 	vec    *prometheus.CounterVec
 	labels map[string]prometheus.Counter
@@ -156,15 +156,15 @@ type place struct {
 	counter prometheus.Counter
 }
 
-// shedLabelsMax is how many flows ever get a label of their own.
+// shedLabelsMax is how many parties ever get a label of their own.
 const shedLabelsMax = 64
 
 func newShedCounters(m *metrics) *shedCounters {
-	return &shedCounters{vec: m.shedByFlow, labels: make(map[string]prometheus.Counter), others: m.shedByFlow.WithLabelValues("(others)")}
+	return &shedCounters{vec: m.shedByParty, labels: make(map[string]prometheus.Counter), others: m.shedByParty.WithLabelValues("(others)")}
 }
 
 // count is for whoever holds the gate's lock.
-func (s *shedCounters) count(f admission.Flow, name string) {
+func (s *shedCounters) count(f admission.Party, name string) {
 	for len(s.places) <= int(f) {
 		s.places = append(s.places, place{counter: s.others})
 	}

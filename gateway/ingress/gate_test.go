@@ -52,7 +52,7 @@ func TestGateShedsUnread(t *testing.T) {
 		t.Errorf("%d letters of what was not read", len(letters))
 	}
 	for name, want := range map[string]float64{
-		"orderyard_admission_in_flight": 30, "orderyard_admission_limit": 30, "orderyard_flow_shed_total{web}": 50, "orderyard_flow_shed_total{(others)}": 0,
+		"orderyard_admission_in_flight": 30, "orderyard_admission_limit": 30, "orderyard_party_shed_total{web}": 50, "orderyard_party_shed_total{(others)}": 0,
 		"orderyard_door_shed_total{order overload}": 50, "orderyard_door_shed_total{order bytes}": 0,
 	} {
 		if got, known := gathered(t, registry)[name]; !known || got != want {

@@ -140,7 +140,7 @@ type endpoint struct {
 	verb    string
 	subject string
 	handle  func(*query)
-	flow    string // whose room it takes: see gate
+	party   string // whose room it takes: see gate
 }
 
 func (in *Ingress) openServices() error {

@@ -133,7 +133,7 @@ func (it *intake) pull(consumer jetstream.Consumer) {
 // pullOnce handles what one pull brings, until it is full or over. It asks for as much as the gate has room for and waits while there is
 // none: what is not pulled is safe in its stream, and pulling it to give it back would only be work.
 func (it *intake) pullOnce(consumer jetstream.Consumer) error {
-	room := it.in.gate.room(flowIntake, it.door.limits.IntakeMax)
+	room := it.in.gate.room(partyIntake, it.door.limits.IntakeMax)
 	if room == 0 {
 		select {
 		case <-time.After(roomAgain):
@@ -171,7 +171,7 @@ func (it *intake) handle(m jetstream.Msg) {
 	}
 	now := time.Now()
 	c := &call{
-		door: it.door, weight: 1, size: len(body), ticket: it.in.gate.enter(flowIntake, now),
+		door: it.door, weight: 1, size: len(body), ticket: it.in.gate.enter(partyIntake, now),
 		expires: now.Add(time.Duration(float64(it.door.limits.IntakeWait) * intakeWithin)).UnixMilli(),
 	}
 	it.request(m, c.expires, func(req messages.Request, f *messages.Failure) {

@@ -26,8 +26,8 @@ type metrics struct {
 	dead     *prometheus.CounterVec
 	intake   *prometheus.CounterVec
 	shed     *prometheus.CounterVec
-	// shedByFlow has few labels: see shedCounters.
-	shedByFlow *prometheus.CounterVec
+	// shedByParty has few labels: see shedCounters.
+	shedByParty *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -49,12 +49,12 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		shed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "orderyard_door_shed_total", Help: "Requests refused at the door: overload (by what is measured), requests or bytes (fixed limits), stopping.",
 		}, []string{"door", "reason"}),
-		shedByFlow: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "orderyard_flow_shed_total", Help: "Requests refused by overload, by channel; a dot begins the flows that are no channel.",
-		}, []string{"flow"}),
+		shedByParty: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "orderyard_party_shed_total", Help: "Requests refused by overload, by channel; a dot begins the parties that are no channel.",
+		}, []string{"party"}),
 	}
 	if r != nil {
-		r.MustRegister(m.requests, m.seconds, m.dead, m.intake, m.shed, m.shedByFlow)
+		r.MustRegister(m.requests, m.seconds, m.dead, m.intake, m.shed, m.shedByParty)
 	}
 	return m
 }

@@ -30,18 +30,18 @@ type query struct {
 // handler makes the NATS handler of an endpoint.
 func (d *door) handler(e endpoint) micro.Handler {
 	codes, shed := d.metrics.codes(e.verb), newShedAnswer()
-	telling := e.flow == byChannel || e.flow == flowReserve
+	telling := e.party == byChannel || e.party == partyReserve
 	return micro.HandlerFunc(func(r micro.Request) {
 		q := query{door: d, codes: codes, subject: r.Subject(), reply: r.Reply(), body: r.Data(), began: time.Now(), weight: 1}
-		if f := d.admit(1, len(q.body), e.flow != inside); f != nil {
+		if f := d.admit(1, len(q.body), e.party != inside); f != nil {
 			q.respond(wire.EncodeFailure(f), f.GetCode(), false)
 			return
 		}
-		flow := e.flow
-		if flow == byChannel {
-			flow = messages.LastToken(q.subject)
+		party := e.party
+		if party == byChannel {
+			party = messages.LastToken(q.subject)
 		}
-		ticket, ok, after := d.in.gate.admit(flow, telling, q.began)
+		ticket, ok, after := d.in.gate.admit(party, telling, q.began)
 		if !ok { // before anything was read, and without any memory: there may be very many
 			d.release(1, len(q.body))
 			d.metrics.shed.overload.Inc()

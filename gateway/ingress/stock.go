@@ -14,15 +14,15 @@ func (in *Ingress) stockEndpoints() []endpoint {
 		stockEndpoint[wire.SetStockRequest]("set", inside),
 		stockEndpoint[wire.AdjustStockRequest]("adjust", inside),
 		stockEndpoint[wire.ReceiveStockRequest]("receive", inside),
-		stockEndpoint[wire.ReserveStockRequest]("reserve", flowReserve),
+		stockEndpoint[wire.ReserveStockRequest]("reserve", partyReserve),
 		stockEndpoint[wire.ConfirmReservationRequest]("confirm", inside),
 		stockEndpoint[wire.CancelReservationRequest]("cancel", inside),
-		{doorStock, "get", messages.StockSubject("get"), in.getStock, flowLook},
+		{doorStock, "get", messages.StockSubject("get"), in.getStock, partyLook},
 	}
 }
 
-func stockEndpoint[T any, P request[T]](verb, flow string) endpoint {
-	return endpoint{doorStock, verb, messages.StockSubject(verb), oneOrMany[T, P](changing, stockAnswer, stockList), flow}
+func stockEndpoint[T any, P request[T]](verb, party string) endpoint {
+	return endpoint{doorStock, verb, messages.StockSubject(verb), oneOrMany[T, P](changing, stockAnswer, stockList), party}
 }
 
 func stockAnswer(r *messages.Reply, cmd messages.Command) any { return wire.StockAnswerOf(r, cmd) }

@@ -2,8 +2,8 @@ package admission
 
 import "time"
 
-// flow is who shares the limit. Counts of asked and shed commands are since the last turn.
-type flow struct {
+// party is who shares the limit. Counts of asked and shed commands are since the last turn.
+type party struct {
 	name     string
 	underWay int
 	peak     int
@@ -21,14 +21,14 @@ type flow struct {
 const (
 	// nameMax bounds what a caller can make us remember: a channel has at most 64 bytes.
 	nameMax = 64
-	// idleMax is how long a flow keeps its place without asking.
+	// idleMax is how long a party keeps its place without asking.
 	idleMax = 10 * time.Second
-	// flowsPart of the limit is for those who ask, however much work comes from inside.
-	flowsPart = 0.25
+	// partiesPart of the limit is for those who ask, however much work comes from inside.
+	partiesPart = 0.25
 )
 
-// room says whether a flow may have one more.
-func (c *Controller) room(f *flow) bool {
+// room says whether a party may have one more.
+func (c *Controller) room(f *party) bool {
 	if float64(c.underWay) >= c.bound && !c.contested {
 		c.contested = true
 		f.greedy = true
@@ -40,16 +40,16 @@ func (c *Controller) room(f *flow) bool {
 	if c.base.probing && f.greedy && c.underWay >= c.o.Min {
 		return false
 	}
-	// A flow below the level is let in though there is no room: those above it leave that room within the time of a command. Many such
-	// flows at once have a lower level at the next turn, and an eighth over the largest limit until then.
+	// A party below the level is let in though there is no room: those above it leave that room within the time of a command. Many such
+	// parties at once have a lower level at the next turn, and an eighth over the largest limit until then.
 	return float64(f.underWay) < c.level && c.underWay-c.inside < c.o.Max+c.o.Max/8
 }
 
-// share looks at what every flow asked for since the last turn and sets the level.
+// share looks at what every party asked for since the last turn and sets the level.
 func (c *Controller) share(since time.Duration) {
 	shed := false
-	for i := range c.flows {
-		f := &c.flows[i]
+	for i := range c.parties {
+		f := &c.parties[i]
 		f.active = f.asked > 0 || f.underWay > 0 || f.waits
 		f.greedy = f.shed > 0 || f.waits
 		shed = shed || f.greedy
@@ -72,17 +72,17 @@ func (c *Controller) share(since time.Duration) {
 // fill finds the level: it begins with an even part for everybody; what the modest ones leave of theirs is divided among the rest, which
 // raises the level and makes more of them modest, until nothing is left over.
 func (c *Controller) fill() {
-	room, active := max(c.bound-float64(c.inside), flowsPart*c.bound), 0
-	for i := range c.flows {
-		if c.flows[i].active {
+	room, active := max(c.bound-float64(c.inside), partiesPart*c.bound), 0
+	for i := range c.parties {
+		if c.parties[i].active {
 			active++
 		}
 	}
 	c.level = room / float64(max(active, 1))
 	for {
 		left, rest := room, 0
-		for i := range c.flows {
-			switch f := &c.flows[i]; {
+		for i := range c.parties {
+			switch f := &c.parties[i]; {
 			case !f.active:
 			case !f.greedy && f.demand < c.level:
 				left -= f.demand
@@ -102,13 +102,13 @@ func (c *Controller) fill() {
 	c.level = max(c.level, 1)
 }
 
-// vacant gives up the place of a flow that has not asked for a while; Others when there is none. It is looked for only when all places
+// vacant gives up the place of a party that has not asked for a while; Others when there is none. It is looked for only when all places
 // are taken.
-func (c *Controller) vacant() Flow {
-	for i := 1; i < len(c.flows); i++ {
-		if f := &c.flows[i]; f.underWay == 0 && f.idle >= idleMax {
+func (c *Controller) vacant() Party {
+	for i := 1; i < len(c.parties); i++ {
+		if f := &c.parties[i]; f.underWay == 0 && f.idle >= idleMax {
 			delete(c.places, f.name)
-			return Flow(i)
+			return Party(i)
 		}
 	}
 	return Others
