@@ -15,6 +15,7 @@ type Config struct {
 	Routing        Routing       `yaml:"routing"`
 	Partitions     int           `yaml:"partitions" min:"1" max:"1024"`
 	Limits         Limits        `yaml:"limits"`
+	Admission      Admission     `yaml:"admission"`
 	Checkpoint     Checkpoint    `yaml:"checkpoint"`
 	PassivateAfter time.Duration `yaml:"passivate_after" min:"100ms" max:"24h"`
 	Fleet          Fleet         `yaml:"fleet"`
@@ -108,6 +109,17 @@ type Limits struct {
 	TasksMax             int           `yaml:"tasks_max" min:"1" max:"1048576"`
 }
 
+// Admission says when the doors refuse new work because the node is behind, long before a limit of Limits is reached.
+type Admission struct {
+	Enabled     bool          `yaml:"enabled"`
+	Target      time.Duration `yaml:"target" min:"10ms" max:"1m"`
+	Interval    time.Duration `yaml:"interval" min:"100ms" max:"1m"`
+	Surge       time.Duration `yaml:"surge" min:"100ms" max:"5m"`
+	InflightMin int           `yaml:"inflight_min" min:"1" max:"1048576"`
+	ChannelsMax int           `yaml:"channels_max" min:"1" max:"1024"`
+	RetryMax    time.Duration `yaml:"retry_max" min:"10ms" max:"5m"`
+}
+
 // Checkpoint says when a partition writes its states down, so that a restart reads a short tail.
 type Checkpoint struct {
 	TailBytesMax Bytes `yaml:"tail_bytes_max" min:"1MiB" max:"64GiB"`
@@ -161,6 +173,10 @@ func Default() Config {
 			ParkedMax:            4096,
 			CallsMax:             8192,
 			TasksMax:             65536,
+		},
+		Admission: Admission{
+			Enabled: true, Target: 250 * time.Millisecond, Interval: time.Second, Surge: 2 * time.Second, InflightMin: 64, ChannelsMax: 64,
+			RetryMax: 2 * time.Second,
 		},
 		Checkpoint:     Checkpoint{TailBytesMax: 8 * MiB},
 		PassivateAfter: 10 * time.Second,

@@ -82,6 +82,8 @@ func (l *loader) contradictions() {
 	l.notBelow("routing.opportunity.horizon", "routing.opportunity.every", o.Horizon < o.Every, "prices would be over before the next ones come")
 	l.notBelow("routing.opportunity.half_life", "routing.opportunity.every", o.HalfLife < o.Every, "most orders would be forgotten before they count")
 	l.notBelow("limits.partition_inflight_max", "limits.inflight_max", m.PartitionInflightMax < m.InflightMax, "one entity alone may use that much")
+	a := l.cfg.Admission
+	l.notBelow("admission.surge", "admission.target", a.Surge < a.Target, "less could queue than the target lets stand")
 	l.notBelow("checkpoint.tail_bytes_max", "limits.commit_bytes_max", check.TailBytesMax < m.CommitBytesMax, "every commit would cause a checkpoint")
 }
 

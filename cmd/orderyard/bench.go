@@ -73,6 +73,7 @@ func benchYard(ctx context.Context, a *app, f *benchFlags) (*yard, func(), error
 	}
 	cfg := configs.Dev()
 	cfg.Node.Data, cfg.NATS.Port, cfg.HTTP.Addr, cfg.Partitions = dir, 0, "", f.partitions
+	cfg.Admission.Enabled = false // the queue itself is measured, and its length is the benchmark's own
 	log := slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	slog.SetDefault(log)
 	y, err := openYard(ctx, cfg, log)

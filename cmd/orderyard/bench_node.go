@@ -37,7 +37,7 @@ func (n *benchNode) start(ctx context.Context, dir, url string, partitions int) 
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return err
 	}
-	text := fmt.Sprintf("node: {name: bench-%d, data: %s}\nnats: {url: %q}\npartitions: %d\nhttp: {addr: %q}\nlog: {level: warn}\ncluster:\n  bind: %s\n  remote: {bind: %s}\n",
+	text := fmt.Sprintf("node: {name: bench-%d, data: %s}\nnats: {url: %q}\npartitions: %d\nhttp: {addr: %q}\nlog: {level: warn}\nadmission: {enabled: false}\ncluster:\n  bind: %s\n  remote: {bind: %s}\n",
 		n.number, strconv.Quote(dir), url, partitions, n.address(n.number, 18080), n.address(n.number, 17946), n.address(n.number, 17947))
 	if n.number > 0 {
 		text += "  seeds: [" + strconv.Quote(n.address(0, 17946)) + "]\n"

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"path/filepath"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"orderyard/actors/entity"
 	"orderyard/cluster"
 	"orderyard/configs"
+	"orderyard/gateway/admission"
 	"orderyard/gateway/api"
 	"orderyard/gateway/control"
 	"orderyard/gateway/egress"
@@ -262,8 +264,8 @@ func (y *yard) openDoors(ctx context.Context) error {
 		Actors: y.node, Directory: y.directory(), Planner: y.node, Registry: y.registry, Log: y.log,
 		Metadata: y.metadata(),
 		Locate:   func(postal, country string) (float64, float64, bool) { return geo.Locate(country, postal) },
-		Limits:   ingress.Limits{RequestsMax: y.cfg.Limits.InflightMax},
-		Clock:    y.nowMs,
+		Limits:   ingress.Limits{RequestsMax: y.cfg.Limits.InflightMax}, Admission: admissionOptions(&y.cfg.Admission),
+		Clock: y.nowMs,
 	})
 	if err != nil {
 		return err
@@ -397,6 +399,17 @@ func runtimeLimits(cfg configs.Config) entity.Limits {
 	l.RetryMinMs, l.RetryMaxMs, l.ActivationMax = cfg.Limits.RetryMin.Milliseconds(), cfg.Limits.RetryMax.Milliseconds(), cfg.Limits.ActivationMax
 	l.CheckpointTailBytes, l.PassivateAfterMs = int64(cfg.Checkpoint.TailBytesMax), cfg.PassivateAfter.Milliseconds()
 	return l
+}
+
+// admissionOptions is nil where only the fixed limits shall hold.
+func admissionOptions(c *configs.Admission) *admission.Options {
+	if !c.Enabled {
+		return nil
+	}
+	return &admission.Options{
+		Target: c.Target, Interval: c.Interval, Surge: c.Surge, Min: c.InflightMin, PartiesMax: c.ChannelsMax, RetryMax: c.RetryMax,
+		Seed: rand.Uint64(), // nodes that refuse in the same moment must not all name the same times
+	}
 }
 
 // directory lends the node's knowledge to the doors.

@@ -7,18 +7,26 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"orderyard/gateway/admission"
 	"orderyard/messages"
 )
 
-// BenchmarkDoor measures the door alone: requests over NATS, 256 in flight, actors that answer at once. Client, server and door
-// share the machine.
+// BenchmarkDoor measures the door alone, with and without the gate: requests over NATS, 256 in flight, actors that answer at once. Client,
+// server and door share the machine.
 func BenchmarkDoor(b *testing.B) {
-	for _, c := range []struct{ name, subject, body string }{
-		{"reserve", messages.StockSubject("reserve"), `{"reservation_id":"r-1","sku":"A","site":"den","quantity":1,"hold_for_ms":60000}`},
-		{"place", messages.PlaceSubject("web"), goodOrder},
+	reserve := `{"reservation_id":"r-1","sku":"A","site":"den","quantity":1,"hold_for_ms":60000}`
+	gate := &admission.Options{}
+	for _, c := range []struct {
+		name, subject, body string
+		gate                *admission.Options
+	}{
+		{"reserve", messages.StockSubject("reserve"), reserve, nil},
+		{"reserve gated", messages.StockSubject("reserve"), reserve, gate},
+		{"place", messages.PlaceSubject("web"), goodOrder, nil},
+		{"place gated", messages.PlaceSubject("web"), goodOrder, gate},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			h := openHouse(b, Limits{})
+			h := openHouseWith(b, func(o *Options) { o.Admission = c.gate })
 			h.actors.quick = true
 			room := make(chan struct{}, 256)
 			var left sync.WaitGroup

@@ -32,6 +32,7 @@ func (in *Ingress) newDoor(name string) *door {
 			defer in.workers.Done()
 			for c := range d.answers {
 				c.complete(c)
+				d.in.gate.leave(c.ticket, c.weight, c.told())
 				d.release(c.weight, c.size)
 			}
 		}()
@@ -41,17 +42,26 @@ func (in *Ingress) newDoor(name string) *door {
 
 // admit takes room for n commands of size bytes together, or says why not. The room is taken before the look at closing, so that
 // whoever sets closing and then waits for empty rooms has seen the last call.
-func (d *door) admit(n int, size int) *messages.Failure {
+func (d *door) admit(n int, size int, asks bool) *messages.Failure {
 	requests, bytes := d.requests.Add(int64(n)), d.bytes.Add(int64(size))
+	requestsMax, bytesMax := int64(d.limits.RequestsMax), d.limits.BytesMax
+	if asks && d.in.gate.c != nil {
+		requestsMax, bytesMax = requestsMax*newWorkMax/8, bytesMax*newWorkMax/8
+	}
+	reason := d.metrics.shed.requests
 	switch {
 	case d.closing.Load():
 		d.release(n, size)
+		d.metrics.shed.stopping.Inc()
 		return stopping()
-	case requests > int64(d.limits.RequestsMax) || bytes > d.limits.BytesMax:
-		d.release(n, size)
-		return messages.Retry(messages.CodeLimit, shedRetryAfterMs, "too many requests are in flight, come back with the same command id")
+	case bytes > bytesMax:
+		reason = d.metrics.shed.bytes
+	case requests <= requestsMax:
+		return nil
 	}
-	return nil
+	d.release(n, size)
+	reason.Inc()
+	return messages.Retry(messages.CodeLimit, shedRetryAfterMs, "too many requests are in flight, come back with the same command id")
 }
 
 func stopping() *messages.Failure {
@@ -69,6 +79,7 @@ type call struct {
 	door     *door
 	weight   int // admitted commands
 	size     int // admitted bytes
+	ticket   ticket
 	expires  int64
 	complete func(*call)
 
@@ -125,6 +136,19 @@ func (c *call) done(i int, r *messages.Reply) {
 	c.door.answers <- c
 }
 
+// told says that an actor decided about the one command there was, so that the time it took tells how the house does. Who meets a closed
+// way is answered at once, and who meets a bucket's own limit too.
+func (c *call) told() bool {
+	if c.weight != 1 || len(c.replies) != 1 {
+		return false
+	}
+	switch c.replies[0].GetFailure().GetCode() {
+	case messages.CodeUnavailable, messages.CodeMoved, messages.CodeLimit:
+		return false
+	}
+	return true
+}
+
 // expire fills the missing answers with the failure.
 func (c *call) expire(f *messages.Failure) {
 	c.mu.Lock()
@@ -144,7 +168,7 @@ func (c *call) expire(f *messages.Failure) {
 
 // follow starts another set of commands in place of this call, within what it was admitted for. It may only be used by complete.
 func (c *call) follow(reqs []messages.Request, complete func(*call)) {
-	next := &call{door: c.door, weight: c.weight, size: c.size, expires: c.expires, complete: complete}
+	next := &call{door: c.door, weight: c.weight, size: c.size, ticket: c.ticket, expires: c.expires, complete: complete}
 	c.weight, c.size = 0, 0
 	next.send(c.door.in.o.Actors, reqs)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"orderyard/gateway/admission"
 	"orderyard/gateway/wire"
 	"orderyard/messages"
 	"orderyard/routing"
@@ -58,6 +59,8 @@ type Options struct {
 	// Locate finds a site by its postal code when its document gives no position; nil = the position is required.
 	Locate func(postalCode, country string) (lat, lon float64, ok bool)
 	Limits Limits
+	// Admission lets new work in by what is measured, within Limits; its Max follows from RequestsMax. Nil = only Limits hold.
+	Admission *admission.Options
 	// Registry receives the metrics; nil = none are kept.
 	Registry prometheus.Registerer
 	Log      *slog.Logger
@@ -77,6 +80,7 @@ type Ingress struct {
 	log     *slog.Logger
 	metrics *metrics
 	wheel   *wheel
+	gate    *gate
 	dead    *deadLetters
 
 	services []micro.Service
@@ -110,6 +114,7 @@ func Start(ctx context.Context, nc *nats.Conn, o Options) (*Ingress, error) {
 	}
 	o.Limits = o.Limits.withDefaults()
 	in := &Ingress{nc: nc, js: js, o: o, log: o.Log, metrics: newMetrics(o.Registry), wheel: newWheel(o.Clock)}
+	in.gate = newGate(o.Admission, o.Limits.RequestsMax, in.metrics)
 	in.dead = newDeadLetters(nc, js, in.metrics, o.Limits, time.Now)
 	if in.intake, err = in.openIntake(ctx); err != nil {
 		in.intake = noIntake()
@@ -140,6 +145,7 @@ type endpoint struct {
 	verb    string
 	subject string
 	handle  func(*query)
+	party   string // whose room it takes: see gate
 }
 
 func (in *Ingress) openServices() error {

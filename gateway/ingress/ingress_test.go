@@ -131,6 +131,12 @@ type house struct {
 
 func openHouse(t testing.TB, limits Limits) *house {
 	t.Helper()
+	return openHouseWith(t, func(o *Options) { o.Limits = limits })
+}
+
+// openHouseWith lets the caller change what the doors are opened with.
+func openHouseWith(t testing.TB, change func(*Options)) *house {
+	t.Helper()
 	// The server leaves goroutines of its own behind for a moment; what is checked is that none of ours stays.
 	t.Cleanup(func() {
 		goleak.VerifyNone(t, goleak.IgnoreCurrent(), goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server.(*Server).startGoRoutine.func1"))
@@ -157,7 +163,9 @@ func openHouse(t testing.TB, limits Limits) *house {
 	if err := Setup(ctx, h.js, smallStreams); err != nil {
 		t.Fatal(err)
 	}
-	h.in, err = Start(ctx, h.server, Options{Actors: h.actors, Directory: h.directory, Planner: fakePlanner{}, Limits: limits})
+	o := Options{Actors: h.actors, Directory: h.directory, Planner: fakePlanner{}}
+	change(&o)
+	h.in, err = Start(ctx, h.server, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,7 +228,7 @@ func (h *house) wantError(a answer, code, field string) {
 }
 
 // eventually waits for a condition.
-func eventually(t *testing.T, what string, cond func() bool) {
+func eventually(t testing.TB, what string, cond func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); !cond(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {

@@ -45,6 +45,8 @@ const (
 	pullFor = time.Second
 	// pullAgainMin and pullAgainMax bound the back-off when the consumer cannot be pulled from.
 	pullAgainMin, pullAgainMax = 50 * time.Millisecond, time.Second
+	// roomAgain is when to ask the gate again that has no room: a part of the time a command takes under load.
+	roomAgain = 20 * time.Millisecond
 	// consumerFor bounds one attempt to make the consumer again.
 	consumerFor = 2 * time.Second
 )
@@ -128,9 +130,18 @@ func (it *intake) pull(consumer jetstream.Consumer) {
 	}
 }
 
-// pullOnce handles what one pull brings, until it is full or over.
+// pullOnce handles what one pull brings, until it is full or over. It asks for as much as the gate has room for and waits while there is
+// none: what is not pulled is safe in its stream, and pulling it to give it back would only be work.
 func (it *intake) pullOnce(consumer jetstream.Consumer) error {
-	batch, err := consumer.Fetch(it.door.limits.IntakeMax, jetstream.FetchContext(pullContext{it.pulling, time.Now().Add(pullFor)}))
+	room := it.in.gate.room(partyIntake, it.door.limits.IntakeMax)
+	if room == 0 {
+		select {
+		case <-time.After(roomAgain):
+		case <-it.pulling.Done():
+		}
+		return nil
+	}
+	batch, err := consumer.Fetch(room, jetstream.FetchContext(pullContext{it.pulling, time.Now().Add(pullFor)}))
 	if err != nil {
 		return err
 	}
@@ -154,12 +165,12 @@ func (c pullContext) Deadline() (time.Time, bool) { return c.over, true }
 // handle runs on the pulling goroutine and never waits.
 func (it *intake) handle(m jetstream.Msg) {
 	body := m.Data()
-	if f := it.door.admit(1, len(body)); f != nil {
+	if f := it.door.admit(1, len(body), true); f != nil {
 		it.giveBack(m, f)
 		return
 	}
 	c := &call{
-		door: it.door, weight: 1, size: len(body),
+		door: it.door, weight: 1, size: len(body), ticket: it.in.gate.enter(partyIntake, time.Now()),
 		expires: it.in.o.Clock() + int64(float64(it.door.limits.IntakeWait.Milliseconds())*intakeWithin),
 	}
 	it.request(m, c.expires, func(req messages.Request, f *messages.Failure) {

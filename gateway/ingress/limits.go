@@ -60,6 +60,8 @@ const (
 	absoluteFrom = 100_000_000_000
 	// commandIDMax bounds an idempotency key.
 	commandIDMax = 128
-	// shedRetryAfterMs is when a shed caller may come back: a few commits later.
+	// newWorkMax eighths of a door's fixed limits are for who asks the gate. The rest is for what is inside already.
+	newWorkMax = 7
+	// shedRetryAfterMs is when a caller may come back who met a fixed limit: a few commits later.
 	shedRetryAfterMs = 50
 )

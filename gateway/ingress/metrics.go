@@ -17,13 +17,17 @@ var allCodes = []string{
 	messages.CodeInternal,
 }
 
-// metrics have labels from closed sets only: door, verb, code, outcome. Never a SKU, an order or a channel.
+// metrics have labels from closed sets only: door, verb, code, outcome, reason. Never a SKU or an order; of channels the first few that were
+// shed.
 type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	registry prometheus.Registerer // nil = none
 	dead     *prometheus.CounterVec
 	intake   *prometheus.CounterVec
+	shed     *prometheus.CounterVec
+	// shedByParty has few labels: see shedCounters.
+	shedByParty *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -42,17 +46,41 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		intake: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "orderyard_intake_total", Help: "Intake messages: placed, dead, or returned to the queue.",
 		}, []string{"outcome"}),
+		shed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "orderyard_door_shed_total", Help: "Requests refused at the door: overload (by what is measured), requests or bytes (fixed limits), stopping.",
+		}, []string{"door", "reason"}),
+		shedByParty: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "orderyard_party_shed_total", Help: "Requests refused by overload, by channel; a dot begins the parties that are no channel.",
+		}, []string{"party"}),
 	}
 	if r != nil {
-		r.MustRegister(m.requests, m.seconds, m.dead, m.intake)
+		r.MustRegister(m.requests, m.seconds, m.dead, m.intake, m.shed, m.shedByParty)
 	}
 	return m
+}
+
+// gate lets the registry ask for the limit and what is under way.
+func (m *metrics) gate(g *gate) {
+	if m.registry == nil {
+		return
+	}
+	m.registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "orderyard_admission_limit", Help: "Commands that may be under way before new work is refused.",
+		}, g.limit),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "orderyard_admission_in_flight", Help: "Commands under way, of all doors.",
+		}, g.underWay))
 }
 
 type doorMetrics struct {
 	all  *metrics
 	name string
+	shed doorSheds
 }
+
+// doorSheds are a door's refusals by reason.
+type doorSheds struct{ overload, requests, bytes, stopping prometheus.Counter }
 
 // door also lets the registry ask how much is in flight, which costs the requests nothing.
 func (m *metrics) door(name string, inFlight func() int64) doorMetrics {
@@ -61,7 +89,10 @@ func (m *metrics) door(name string, inFlight func() int64) doorMetrics {
 			Name: "orderyard_door_in_flight", Help: "Commands waiting for their answer.", ConstLabels: prometheus.Labels{"door": name},
 		}, func() float64 { return float64(inFlight()) }))
 	}
-	return doorMetrics{all: m, name: name}
+	reason := func(r string) prometheus.Counter { return m.shed.WithLabelValues(name, r) }
+	return doorMetrics{all: m, name: name, shed: doorSheds{
+		overload: reason("overload"), requests: reason("requests"), bytes: reason("bytes"), stopping: reason("stopping"),
+	}}
 }
 
 // codeCounters are an endpoint's counters, looked up once: the lookup costs more than the count.

@@ -20,19 +20,19 @@ const listsMax = 64
 
 func (in *Ingress) orderEndpoints() []endpoint {
 	return []endpoint{
-		{doorOrder, "place", messages.PlaceSubject("*"), in.place},
-		{doorOrder, "get", messages.OrderSubject("get"), one[wire.GetOrderRequest](reading, orderView(false))},
-		{doorOrder, "trace", messages.OrderSubject("trace"), one[wire.TraceOrderRequest](reading, orderView(false))},
-		{doorOrder, "explain", messages.OrderSubject("explain"), in.explain},
-		{doorOrder, "cancel", messages.OrderSubject("cancel"), one[wire.CancelOrderRequest](changing, orderReceipt)},
-		{doorOrder, "hold", messages.OrderSubject("hold"), one[wire.HoldOrderRequest](changing, orderReceipt)},
-		{doorOrder, "release", messages.OrderSubject("release"), one[wire.ReleaseOrderRequest](changing, orderReceipt)},
-		{doorOrder, "list", messages.OrderSubject("list"), in.listOrders},
+		{doorOrder, "place", messages.PlaceSubject("*"), in.place, byChannel},
+		{doorOrder, "get", messages.OrderSubject("get"), one[wire.GetOrderRequest](reading, orderView(false)), partyLook},
+		{doorOrder, "trace", messages.OrderSubject("trace"), one[wire.TraceOrderRequest](reading, orderView(false)), partyLook},
+		{doorOrder, "explain", messages.OrderSubject("explain"), in.explain, partyLook},
+		{doorOrder, "cancel", messages.OrderSubject("cancel"), one[wire.CancelOrderRequest](changing, orderReceipt), inside},
+		{doorOrder, "hold", messages.OrderSubject("hold"), one[wire.HoldOrderRequest](changing, orderReceipt), inside},
+		{doorOrder, "release", messages.OrderSubject("release"), one[wire.ReleaseOrderRequest](changing, orderReceipt), inside},
+		{doorOrder, "list", messages.OrderSubject("list"), in.listOrders, partyLook},
 	}
 }
 
 func (in *Ingress) planEndpoint() endpoint {
-	return endpoint{doorRouting, "plan", messages.SubjectRoutingPlan, in.plan}
+	return endpoint{doorRouting, "plan", messages.SubjectRoutingPlan, in.plan, partyPlan}
 }
 
 func orderReceipt(r *messages.Reply, _ messages.Command) any { return wire.OrderReceiptOf(r) }

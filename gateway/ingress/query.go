@@ -24,23 +24,43 @@ type query struct {
 	deadline  int64
 	began     time.Time
 	weight    int
+	ticket    ticket
 }
 
 // handler makes the NATS handler of an endpoint.
 func (d *door) handler(e endpoint) micro.Handler {
-	codes := d.metrics.codes(e.verb)
+	codes, shed := d.metrics.codes(e.verb), newShedAnswer()
+	telling := e.party == byChannel || e.party == partyReserve
 	return micro.HandlerFunc(func(r micro.Request) {
-		q := &query{door: d, codes: codes, subject: r.Subject(), reply: r.Reply(), body: r.Data(), began: time.Now(), weight: 1}
-		if f := d.admit(1, len(q.body)); f != nil {
+		q := query{door: d, codes: codes, subject: r.Subject(), reply: r.Reply(), body: r.Data(), began: time.Now(), weight: 1}
+		if f := d.admit(1, len(q.body), e.party != inside); f != nil {
 			q.respond(wire.EncodeFailure(f), f.GetCode(), false)
 			return
 		}
-		if f := q.readHeaders(nats.Header(r.Headers())); f != nil {
-			q.refuse(f)
+		party := e.party
+		if party == byChannel {
+			party = messages.LastToken(q.subject)
+		}
+		ticket, ok, after := d.in.gate.admit(party, telling, q.began)
+		if !ok { // before anything was read, and without any memory: there may be very many
+			d.release(1, len(q.body))
+			d.metrics.shed.overload.Inc()
+			q.respond(shed.write(after), messages.CodeLimit, false)
 			return
 		}
-		e.handle(q)
+		in := q
+		in.ticket = ticket
+		d.handle(e, &in, nats.Header(r.Headers()))
 	})
+}
+
+// handle goes on with a request that was let in.
+func (d *door) handle(e endpoint, q *query, h nats.Header) {
+	if f := q.readHeaders(h); f != nil {
+		q.refuse(f)
+		return
+	}
+	e.handle(q)
 }
 
 func (q *query) readHeaders(h nats.Header) *messages.Failure {
@@ -109,10 +129,11 @@ func (q *query) ask(req messages.Request, doc func(*messages.Reply) any) {
 // askAll sends several commands, in order; doc makes one answer. The reply it also gives says for headers and metrics how it went.
 func (q *query) askAll(reqs []messages.Request, doc func([]*messages.Reply) (any, *messages.Reply)) {
 	if more := len(reqs) - q.weight; more > 0 {
-		if f := q.door.admit(more, 0); f != nil {
+		if f := q.door.admit(more, 0, !q.ticket.free); f != nil {
 			q.refuse(f)
 			return
 		}
+		q.door.in.gate.more(q.ticket, more)
 		q.weight += more
 	}
 	for i := range reqs {
@@ -132,7 +153,7 @@ func (q *query) later(doc func() (any, *messages.Reply)) {
 
 func (q *query) call() *call {
 	return &call{
-		door: q.door, weight: q.weight, size: len(q.body), expires: q.deadline + q.door.limits.Grace.Milliseconds(),
+		door: q.door, weight: q.weight, size: len(q.body), ticket: q.ticket, expires: q.deadline + q.door.limits.Grace.Milliseconds(),
 	}
 }
 
@@ -154,6 +175,7 @@ func (q *query) answer(doc any, r *messages.Reply) {
 // refuse answers a failure at once and gives the room back.
 func (q *query) refuse(f *messages.Failure) {
 	q.respond(wire.EncodeFailure(f), f.GetCode(), false)
+	q.door.in.gate.leave(q.ticket, q.weight, false)
 	q.door.release(q.weight, len(q.body))
 }
 
@@ -168,11 +190,13 @@ func (q *query) respond(body []byte, code string, replayed bool) {
 	if q.reply == "" {
 		return // sent without wanting an answer
 	}
-	m := &nats.Msg{Subject: q.reply, Data: body}
+	var err error
 	if replayed {
-		m.Header = replayedHeader
+		err = q.door.in.nc.PublishMsg(&nats.Msg{Subject: q.reply, Data: body, Header: replayedHeader})
+	} else {
+		err = q.door.in.nc.Publish(q.reply, body)
 	}
-	if err := q.door.in.nc.PublishMsg(m); err != nil {
+	if err != nil {
 		q.door.in.log.Debug("answer not sent", "subject", q.subject, "error", err)
 	}
 }

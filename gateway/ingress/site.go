@@ -12,12 +12,12 @@ const (
 
 func (in *Ingress) siteEndpoints() []endpoint {
 	return []endpoint{
-		{doorSite, "apply", messages.SiteSubject("apply"), in.applySite},
-		{doorSite, "get", messages.SiteSubject("get"), one[wire.GetSiteRequest](reading, siteAnswer)},
-		{doorSite, "list", messages.SiteSubject("list"), in.listSites},
-		{doorSite, "pause", messages.SiteSubject("pause"), one[wire.PauseSiteRequest](changing, siteAnswer)},
-		{doorSite, "resume", messages.SiteSubject("resume"), one[wire.ResumeSiteRequest](changing, siteAnswer)},
-		{doorSite, "capacity", messages.SiteSubject("capacity"), in.siteCapacity},
+		{doorSite, "apply", messages.SiteSubject("apply"), in.applySite, inside},
+		{doorSite, "get", messages.SiteSubject("get"), one[wire.GetSiteRequest](reading, siteAnswer), partyLook},
+		{doorSite, "list", messages.SiteSubject("list"), in.listSites, partyLook},
+		{doorSite, "pause", messages.SiteSubject("pause"), one[wire.PauseSiteRequest](changing, siteAnswer), inside},
+		{doorSite, "resume", messages.SiteSubject("resume"), one[wire.ResumeSiteRequest](changing, siteAnswer), inside},
+		{doorSite, "capacity", messages.SiteSubject("capacity"), in.siteCapacity, inside},
 	}
 }
 
@@ -99,9 +99,9 @@ func (in *Ingress) siteCapacity(q *query) {
 }
 
 func (in *Ingress) fulfillmentEndpoints() []endpoint {
-	list := []endpoint{{doorFulfillment, "list", messages.FulfillmentSubject("list", "*"), listFulfillments}}
+	list := []endpoint{{doorFulfillment, "list", messages.FulfillmentSubject("list", "*"), listFulfillments, partyLook}}
 	for _, verb := range wire.FulfillmentVerbs {
-		list = append(list, endpoint{doorFulfillment, verb, messages.FulfillmentSubject(verb, "*"), fulfillmentAction(verb)})
+		list = append(list, endpoint{doorFulfillment, verb, messages.FulfillmentSubject(verb, "*"), fulfillmentAction(verb), inside})
 	}
 	return list
 }

@@ -11,18 +11,18 @@ const doorStock = "stock"
 
 func (in *Ingress) stockEndpoints() []endpoint {
 	return []endpoint{
-		stockEndpoint[wire.SetStockRequest]("set"),
-		stockEndpoint[wire.AdjustStockRequest]("adjust"),
-		stockEndpoint[wire.ReceiveStockRequest]("receive"),
-		stockEndpoint[wire.ReserveStockRequest]("reserve"),
-		stockEndpoint[wire.ConfirmReservationRequest]("confirm"),
-		stockEndpoint[wire.CancelReservationRequest]("cancel"),
-		{doorStock, "get", messages.StockSubject("get"), in.getStock},
+		stockEndpoint[wire.SetStockRequest]("set", inside),
+		stockEndpoint[wire.AdjustStockRequest]("adjust", inside),
+		stockEndpoint[wire.ReceiveStockRequest]("receive", inside),
+		stockEndpoint[wire.ReserveStockRequest]("reserve", partyReserve),
+		stockEndpoint[wire.ConfirmReservationRequest]("confirm", inside),
+		stockEndpoint[wire.CancelReservationRequest]("cancel", inside),
+		{doorStock, "get", messages.StockSubject("get"), in.getStock, partyLook},
 	}
 }
 
-func stockEndpoint[T any, P request[T]](verb string) endpoint {
-	return endpoint{doorStock, verb, messages.StockSubject(verb), oneOrMany[T, P](changing, stockAnswer, stockList)}
+func stockEndpoint[T any, P request[T]](verb, party string) endpoint {
+	return endpoint{doorStock, verb, messages.StockSubject(verb), oneOrMany[T, P](changing, stockAnswer, stockList), party}
 }
 
 func stockAnswer(r *messages.Reply, cmd messages.Command) any { return wire.StockAnswerOf(r, cmd) }

@@ -57,6 +57,9 @@ func (n *Node) Start() error {
 			n.w.program, "dev", "--data", n.w.Store(n.Name), "--nats-port", strconv.Itoa(n.w.devPort), "--http", n.HTTP(), "--no-demo", "--no-fleet",
 		}
 	}
+	if n.w.o.Behind {
+		args = append([]string{"nice", "-n", "10"}, args...)
+	}
 	n.lives++
 	var err error
 	n.Process, err = start(n.w.Dir, fmt.Sprintf("%s.%d", n.Name, n.lives), append(plainEnv(), n.w.o.NodeEnv...), n.place.argv(args...)...)
@@ -179,19 +182,10 @@ func (n *Node) Usage() (Usage, error) {
 	if err != nil {
 		return u, err
 	}
-	statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", n.PID()))
-	if err != nil {
+	if u.ResidentBytes, err = n.Resident(); err != nil {
 		return u, err
 	}
-	fields := strings.Fields(string(statm))
-	if len(fields) < 2 {
-		return u, fmt.Errorf("statm %q", statm)
-	}
-	pages, err := strconv.ParseInt(fields[1], 10, 64)
-	if err != nil {
-		return u, err
-	}
-	u.Files, u.ResidentBytes, u.Goroutines = len(files), pages*int64(os.Getpagesize()), int(n.Metric("go_goroutines"))
+	u.Files, u.Goroutines = len(files), int(n.Metric("go_goroutines"))
 	return u, nil
 }
 
