@@ -78,6 +78,7 @@ type entityActor struct {
 	durable uint64 // newest batch known durable
 	pending []pending
 	head    int
+	room    [2]pending // most entities never have more under way
 
 	wake      int64 // registered with the partition
 	retiring  bool
@@ -237,7 +238,10 @@ func (a *entityActor) step(e *envelope) (out Output, err error) {
 }
 
 func (a *entityActor) push(p pending) {
-	if a.head > 0 && a.head == len(a.pending) {
+	switch {
+	case a.pending == nil:
+		a.pending = a.room[:0]
+	case a.head > 0 && a.head == len(a.pending):
 		a.pending, a.head = a.pending[:0], 0
 	}
 	a.pending = append(a.pending, p)

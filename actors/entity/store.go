@@ -15,7 +15,7 @@ import (
 // goroutine.
 type Store struct {
 	slots map[messages.Ref]*slot
-	alive map[messages.Ref]*slot // those with an actor, so that a sweep costs what is awake, not what there is
+	alive []*slot // those with an actor, in no order, so that a sweep costs what is awake, not what there is
 	wakes wakeHeap
 }
 
@@ -27,6 +27,7 @@ type slot struct {
 	heap int    // index in the wake heap, -1 = not in it
 
 	live    *liveEntity // the actor, while there is one
+	alive   int         // index among those with an actor
 	retired bool        // it was told to stop: park what arrives
 	last    int64       // time of the last message
 	parked  []*envelope
@@ -36,7 +37,7 @@ type slot struct {
 
 // NewStore makes an empty store.
 func NewStore() *Store {
-	return &Store{slots: make(map[messages.Ref]*slot), alive: make(map[messages.Ref]*slot)}
+	return &Store{slots: make(map[messages.Ref]*slot)}
 }
 
 // Len counts the entities.
@@ -44,10 +45,16 @@ func (s *Store) Len() int { return len(s.slots) }
 
 // setLive notes an entity's actor; nil = it has none any more.
 func (s *Store) setLive(sl *slot, live *liveEntity) {
-	if sl.live = live; live != nil {
-		s.alive[sl.ref] = sl
-	} else {
-		delete(s.alive, sl.ref)
+	was := sl.live != nil
+	switch sl.live = live; {
+	case live != nil && !was:
+		sl.alive = len(s.alive)
+		s.alive = append(s.alive, sl)
+	case live == nil && was:
+		last := len(s.alive) - 1
+		s.alive[sl.alive], s.alive[last].alive = s.alive[last], sl.alive
+		s.alive[last] = nil
+		s.alive = s.alive[:last]
 	}
 }
 
