@@ -43,5 +43,15 @@ func (s *SharingSteps) Beat() {
 	s.beat()
 }
 
+// Missed says whether somebody may be behind; asking takes the ring away.
+func (s *SharingSteps) Missed() bool {
+	select {
+	case <-s.heal:
+		return true
+	default:
+		return false
+	}
+}
+
 // Heal fetches what was missed, if anything was, and says when to look again; 0 = when more is heard.
 func (s *SharingSteps) Heal(ctx context.Context) (next time.Duration) { return s.healAll(ctx) }
