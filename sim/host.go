@@ -43,9 +43,10 @@ func (h host) tell(partition int, do func(*lane)) {
 
 // reading is one attempt to read the partition back.
 type reading struct {
-	open bool
-	mark persistence.Mark
-	warm bool // it was read back before it was to be opened
+	open   bool
+	mark   persistence.Mark
+	warm   bool // it was read back before it was to be opened
+	failed bool // the next attempt is planned
 }
 
 const (
@@ -235,6 +236,7 @@ func (l *lane) readAgain(err error) {
 		l.enter(cluster.PhaseWarming)
 	}
 	r, life := l.reading, l.life
+	r.failed = true
 	l.n.after(int64(min(50<<min(l.attempts, 7), 5_000)), func() {
 		if l.life == life && l.reading == r {
 			l.read()
@@ -289,7 +291,10 @@ func (l *lane) close() {
 	l.enter(cluster.PhaseClosing)
 	l.refuseParked()
 	if opening {
-		return // the attempt under way ends it
+		if l.reading.failed {
+			l.closed(persistence.Mark{})
+		}
+		return // else the attempt under way ends it
 	}
 	for _, v := range l.sortedLive() {
 		if v.outbox.Empty() {
