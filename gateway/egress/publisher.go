@@ -79,7 +79,7 @@ func (p *publisher) publish(ctx context.Context, position uint64, ev *outgoing) 
 		// Publishing it again would fail for ever and hold up everything behind it. The journal has it.
 		p.s.e.o.Log.Error("event too large for the server, skipped", "id", ev.id, "bytes", len(ev.data))
 		p.s.e.metrics.skipped.Inc()
-		p.acknowledge(number)
+		p.acknowledge(number, 0)
 	case err != nil:
 		return fmt.Errorf("publish: %w", err)
 	default:
@@ -126,20 +126,20 @@ func (p *publisher) complete(position uint64) {
 	p.mu.Unlock()
 }
 
-// acknowledge takes the answer to one event. Positions become done in order, whatever the order of the answers.
-func (p *publisher) acknowledge(number uint64) {
+// acknowledge takes the answer to one event. Positions become done in order, whatever the order of the answers. False = the event lies behind later ones.
+func (p *publisher) acknowledge(number, place uint64) bool {
 	p.mu.Lock()
 	if p.settled {
 		p.mu.Unlock()
-		return
+		return true
 	}
-	through, n := p.window.Acknowledge(number)
+	through, n, disordered := p.window.Acknowledge(number, place)
 	if through > 0 {
 		p.lane.acked.Store(through)
 	}
 	p.mu.Unlock()
-	if n == 0 {
-		return
+	if disordered || n == 0 {
+		return !disordered
 	}
 	p.wake()
 	if p.lane.unsaved.Add(n) >= int64(p.s.e.o.SaveEvents) {
@@ -148,6 +148,7 @@ func (p *publisher) acknowledge(number uint64) {
 		default:
 		}
 	}
+	return true
 }
 
 // overdue says whether the oldest event was sent before a moment and is not acknowledged.

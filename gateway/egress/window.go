@@ -10,6 +10,7 @@ type Window struct {
 	head uint64 // number of the oldest that waits
 	tail uint64 // number the next one gets
 	last uint64 // newest position of which anything was sent
+	high uint64 // place in the stream of the newest event that needs no more waiting
 }
 
 // slot is a published event that waits for its acknowledgement. through is the position that is complete with it: that of its
@@ -17,6 +18,7 @@ type Window struct {
 type slot struct {
 	through uint64
 	acked   bool
+	place   uint64 // in the stream; 0 = it was not asked
 	sent    time.Time
 }
 
@@ -45,20 +47,32 @@ func (w *Window) Complete(position uint64) (done bool) {
 	return false
 }
 
-// Acknowledge takes the answer to one event. Positions become done in order, whatever the order of the answers: through is the newest, 0 = none.
-// n counts the events that need no more waiting.
-func (w *Window) Acknowledge(number uint64) (through uint64, n int64) {
+// Acknowledge takes the answer to one event: its place in the stream, the first one when it was there already; 0 = the stream was not asked. Positions
+// become done in order, whatever the order of the answers: through is the newest, 0 = none. n counts the events that need no more waiting.
+//
+// Disordered says that the next one lies behind a later one: an earlier attempt had it refused, and the answer was lost with its connection, or went to the
+// node that had the partition before. It is to be taken as a refusal.
+func (w *Window) Acknowledge(number, place uint64) (through uint64, n int64, disordered bool) {
 	if number < w.head || number >= w.tail {
-		return 0, 0
+		return 0, 0, false
 	}
-	w.ring[number%uint64(len(w.ring))].acked = true
-	for w.head < w.tail && w.ring[w.head%uint64(len(w.ring))].acked {
+	s := &w.ring[number%uint64(len(w.ring))]
+	s.acked, s.place = true, place
+	for w.head < w.tail {
+		s := &w.ring[w.head%uint64(len(w.ring))]
+		if !s.acked {
+			break
+		}
+		if s.place != 0 && s.place < w.high {
+			return through, n, true
+		}
+		w.high = max(w.high, s.place)
 		// The newest one may yet learn that its commit ends with it: Complete sees an empty window then.
-		through = max(through, w.ring[w.head%uint64(len(w.ring))].through)
+		through = max(through, s.through)
 		w.head++
 		n++
 	}
-	return through, n
+	return through, n, false
 }
 
 // Quiet says that nothing waits for its acknowledgement.
