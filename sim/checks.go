@@ -112,18 +112,17 @@ func (c *checks) published(partition int, id string) {
 func (c *checks) stream() {
 	s := c.w.stream
 	first, last := map[string]int{}, map[string]int{}
-	for i, p := range s.stored {
-		if _, seen := first[p.id]; !seen {
-			first[p.id] = i
+	for i, id := range s.stored {
+		if _, seen := first[id]; !seen {
+			first[id] = i
 		}
-		last[p.id] = i
+		last[id] = i
 	}
 	type told struct {
-		id       string
-		version  uint64
-		position uint64
+		id      string
+		version uint64
 	}
-	for partition, events := range c.events {
+	for _, events := range c.events {
 		byEntity := map[string][]told{}
 		for _, id := range sortedKeys(events) {
 			if _, ok := first[id]; !ok {
@@ -131,12 +130,12 @@ func (c *checks) stream() {
 				continue
 			}
 			entity, version := splitEvent(id)
-			byEntity[entity] = append(byEntity[entity], told{id, version, events[id]})
+			byEntity[entity] = append(byEntity[entity], told{id, version})
 		}
 		for _, entity := range sortedKeys(byEntity) {
 			for _, a := range byEntity[entity] {
 				for _, b := range byEntity[entity] {
-					if a.version < b.version && first[a.id] > last[b.id] && a.position > s.excused[partition] {
+					if a.version < b.version && first[a.id] > last[b.id] {
 						c.w.violate("egress", a.id, "it was published behind %s only", b.id)
 					}
 				}

@@ -35,8 +35,7 @@ type feed struct {
 	tr        *egress.Translation // of one session: what fails in the middle of a commit leaves it in the middle
 	redo      egress.Redo
 	refused   bool
-	sent      uint64 // newest position of which anything was sent
-	life      int    // counts sessions
+	life      int // counts sessions
 }
 
 const windowEvents = 16
@@ -68,7 +67,6 @@ func (e *feeds) release(partition int) {
 		}
 	}
 	f.settle()
-	f.excuse()
 	if f.loaded && f.acked != f.saved {
 		position := f.acked
 		e.n.process(func() { _ = e.n.store.saveCursor(partition, position) }) // else the next owner publishes a little more again
@@ -98,12 +96,7 @@ func (e *feeds) end() {
 	}
 	e.up = false
 	e.session++
-	e.each(func(f *feed) {
-		f.settle()
-		if e.n.gone {
-			f.excuse()
-		}
-	})
+	e.each((*feed).settle)
 }
 
 func (e *feeds) begin() {
@@ -164,15 +157,6 @@ func (f *feed) settle() {
 	f.life++
 	f.window, f.tr = egress.NewWindow(windowEvents), egress.NewTranslation()
 	f.at = f.acked
-}
-
-// excuse tells the check of order what is not handed over with a partition: that the stream had just refused a message. See gateway/egress.
-func (f *feed) excuse() {
-	s := f.e.n.w.stream
-	if len(s.refused[f.partition]) > 0 {
-		s.excused[f.partition] = max(s.excused[f.partition], f.sent)
-		clear(s.refused[f.partition])
-	}
 }
 
 // wake has what is new published.
@@ -236,7 +220,6 @@ func (f *feed) send(position uint64, ev egress.Event, ended func() bool) error {
 			}
 			continue
 		}
-		f.sent = max(f.sent, position)
 		id, life := f.redo.MessageID(ev.ID, position), f.life
 		e, session := f.e, f.e.session
 		e.lastAt = max(e.lastAt, w.now+w.between(0, 2))
@@ -245,12 +228,12 @@ func (f *feed) send(position uint64, ev egress.Event, ended func() bool) error {
 			if e.session != session || e.n.cut {
 				return // lost with its connection
 			}
-			stored := w.stream.take(f.partition, position, name, id)
+			place, stored := w.stream.take(f.partition, name, id)
 			e.n.after(w.between(0, 2), func() {
 				if e.session != session || f.released || f.life != life {
 					return
 				}
-				f.answered(number, stored)
+				f.answered(number, place, stored)
 			})
 		})
 		return nil
@@ -258,13 +241,17 @@ func (f *feed) send(position uint64, ev egress.Event, ended func() bool) error {
 }
 
 // answered takes the stream's answer. A refusal ends the session.
-func (f *feed) answered(number uint64, stored bool) {
-	if !stored {
+func (f *feed) answered(number, place uint64, stored bool) {
+	through, disordered := uint64(0), false
+	if stored {
+		through, _, disordered = f.window.Acknowledge(number, place)
+	}
+	if !stored || disordered {
 		f.refused = true
 		f.e.fail()
 		return
 	}
-	if through, _ := f.window.Acknowledge(number); through > 0 {
+	if through > 0 {
 		f.acked = through
 	}
 }
@@ -276,48 +263,34 @@ func (f *feed) early(entry []byte) {
 		return
 	}
 	_ = egress.NewTranslation().Commit(c, func(ev egress.Event) error {
-		f.e.n.w.stream.take(f.partition, f.known()+1, ev.ID, ev.ID)
+		f.e.n.w.stream.take(f.partition, ev.ID, ev.ID)
 		return nil
 	})
 }
 
 // stream is OY_EVENTS: it drops what it has by message id, and refuses something now and then.
 type stream struct {
-	w       *world
-	stored  []published
-	ids     map[string]bool
-	refused []map[string]bool // by partition: events refused and not stored since
-	excused []uint64          // by partition: up to here the order may be broken by a refusal that was not handed over
-}
-
-type published struct {
-	partition int
-	position  uint64
-	id        string // of the event
+	w      *world
+	stored []string          // ids of events
+	ids    map[string]uint64 // of messages, with their place
 }
 
 func newStream(w *world) *stream {
-	s := &stream{w: w, ids: map[string]bool{}, excused: make([]uint64, w.o.Partitions)}
-	for range w.o.Partitions {
-		s.refused = append(s.refused, map[string]bool{})
-	}
-	return s
+	return &stream{w: w, ids: map[string]uint64{}}
 }
 
-// take stores a message; false = it was refused.
-func (s *stream) take(partition int, position uint64, id, messageID string) bool {
+// take stores a message unless it has it; false = it was refused.
+func (s *stream) take(partition int, id, messageID string) (uint64, bool) {
 	if s.w.full || s.w.strikes(faultEvents) && s.w.chance(0.5) {
-		s.refused[partition][id] = true
-		return false
+		return 0, false
 	}
 	s.w.result.Events++
-	delete(s.refused[partition], id)
-	if s.ids[messageID] {
+	if place := s.ids[messageID]; place != 0 {
 		s.w.result.Repeats++
-		return true
+		return place, true
 	}
-	s.ids[messageID] = true
-	s.stored = append(s.stored, published{partition, position, id})
+	s.stored = append(s.stored, id)
+	s.ids[messageID] = uint64(len(s.stored))
 	s.w.checks.published(partition, id)
-	return true
+	return uint64(len(s.stored)), true
 }
