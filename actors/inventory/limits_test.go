@@ -270,17 +270,7 @@ func TestDecideReadsOnly(t *testing.T) {
 // they run out, not when that clock's time has come.
 func TestClockSetBack(t *testing.T) {
 	s, now := New("sku", "S"), int64(100_000)
-	apply := func(cmd messages.Command) {
-		t.Helper()
-		events, reply, err := Decide(s, cmd, now)
-		if err != nil || reply.GetFailure() != nil {
-			t.Fatalf("%T: %v, %v", cmd, reply, err)
-		}
-		for _, e := range events {
-			Evolve(s, e, now)
-			s.Version++
-		}
-	}
+	apply := func(cmd messages.Command) { t.Helper(); applyAt(t, s, cmd, now) }
 	apply(&messages.SetStock{OnHand: 5})
 	apply(&messages.ReserveStock{ReservationId: "a", Quantity: 1, HoldForMs: 1_000})
 	now += 30_000 // the clock steps forward
@@ -295,5 +285,33 @@ func TestClockSetBack(t *testing.T) {
 	apply(new(messages.ExpireReservations))
 	if tasks := Tasks(s, now, nil); len(tasks) != 0 {
 		t.Fatalf("the hold has not ended: %+v", tasks)
+	}
+}
+
+func applyAt(t *testing.T, s *State, cmd messages.Command, now int64) *messages.Reply {
+	t.Helper()
+	events, reply, err := Decide(s, cmd, now)
+	if err != nil || reply.GetFailure() != nil {
+		t.Fatalf("%T: %v, %v", cmd, reply, err)
+	}
+	for _, e := range events {
+		Evolve(s, e, now)
+		s.Version++
+	}
+	return reply
+}
+
+// Proves that a count which is taken now counts, whatever clocks have stamped before: a count and a receipt under a clock that was ahead do not
+// silence it, nor is what they moved added to it.
+func TestCountAfterClockSetBack(t *testing.T) {
+	s, now := New("sku", "S"), int64(100_000)
+	applyAt(t, s, &messages.SetStock{OnHand: 5}, now+30_000)
+	applyAt(t, s, &messages.ReceiveStock{Quantity: 4}, now+30_100)
+	reply := applyAt(t, s, &messages.SetStock{OnHand: 100}, now)
+	if reply.GetStock().Ignored || s.onHand != 100 {
+		t.Fatalf("%v, %d on hand", reply, s.onHand)
+	}
+	if reply := applyAt(t, s, &messages.SetStock{OnHand: 1, AsOfMs: now - 1_000}, now); !reply.GetStock().Ignored {
+		t.Fatalf("an older count was believed: %v", reply)
 	}
 }
