@@ -27,7 +27,6 @@ type node struct {
 	leaving   bool
 	frozen    []func()
 	processes []*process
-	ended     int // processes, since they were last forgotten
 
 	clockOffset int64 // of its wall clock
 	driftPpm    int64 // of both its clocks

@@ -123,8 +123,13 @@ type Result struct {
 	Violations []audit.Violation `json:"violations"`
 }
 
-// Add counts another seed in.
+// Add counts another seed in. Of one alone, seed and hash stay.
 func (r *Result) Add(other Result) {
+	if r.Steps == 0 {
+		r.Seed, r.Hash = other.Seed, other.Hash
+	} else {
+		r.Seed, r.Hash = 0, 0
+	}
 	for _, sum := range []struct{ to, from *int }{
 		{&r.Steps, &other.Steps}, {&r.Orders, &other.Orders}, {&r.Crashes, &other.Crashes}, {&r.Leaves, &other.Leaves},
 		{&r.Pauses, &other.Pauses}, {&r.Cuts, &other.Cuts}, {&r.Takeovers, &other.Takeovers}, {&r.Warm, &other.Warm},

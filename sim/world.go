@@ -29,6 +29,7 @@ type world struct {
 	seq     int
 	queue   eventQueue
 	current *process
+	idle    []*process
 	hash    hash.Hash64
 	line    []byte
 	result  Result
@@ -95,11 +96,14 @@ func (w *world) abandon() {
 			n.endProcesses()
 		}
 	}
+	for _, p := range w.idle {
+		p.stop()
+	}
 }
 
 // drain runs events until the load says that all is at rest, or the patience of the simulation ends.
 func (w *world) drain() {
-	patience, stepsMax := int64(40*dayMs), 60_000+int(w.o.busy()/20)
+	patience, stepsMax := int64(40*dayMs), 60_000+int(w.o.busy()/4)
 	for len(w.queue) > 0 && !w.load.rested {
 		w.next()
 		if w.now-startAt > patience || w.result.Steps > stepsMax {
