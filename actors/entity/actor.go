@@ -151,6 +151,7 @@ func (a *entityActor) settle(ctx actor.Context) {
 	case a.finishing:
 		a.p.system.Root.Send(a.p.pid, &finished{ref: self, live: a.live})
 	case a.retiring:
+		a.watch()
 		snap := a.core.Snapshot(a.p.clock())
 		blob, err := snap.MarshalVT()
 		if err != nil {

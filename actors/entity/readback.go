@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 
 	"orderyard/persistence"
 )
@@ -66,7 +65,9 @@ func (b *ReadBack) catchUp(ctx context.Context, mark persistence.Mark) error {
 		if !b.overtaken(ctx, err) {
 			return fmt.Errorf("catch up partition %d: %w", b.Partition, err)
 		}
-		slog.Info("partition read back anew: the journal was cut above the place of reading", "partition", b.Partition, "position", b.log.Position())
+		if b.Log.Logger != nil {
+			b.Log.Logger.Info("partition read back anew: the journal was cut above the place of reading", "partition", b.Partition, "position", b.log.Position())
+		}
 		if err := b.readJournal(ctx); err != nil {
 			return err
 		}
