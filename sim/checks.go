@@ -13,20 +13,20 @@ import (
 // checks watch while the history grows: what clients are told against what is durable at that moment, and public events against the journal. What
 // needs the whole is looked at in the end, see finish.go.
 type checks struct {
-	w         *world
-	tr        *egress.Translation
-	versions  map[messages.Ref]uint64 // durable, of buckets
-	commands  map[string]uint64       // of buckets: the version that a command's entry led to
-	known     map[string]bool         // command ids in the journal
-	floors    map[messages.Ref]uint64 // newest version of a bucket that anybody was told
-	events    []map[string]uint64     // public events by partition: id → position
-	confirmed map[string]bool         // acknowledged commands that must be in the journal
+	w        *world
+	tr       *egress.Translation
+	versions map[messages.Ref]uint64 // durable, of buckets
+	commands map[string]uint64       // of buckets: the version that a command's entry led to
+	known    map[string]bool         // command ids in the journal
+	floors   map[messages.Ref]uint64 // newest version of a bucket that anybody was told
+	events   []map[string]uint64     // public events by partition: id → position
+	entered  []uint64                // by partition: the newest claim under which it was taken over
 }
 
 func newChecks(w *world) *checks {
 	c := &checks{
 		w: w, tr: egress.NewTranslation(), versions: map[messages.Ref]uint64{}, commands: map[string]uint64{}, known: map[string]bool{},
-		floors: map[messages.Ref]uint64{}, confirmed: map[string]bool{},
+		floors: map[messages.Ref]uint64{}, entered: make([]uint64, w.o.Partitions),
 	}
 	for range w.o.Partitions {
 		c.events = append(c.events, map[string]uint64{})
@@ -41,7 +41,8 @@ func (c *checks) stored(partition int, position uint64, record []byte) {
 		c.w.violate("I10", "", "partition %d position %d: %v", partition, position, err)
 		return
 	}
-	if h.Kind != persistence.RecordCommit {
+	if h.Kind == persistence.RecordTakeover {
+		c.takenOver(partition, payload)
 		return
 	}
 	commit, err := entity.DecodeCommit(payload)
@@ -66,6 +67,20 @@ func (c *checks) stored(partition int, position uint64, record []byte) {
 		c.events[partition][ev.ID] = position
 		return nil
 	})
+}
+
+// takenOver takes a takeover as it becomes durable: nobody takes over on the strength of a claim that is older than one which was made use of.
+func (c *checks) takenOver(partition int, payload []byte) {
+	t, err := persistence.DecodeTakeover(payload)
+	if err != nil {
+		c.w.violate("I10", "", "partition %d: %v", partition, err)
+		return
+	}
+	claim := c.w.registry.claims[partition][t.Incarnation]
+	if claim < c.entered[partition] {
+		c.w.violate("ownership", "", "%s took partition %d over by its claim %d, another had by claim %d", t.Incarnation, partition, claim, c.entered[partition])
+	}
+	c.entered[partition] = max(c.entered[partition], claim)
 }
 
 // acknowledged takes an answer that a client got to a command: it is durable, and every later read shows it.

@@ -273,12 +273,21 @@ func (l *lane) settle(v *live) {
 		delete(l.live, v.ref)
 		l.closeWhenIdle()
 	case v.retiring:
+		l.watch(v)
 		l.retire(v)
-	case v.observed != v.core.Version():
-		v.observed = v.core.Version()
-		if s := v.core.Machine().Summary(); s != nil {
-			l.n.observe(v.ref, s, v.core.Machine().Waits())
-		}
+	default:
+		l.watch(v)
+	}
+}
+
+// watch hands the observer the newest durable state, if it has not seen it yet.
+func (l *lane) watch(v *live) {
+	if v.observed == v.core.Version() {
+		return
+	}
+	v.observed = v.core.Version()
+	if s := v.core.Machine().Summary(); s != nil {
+		l.n.observe(v.ref, s, v.core.Machine().Waits())
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 type Options struct {
 	Nodes      int     // default 3
 	Partitions int     // default 4
-	Orders     int     // default 16
+	Orders     int     // default 12
 	Days       float64 // over how much simulated time they come; default 12 seconds' worth
 	// Faults are the kinds that strike; nil = all of them, see Faults.
 	Faults []string
@@ -80,7 +80,7 @@ func (o Options) withDefaults() Options {
 		o.Partitions = 4
 	}
 	if o.Orders == 0 {
-		o.Orders = 16
+		o.Orders = 12
 	}
 	if o.Faults == nil {
 		o.Faults = Faults()

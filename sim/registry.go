@@ -19,6 +19,7 @@ type registry struct {
 	revision uint64
 	sessions map[string]*session
 	owners   []cluster.OwnerAt
+	claims   []map[string]uint64 // by partition: the newest term that a process has claimed under
 }
 
 type session struct {
@@ -27,7 +28,11 @@ type session struct {
 }
 
 func newRegistry(w *world) *registry {
-	return &registry{w: w, sessions: map[string]*session{}, owners: make([]cluster.OwnerAt, w.o.Partitions)}
+	r := &registry{w: w, sessions: map[string]*session{}, owners: make([]cluster.OwnerAt, w.o.Partitions)}
+	for range w.o.Partitions {
+		r.claims = append(r.claims, map[string]uint64{})
+	}
+	return r
 }
 
 // views gives those who listen.
@@ -76,6 +81,9 @@ func (r *registry) end(one *session, how cluster.SessionState) {
 func (r *registry) set(partition int, record *messages.PartitionOwner, revision uint64) bool {
 	if r.owners[partition].Revision != revision {
 		return false
+	}
+	if old := r.owners[partition].PartitionOwner; old == nil || record.Term > old.Term {
+		r.claims[partition][record.Incarnation] = record.Term
 	}
 	r.revision++
 	r.owners[partition] = cluster.OwnerAt{PartitionOwner: record, Revision: r.revision}

@@ -49,7 +49,7 @@ func newSimCmd(a *app) *cobra.Command {
 	flags.Uint64Var(&f.seed, "seed", 0, "run this seed alone and print its history")
 	flags.Uint64Var(&f.first, "first", 1, "the first seed")
 	flags.IntVar(&f.seeds, "seeds", 1000, "how many seeds")
-	flags.IntVar(&f.Orders, "orders", 16, "orders per seed")
+	flags.IntVar(&f.Orders, "orders", 12, "orders per seed")
 	flags.IntVar(&f.Nodes, "nodes", 3, "nodes of the cluster")
 	flags.IntVar(&f.Partitions, "partitions", 4, "partitions of the store")
 	flags.StringVar(&f.faults, "faults", "all", "kinds of faults, with commas between them, all or none")
@@ -65,7 +65,7 @@ func (f *simFlags) replayWith(seed uint64) string {
 		name      string
 		is, usual any
 	}{
-		{"orders", f.Orders, 16}, {"nodes", f.Nodes, 3}, {"partitions", f.Partitions, 4}, {"faults", f.faults, "all"},
+		{"orders", f.Orders, 12}, {"nodes", f.Nodes, 3}, {"partitions", f.Partitions, 4}, {"faults", f.faults, "all"},
 		{"days", f.Days, 0.0}, {"no-sweeps", f.NoSweeps, false},
 	} {
 		if flag.is != flag.usual {
