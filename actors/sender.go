@@ -78,14 +78,20 @@ func (s *Sharing) healing(ctx context.Context) {
 			return
 		case <-time.After(healAfter):
 		}
-		due, _ := s.missed()
-		for _, id := range due {
-			s.healOne(ctx, id)
-		}
-		if _, next := s.missed(); next > 0 {
+		if next := s.healAll(ctx); next > 0 {
 			again.Reset(next)
 		}
 	}
+}
+
+// healAll asks everybody of whom something is missing, and says when to look again: 0 = at a nudge.
+func (s *Sharing) healAll(ctx context.Context) (next time.Duration) {
+	due, _ := s.missed()
+	for _, id := range due {
+		s.healOne(ctx, id)
+	}
+	_, next = s.missed()
+	return next
 }
 
 // healOne fetches what one sender knows.
@@ -110,7 +116,7 @@ func (s *Sharing) healOne(ctx context.Context, id string) {
 	default:
 		pause := min(healAgainMin<<min(one.failed, 10), healAgainMax)
 		one.failed++
-		one.again = time.Now().Add(pause)
+		one.again = s.clock().Add(pause)
 		s.log.Debug("missed news cannot be fetched yet", "from", id, "again_in", pause, "error", err)
 	}
 }
@@ -127,7 +133,7 @@ func (s *Sharing) missed() (due []string, next time.Duration) {
 		if !one.behind() {
 			continue
 		}
-		wait := max(time.Until(one.again), 1)
+		wait := max(one.again.Sub(s.clock()), 1)
 		if wait == 1 {
 			due = append(due, id)
 		}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -69,6 +71,7 @@ type Sharing struct {
 	synced  bool
 	heal    chan struct{} // holds one when somebody may be behind
 
+	clock    func() time.Time
 	fetching sync.Mutex // one snapshot at a time
 	stop     context.CancelFunc
 	done     sync.WaitGroup
@@ -86,33 +89,41 @@ type SharingStats struct {
 // Share begins to tell the other nodes what this one observes, and to hear them. It is called once, before the first partition opens. self
 // is the process's incarnation on the bus; log may be nil. Call Sync next.
 func Share(k *Knowledge, bus Bus, self string, log *slog.Logger) (*Sharing, error) {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
+	s, err := newSharing(k, bus, self, log)
+	if err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &Sharing{
-		know: k, news: k.view.share(), bus: bus, self: self, log: log,
-		senders: make(map[string]*sender), heal: make(chan struct{}, 1), stop: cancel,
-	}
-	k.coverage.mu.Lock()
-	k.coverage.shared, k.coverage.ring = true, s.news.ring
-	k.coverage.mu.Unlock()
-	if err := bus.Subscribe(topicView, s.hear); err != nil {
-		cancel()
-		return nil, fmt.Errorf("share the view: %w", err)
-	}
-	for word, fn := range map[string]func(context.Context, []byte, func([]byte) error) error{topicView: s.serve, wordSKUs: s.serveSKUs} {
-		if err := bus.Serve(word, fn); err != nil {
-			cancel()
-			return nil, fmt.Errorf("share the view: %w", err)
-		}
-	}
+	s.stop = cancel
 	for _, run := range []func(context.Context){s.publish, s.healing} {
 		s.done.Add(1)
 		go func() {
 			defer s.done.Done()
 			run(ctx)
 		}()
+	}
+	return s, nil
+}
+
+// newSharing opens the ears.
+func newSharing(k *Knowledge, bus Bus, self string, log *slog.Logger) (*Sharing, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	s := &Sharing{
+		know: k, news: k.view.share(), bus: bus, self: self, log: log, clock: time.Now,
+		senders: make(map[string]*sender), heal: make(chan struct{}, 1),
+	}
+	k.coverage.mu.Lock()
+	k.coverage.shared, k.coverage.ring = true, s.news.ring
+	k.coverage.mu.Unlock()
+	if err := bus.Subscribe(topicView, s.hear); err != nil {
+		return nil, fmt.Errorf("share the view: %w", err)
+	}
+	for word, fn := range map[string]func(context.Context, []byte, func([]byte) error) error{topicView: s.serve, wordSKUs: s.serveSKUs} {
+		if err := bus.Serve(word, fn); err != nil {
+			return nil, fmt.Errorf("share the view: %w", err)
+		}
 	}
 	return s, nil
 }
@@ -197,7 +208,7 @@ func (s *Sharing) beat() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id, one := range s.senders {
-		if time.Since(one.heardAt) > forgetAfter {
+		if s.clock().Sub(one.heardAt) > forgetAfter {
 			delete(s.senders, id)
 		}
 	}
@@ -226,7 +237,7 @@ func (s *Sharing) hear(data []byte) {
 		one = &sender{}
 		s.senders[d.From] = one
 	}
-	one.heardAt = time.Now()
+	one.heardAt = s.clock()
 	one.heard(d.Number, full)
 	if one.behind() {
 		s.nudge()
@@ -304,8 +315,8 @@ func (s *Sharing) positions() []*messages.ViewDelta {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	list := []*messages.ViewDelta{{From: s.self, Number: s.number.Load(), Covered: s.know.coverage.all()}}
-	for id, one := range s.senders {
-		if one.known {
+	for _, id := range slices.Sorted(maps.Keys(s.senders)) {
+		if one := s.senders[id]; one.known {
 			list = append(list, &messages.ViewDelta{From: id, Number: one.seen})
 		}
 	}
@@ -361,7 +372,7 @@ func (s *Sharing) fetch(ctx context.Context, from string) error {
 		}
 		one := s.senders[p.From]
 		if one == nil {
-			one = &sender{heardAt: time.Now()}
+			one = &sender{heardAt: s.clock()}
 			s.senders[p.From] = one
 		}
 		one.learned(p.Number)

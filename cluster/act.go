@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,8 +55,8 @@ func (k *Keeper) act(m *Map, actions []Action, now time.Duration) {
 		s.Last, s.LastAt, s.LastAbout, s.LastIn = a.Kind, now, a.Revision, s.Phase
 		k.log.Debug("partition", "do", a.Kind, "partition", a.Partition, "revision", a.Revision)
 	}
-	for to, about := range tells {
-		k.tell(m.Self, to, about)
+	for _, to := range slices.Sorted(maps.Keys(tells)) { // sorted, so that a simulation sees one order
+		k.tell(m.Self, to, tells[to])
 	}
 }
 
@@ -69,7 +70,7 @@ func (k *Keeper) write(a Action, now time.Duration) {
 	if a.Kind == ActRelease {
 		k.given[a.Partition] = a.Revision
 	}
-	k.work.Go(func() {
+	k.hands.Go(func() {
 		ctx, cancel := context.WithTimeout(k.ctx, writeWithin)
 		defer cancel()
 		record := proto.Clone(a.Record).(*messages.PartitionOwner)
@@ -112,7 +113,7 @@ func (k *Keeper) tell(self, owner string, about []Action) {
 		words = append(words, fmt.Sprintf("%d:%d", a.Partition, a.Revision))
 	}
 	k.telling[owner] = true
-	k.work.Go(func() {
+	k.hands.Go(func() {
 		ctx, cancel := context.WithTimeout(k.ctx, tellWithin)
 		defer cancel()
 		err := k.o.Bus.Ask(ctx, owner, wordWarm, []byte(strings.Join(words, " ")), func([]byte) error { return nil })

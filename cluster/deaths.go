@@ -27,7 +27,7 @@ func (k *Keeper) tellDeaths(events []rosterEvent) {
 		if len(news) == 0 || m.Incarnation == k.roster.self {
 			continue
 		}
-		k.work.Go(func() {
+		k.hands.Go(func() {
 			ctx, cancel := context.WithTimeout(k.ctx, tellWithin)
 			defer cancel()
 			body := []byte(strings.Join(news, " "))

@@ -29,11 +29,7 @@ func (k *Keeper) Drain(ctx context.Context) error {
 		k.mu.Unlock()
 		return errors.New("drain: the keeper does not run")
 	}
-	if k.drain == nil {
-		now := k.clock()
-		k.drain = &drain{began: now, releaseAt: now + within, done: make(chan struct{})}
-	}
-	done := k.drain.done
+	done := k.beginDrain(within)
 	k.mu.Unlock()
 	k.poke()
 	select {
@@ -44,6 +40,15 @@ func (k *Keeper) Drain(ctx context.Context) error {
 	case <-k.ended:
 		return errors.New("drain: the keeper was stopped")
 	}
+}
+
+// beginDrain notes that everything is to be given away, unless that is noted already. Under the lock.
+func (k *Keeper) beginDrain(within time.Duration) (done chan struct{}) {
+	if k.drain == nil {
+		now := k.clock()
+		k.drain = &drain{began: now, releaseAt: now + within, done: make(chan struct{})}
+	}
+	return k.drain.done
 }
 
 // drained ends the draining when nothing is left. The session must say so too, else another could still offer something.

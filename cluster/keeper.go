@@ -48,6 +48,7 @@ type Keeper struct {
 	cancel context.CancelFunc
 	ended  chan struct{}  // the loop has
 	work   sync.WaitGroup // goroutines that wait for the network
+	hands  Hands
 
 	mu      sync.Mutex
 	inbox   inbox
@@ -121,6 +122,7 @@ func New(o Options) (*Keeper, error) {
 	k.session.Draining = false
 	k.ctx, k.cancel = context.WithCancel(context.Background())
 	k.lease.init(o.TTL * leasePercent / 100)
+	k.hands = k.ownHands()
 	k.current.Store(&Map{Self: o.Session.Incarnation, Members: []*messages.NodeSession{k.session}, Owners: make([]OwnerAt, o.Partitions)})
 	k.known.Store(&known{})
 	k.news.init()
@@ -144,21 +146,28 @@ func (k *Keeper) Start(ctx context.Context) error {
 	if again {
 		return errors.New("start the keeper: it was started before")
 	}
-	if err := errors.Join(k.o.Bus.Serve(wordWarm, k.hearWarm), k.o.Bus.Serve(wordDead, k.hearDead)); err != nil {
+	if err := k.join(ctx); err != nil {
 		k.never()
 		return fmt.Errorf("start the keeper: %w", err)
 	}
-	sent := k.clock()
-	if err := k.o.Registry.PutSession(ctx, k.session); err != nil {
-		k.never()
-		return fmt.Errorf("start the keeper: %w", err)
-	}
-	k.lease.renewed(sent)
-	k.renewal.begun(sent, k.session)
 	k.o.Registry.OnChange(k.poke)
 	wait := k.step()
 	go k.news.run()
 	go k.run(wait)
+	return nil
+}
+
+// join opens the ears and stores the session.
+func (k *Keeper) join(ctx context.Context) error {
+	if err := errors.Join(k.o.Bus.Serve(wordWarm, k.hearWarm), k.o.Bus.Serve(wordDead, k.hearDead)); err != nil {
+		return err
+	}
+	sent := k.clock()
+	if err := k.o.Registry.PutSession(ctx, k.session); err != nil {
+		return err
+	}
+	k.lease.renewed(sent)
+	k.renewal.begun(sent, k.session)
 	return nil
 }
 
@@ -269,12 +278,7 @@ func finish(ctx context.Context, ended <-chan struct{}) error {
 }
 
 // poke has the loop take a step soon.
-func (k *Keeper) poke() {
-	select {
-	case k.wake <- struct{}{}:
-	default:
-	}
-}
+func (k *Keeper) poke() { k.hands.Poke() }
 
 // mail puts something into the inbox and pokes.
 func (k *Keeper) mail(put func(in *inbox)) {

@@ -89,7 +89,7 @@ func (k *Keeper) renew(now time.Duration) {
 	s := k.session
 	r.begun(now, s)
 	r.running++
-	k.work.Go(func() {
+	k.hands.Go(func() {
 		ctx, cancel := context.WithTimeout(k.ctx, k.o.TTL/renewalTimeoutBy)
 		defer cancel()
 		err := k.o.Registry.PutSession(ctx, s)
@@ -143,7 +143,7 @@ func (k *Keeper) refresh(now time.Duration, ended *refreshOutcome) {
 	}
 	r.refreshing, r.refreshed = true, now
 	breaks := r.breaks
-	k.work.Go(func() {
+	k.hands.Go(func() {
 		ctx, cancel := context.WithTimeout(k.ctx, writeWithin)
 		defer cancel()
 		err := k.o.Registry.Refresh(ctx)

@@ -111,8 +111,8 @@ func (r *roster) peer(id string, now time.Duration) *peer {
 }
 
 func (r *roster) session(s *SessionAt, now time.Duration) {
-	if s.State == SessionLapsed && s.Session == nil && r.peers[s.Incarnation] == nil {
-		return // it was gone before we came; if a record names it, that is reason to look
+	if s.State == SessionLapsed && r.peers[s.Incarnation] == nil {
+		return // it was gone before we came, or is forgotten here and not there; if a record names it, that is reason to look
 	}
 	p := r.peer(s.Incarnation, now)
 	if p == nil || s.Revision == p.revision && s.State == p.state {

@@ -148,7 +148,7 @@ type pingOutcome struct {
 func (k *Keeper) ping(now time.Duration) {
 	connection := k.roster.connections
 	for _, order := range k.roster.pings(now) {
-		k.work.Go(func() {
+		k.hands.Go(func() {
 			id := order.incarnation
 			ctx, cancel := context.WithTimeout(k.ctx, order.within)
 			defer cancel()
@@ -156,7 +156,7 @@ func (k *Keeper) ping(now time.Duration) {
 			found := k.o.Bus.Ping(ctx, id)
 			k.mail(func(in *inbox) { in.pings = append(in.pings, pingOutcome{id, found, connection, sent}) })
 			if found != Alive { // the second of a pair is due before the next tick
-				time.AfterFunc(pingApart, k.poke)
+				k.hands.After(pingApart, k.poke)
 			}
 		})
 	}

@@ -1,18 +1,138 @@
 package sim
 
-// Faults that a node could have and must not. Each is planted in the scheduler's stand-in for the shells, where the real one keeps
-// the promise; a test shows that a few seeds are enough to find it. A checker that cannot fail is a defect.
+import (
+	"orderyard/actors/entity"
+	"orderyard/messages"
+)
+
+// Faults that a node could have and must not. Each is planted in the scheduler's stand-in for a shell, or around a state machine, where the real
+// one keeps the promise; a test shows that a few seeds are enough to find it. A checker that cannot fail is a defect.
 const (
-	bugEarlyReply   = "reply before commit"       // answers leave while their entry is still in memory
-	bugNoDedup      = "command ids forgotten"     // a repeated command is decided again
-	bugLostEntry    = "entry left out"            // one entry of a batch never reaches the journal
-	bugDeafTimer    = "timers never ring"         // nothing expires
-	bugStaleRebirth = "asleep with the old state" // an entity wakes up as it was at its first sleep
+	bugNoFence      = "no fence"                    // the journal takes what a former owner writes
+	bugEarlyReply   = "reply before commit"         // answers leave while their entry is still in memory
+	bugNoDedup      = "command ids forgotten"       // a repeated command is decided again
+	bugEternalHold  = "hold never expires"          // a bucket forgets that a hold has an end
+	bugWallClock    = "wall clock in a decision"    // a machine looks at the clock instead of its argument
+	bugLostRelease  = "release lost on cancel"      // a bucket says yes to a cancel and does nothing
+	bugConfirmTwice = "confirmed twice"             // a confirmation that is repeated counts again
+	bugViewDecides  = "view used instead of bucket" // a reservation is granted by what the node has heard
+	bugLostThrottle = "throttle not replayed"       // a site that was read back has forgotten what it took
+	bugEarlyEvents  = "events before commit"        // public events leave before their entry is durable
+	bugNoTerm       = "term ignored on takeover"    // who takes over does not say under which claim
+	bugHastyRest    = "bytes while a reply waits"   // an entity becomes bytes with something still to say
+	bugLostEntry    = "entry left out"              // one entry of a batch never reaches the journal
+	bugDeafTimer    = "timers never ring"           // nothing expires
+	bugStaleRebirth = "asleep with the old state"   // an entity wakes up as it was at its first sleep
+	bugNoLease      = "lease ignored"               // who is cut off goes on answering reads
 )
 
 // Bugs lists the faults that can be planted.
 func Bugs() []string {
-	return []string{bugEarlyReply, bugNoDedup, bugLostEntry, bugDeafTimer, bugStaleRebirth}
+	return []string{
+		bugNoFence, bugEarlyReply, bugNoDedup, bugEternalHold, bugWallClock, bugLostRelease, bugConfirmTwice, bugViewDecides, bugLostThrottle,
+		bugEarlyEvents, bugNoTerm, bugHastyRest, bugLostEntry, bugDeafTimer, bugStaleRebirth, bugNoLease,
+	}
 }
 
 func (w *world) has(bug string) bool { return w.o.Bug == bug }
+
+// buggy is a state machine with a planted fault.
+type buggy struct {
+	entity.Machine
+	n    *node
+	kind messages.Kind
+	id   string
+}
+
+// plant wraps a kind's machines when the bug is theirs.
+func (w *world) plant(n *node, of messages.Kind, kind entity.Kind) entity.Kind {
+	switch w.o.Bug {
+	case bugEternalHold, bugLostRelease, bugConfirmTwice, bugViewDecides, bugWallClock:
+		if of != messages.KindBucket {
+			return kind
+		}
+	case bugLostThrottle:
+		if of == messages.KindSite {
+			load := kind.Load
+			kind.Load = func(id string, state []byte) (entity.Machine, error) { return load(id, withoutCounts(state)) }
+		}
+		return kind
+	default:
+		return kind
+	}
+	create, load := kind.New, kind.Load
+	kind.New = func(id string) entity.Machine { return &buggy{create(id), n, of, id} }
+	kind.Load = func(id string, state []byte) (entity.Machine, error) {
+		m, err := load(id, state)
+		return &buggy{m, n, of, id}, err
+	}
+	return kind
+}
+
+// withoutCounts is a site's state that has forgotten what it took this hour and today.
+func withoutCounts(state []byte) []byte {
+	s := new(messages.SiteState)
+	if s.UnmarshalVT(state) != nil {
+		return state
+	}
+	s.Hours, s.Days = nil, nil
+	b, err := s.MarshalVT()
+	if err != nil {
+		return state
+	}
+	return b
+}
+
+// Decide implements entity.Machine.
+func (b *buggy) Decide(cmd messages.Command, now int64) ([]messages.Event, *messages.Reply, error) {
+	bug := b.n.w.o.Bug
+	if bug == bugWallClock {
+		now = b.n.wall()
+	}
+	events, reply, err := b.Machine.Decide(cmd, now)
+	switch c := cmd.(type) {
+	case *messages.CancelReservation:
+		if bug == bugLostRelease {
+			return nil, reply, err
+		}
+	case *messages.ConfirmReservation:
+		if bug == bugConfirmTwice && err == nil && len(events) == 0 && reply.GetFailure() == nil {
+			return []messages.Event{&messages.ReservationConfirmed{ReservationId: c.ReservationId}}, reply, nil
+		}
+	case *messages.ReserveStock:
+		if bug == bugViewDecides && err == nil && reply.GetFailure() != nil && b.viewHas(c.Quantity) {
+			yes := &messages.StockReserved{
+				ReservationId: c.ReservationId, Quantity: c.Quantity, ExpiresAtMs: now + max(c.HoldForMs, 1_000), OrderId: c.OrderId,
+			}
+			return []messages.Event{yes}, &messages.Reply{}, nil
+		}
+	}
+	return events, reply, err
+}
+
+// viewHas says what the node has heard of the bucket.
+func (b *buggy) viewHas(quantity int64) bool {
+	sku, site, _ := messages.SplitBucket(b.id)
+	for _, s := range b.n.know.View().Stock(sku) {
+		if s.Site == site {
+			return s.ATP >= quantity
+		}
+	}
+	return false
+}
+
+// Tasks implements entity.Machine.
+func (b *buggy) Tasks(now int64, dst []messages.Task) []messages.Task {
+	before := len(dst)
+	dst = b.Machine.Tasks(now, dst)
+	if b.n.w.o.Bug != bugEternalHold {
+		return dst
+	}
+	kept := dst[:before]
+	for _, t := range dst[before:] {
+		if _, expiry := t.Command.(*messages.ExpireReservations); !expiry {
+			kept = append(kept, t)
+		}
+	}
+	return kept
+}

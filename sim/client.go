@@ -1,13 +1,16 @@
 package sim
 
 import (
+	"errors"
+
 	"orderyard/messages"
 )
 
-// client asks until it is answered, as every caller of the contract must: the same command id after a time-out or a retryable error.
+// client asks until it is answered, as every caller of the contract must: the same command id after a time-out or a retryable error, through whatever
+// door is there.
 type client struct {
 	w       *world
-	pending int // questions without a final answer
+	pending int // commands without a final answer
 }
 
 const (
@@ -15,14 +18,8 @@ const (
 	attemptsMax = 2_000
 )
 
-// ask sends a command until a final answer comes. then is called once.
-func (c *client) ask(id string, to messages.Ref, cmd messages.Command, then func(*messages.Reply)) {
-	c.pending++
-	q := &question{c: c, id: id, to: to, cmd: cmd, then: then}
-	q.send()
-}
-
-type question struct {
+// asked is a question of a client with all its attempts.
+type asked struct {
 	c        *client
 	id       string
 	to       messages.Ref
@@ -32,24 +29,106 @@ type question struct {
 	answered bool
 }
 
-func (q *question) send() {
+// ask sends a command until a final answer comes. then is called once.
+func (c *client) ask(id string, to messages.Ref, cmd messages.Command, then func(*messages.Reply)) {
+	if id != "" {
+		c.pending++
+	}
+	q := &asked{c: c, id: id, to: to, cmd: cmd, then: then}
+	q.send()
+}
+
+func (q *asked) send() {
+	w := q.c.w
 	q.attempt++
 	if q.attempt > attemptsMax {
-		q.c.w.violate("I11", q.to.String(), "command %q was never answered", q.id)
-		q.answered = true
-		q.c.pending--
+		w.violate("I11", q.to.String(), "command %q was never answered", q.id)
+		q.end()
 		return
 	}
 	attempt := q.attempt
-	q.c.w.send(messages.Request{To: q.to, CommandID: q.id, Command: q.cmd, Done: func(r *messages.Reply) { q.answer(attempt, r) }})
-	q.c.w.after(patienceMs+q.c.w.between(0, 500), func() {
+	if n := w.anybody(); n != nil {
+		for range w.copies() {
+			n.after(w.delay(), func() { n.door(q, attempt) })
+		}
+	}
+	w.after(patienceMs+w.between(0, 500), func() {
 		if !q.answered && q.attempt == attempt {
 			q.send()
 		}
 	})
 }
 
-func (q *question) answer(attempt int, r *messages.Reply) {
+// anybody is a node that listens, whatever its state: NATS hands a request to one of those who subscribed.
+func (w *world) anybody() *node {
+	n := w.seats[w.rng.IntN(len(w.seats))]
+	if n == nil || n.gone || n.cut {
+		return nil
+	}
+	return n
+}
+
+// door takes a client's request in, completes it with what the node knows, and answers.
+func (n *node) door(q *asked, attempt int) {
+	w := n.w
+	if n.cut {
+		return
+	}
+	req := messages.Request{To: q.to, CommandID: q.id, Command: q.cmd, Deadline: n.wall() + patienceMs}
+	req.Done = func(r *messages.Reply) {
+		if !n.cut && w.copies() > 0 {
+			w.after(w.delay(), func() { q.answer(attempt, r) })
+		}
+	}
+	if place, ok := q.cmd.(*messages.PlaceOrder); ok {
+		own := &messages.PlaceOrder{Order: place.Order} // the order has its position: nothing in it is changed
+		if f := n.prepare(own); f != nil {
+			req.Done(messages.Refuse(f))
+			return
+		}
+		req.Command = own
+	}
+	n.ask(req, retryMinMs)
+}
+
+// prepare completes a placement. A SKU that this node has never heard of may be known to another, as actors.Sharing.Learn finds out.
+func (n *node) prepare(place *messages.PlaceOrder) *messages.Failure {
+	if err := n.know.Prepare(place); err != nil {
+		var f *messages.Failure
+		if !errors.As(err, &f) {
+			f = messages.Fail(messages.CodeInternal, "", "%v", err)
+		}
+		return f
+	}
+	unknown := place.UnknownSkuLines
+	place.UnknownSkuLines = nil
+	for _, line := range unknown {
+		known, f := n.knownElsewhere(place.Order.Lines[line].Sku)
+		if f != nil {
+			return f
+		}
+		if !known {
+			place.UnknownSkuLines = append(place.UnknownSkuLines, line)
+		}
+	}
+	return nil
+}
+
+func (n *node) knownElsewhere(sku string) (bool, *messages.Failure) {
+	for _, m := range n.keeper.Map().Members {
+		to := n.w.running(m.Incarnation)
+		switch {
+		case to == nil, to == n:
+		case to.cut || to.paused:
+			return false, messages.Retry(messages.CodeUnavailable, 200, "whether %q exists is not known", sku)
+		case to.know.View().Known(sku):
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func (q *asked) answer(attempt int, r *messages.Reply) {
 	if q.answered {
 		return
 	}
@@ -64,9 +143,48 @@ func (q *question) answer(attempt int, r *messages.Reply) {
 		}
 		return
 	}
-	q.answered = true
-	q.c.pending--
+	q.end()
+	q.c.w.checks.acknowledged(q, r)
 	if q.then != nil {
 		q.then(r)
+	}
+}
+
+func (q *asked) end() {
+	q.answered = true
+	if q.id != "" {
+		q.c.pending--
+	}
+}
+
+// reader is a client that looks at two buckets again and again, through any door: what it is told must be true when it is told.
+func (l *load) reader() {
+	ref := messages.BucketRef(l.pick(l.skus), l.pick(l.sites))
+	var look func()
+	look = func() {
+		floor := l.w.checks.floors[ref]
+		l.ask("", ref, &messages.GetStock{}, func(r *messages.Reply) { l.w.checks.read(ref, floor, r) })
+		if !l.calm {
+			l.w.after(l.pace(40, 160), look)
+		}
+	}
+	l.w.after(warmUpMs, look)
+}
+
+// burst is a flash sale: everybody wants one SKU at once.
+func (l *load) burst() {
+	sku, site := l.pick(l.skus), l.pick(l.sites)
+	l.w.note("burst on %s at %s", sku, site)
+	to := messages.BucketRef(sku, site)
+	for range l.w.between(8, 20) {
+		id := l.id("burst")
+		l.w.after(l.w.between(0, 30), func() {
+			reserve := &messages.ReserveStock{Sku: sku, Site: site, ReservationId: id, Quantity: l.w.between(1, 3), HoldForMs: l.w.between(500, 3_000)}
+			l.ask(id+"/r", to, reserve, func(r *messages.Reply) {
+				if r.GetFailure() == nil {
+					l.holds[id] = true
+				}
+			})
+		})
 	}
 }

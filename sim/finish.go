@@ -1,87 +1,146 @@
 package sim
 
 import (
-	"cmp"
 	"context"
+	"maps"
 	"slices"
 
 	"orderyard/actors"
+	"orderyard/actors/audit"
 	"orderyard/actors/entity"
+	"orderyard/cluster"
 	"orderyard/messages"
 	"orderyard/persistence"
+	"orderyard/persistence/memory"
 )
 
-// peek gives an entity without bringing it to life.
-func (l *lane) peek(ref messages.Ref) (*entity.Core, error) {
-	if c := l.cores[ref]; c != nil {
-		return c, nil
-	}
-	return l.store.Core(ref, l.w.kinds, l.w.know.Answer, &l.w.limits)
-}
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
-func sortedRefs(cores map[messages.Ref]*entity.Core) []messages.Ref {
-	refs := make([]messages.Ref, 0, len(cores))
-	for ref := range cores {
-		refs = append(refs, ref)
-	}
-	slices.SortFunc(refs, func(a, b messages.Ref) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID)) })
-	return refs
-}
-
-// finish audits: the journal as a reader finds it, against what was acknowledged, against the live state.
+// finish looks at the whole: the history from its first record, the live state, and what a new owner would read back, against each other and
+// against what was acknowledged.
 func (w *world) finish() {
-	for p, l := range w.lanes {
-		w.replay(p)
-		if l.store == nil || l.dead {
-			continue
-		}
-		for _, ref := range l.store.Refs() {
-			c, err := l.peek(ref)
-			if err != nil {
-				w.violate("I10", ref.String(), "%v", err)
-				continue
-			}
-			w.audit.Live(c, w.now)
+	a := audit.New(w.kinds, &w.limits)
+	for p := range w.o.Partitions {
+		w.replay(a, p)
+	}
+	for p := range w.o.Partitions {
+		w.compareReadBack(a, p)
+	}
+	for _, n := range w.seats {
+		for _, l := range n.lanes {
+			w.compareLive(a, l)
 		}
 	}
-	w.result.Violations = append(w.result.Violations, w.audit.Finish(w.now, true)...)
-	for id := range w.load.acked {
-		if !w.audit.Has(messages.OrderRef(id)) {
+	w.result.Violations = append(w.result.Violations, a.Finish(w.now, true)...)
+	for _, id := range sortedKeys(w.load.acked) {
+		if !a.Has(messages.OrderRef(id)) {
 			w.violate("I2", id, "the order was acknowledged and is not in the journal")
 		}
 	}
-	for id := range w.load.holds {
-		if !w.audit.HasReservation(id) {
+	for _, id := range sortedKeys(w.load.holds) {
+		if !a.HasReservation(id) {
 			w.violate("I2", id, "the reservation was acknowledged and is not in the journal")
 		}
 	}
+	w.checks.stream()
 	w.result.Orders = len(w.load.acked)
 	w.result.Statuses = map[string]int{}
-	rows, _ := w.know.ListOrders(actors.OrderFilter{}, "", 1_000_000)
-	for _, row := range rows {
-		w.result.Statuses[row.Status]++
-		w.result.Reroutes += int(row.Reroutes)
+	for _, n := range w.seats {
+		rows, _ := n.know.ListOrders(actors.OrderFilter{}, "", 1_000_000)
+		for _, row := range rows {
+			w.result.Statuses[row.Status]++
+			w.result.Reroutes += int(row.Reroutes)
+		}
+	}
+	listed := 0
+	for _, count := range w.result.Statuses {
+		listed += count
+	}
+	if placed := a.Placed(); listed != placed {
+		w.violate("I12", "", "%d orders are placed, the nodes list %d", placed, listed)
 	}
 }
 
-// replay reads a partition as a new owner would, checkpoint first, and hands all to the audit.
-func (w *world) replay(p int) {
-	ctx := context.Background()
-	manifest, _, err := w.disk.Load(ctx, p, w.audit.CheckpointSlices(p))
-	if err != nil {
-		w.violate("I10", "", "partition %d checkpoint: %v", p, err)
-		return
-	}
-	log := persistence.OpenLog(w.disk, p, persistence.LogOptions{Sleep: noSleep, AppendTimeout: -1, BehindFor: -1, Nonce: 1})
-	err = log.Recover(ctx, manifest, func(position uint64, payload []byte) error {
+// replay gives the whole history of a partition to the audit.
+func (w *world) replay(a *audit.Auditor, p int) {
+	chain := persistence.NewChain(p, persistence.Manifest{})
+	for _, r := range w.storage.history[p] {
+		h, payload, err := chain.Next(r.Position, r.Data)
+		if err != nil {
+			w.violate("I10", "", "%v", err)
+			return
+		}
+		if h.Kind != persistence.RecordCommit {
+			continue
+		}
 		c, err := entity.DecodeCommit(payload)
 		if err != nil {
-			return err
+			w.violate("I10", "", "partition %d: %v", p, err)
+			return
 		}
-		w.audit.Commit(p, position, c)
-		return nil
-	})
-	if err != nil {
-		w.violate("I10", "", "partition %d: %v", p, err)
+		a.Commit(p, r.Position, c)
 	}
+}
+
+// compareReadBack reads a partition as a new owner would, checkpoint first, and compares.
+func (w *world) compareReadBack(a *audit.Auditor, p int) {
+	disk := &quietStore{w.storage.disk}
+	back := &entity.ReadBack{
+		Partition: p, Kinds: w.kinds, Planner: func(*messages.PlanRequest, int64) *messages.AdoptPlan { return &messages.AdoptPlan{} },
+		Limits: &w.limits, Store: disk, Clock: func() int64 { return w.now },
+		Log: persistence.LogOptions{Nonce: 1, AppendTimeout: -1, BehindFor: -1, HighWater: persistence.Mark{Position: w.storage.cursors[p]}},
+	}
+	ctx := context.Background()
+	err := back.Read(ctx)
+	var got *entity.Recovered
+	if err == nil {
+		_, got, err = back.Take(ctx, persistence.Mark{})
+	}
+	if err != nil {
+		w.violate("I10", "", "partition %d cannot be read back: %v", p, err)
+		return
+	}
+	for _, ref := range got.Store.Refs() {
+		w.compare(a, got.Store, ref)
+	}
+}
+
+func (w *world) compare(a *audit.Auditor, store *entity.Store, ref messages.Ref) {
+	core, err := store.Core(ref, w.kinds, nil, &w.limits)
+	if err != nil {
+		w.violate("I10", ref.String(), "%v", err)
+		return
+	}
+	a.Live(core, w.now)
+}
+
+// compareLive compares what a node holds in memory, and looks for questions that it took and never answered.
+func (w *world) compareLive(a *audit.Auditor, l *lane) {
+	if l.phase != cluster.PhaseServing {
+		return
+	}
+	for _, ref := range l.store.Refs() {
+		if v := l.live[ref]; v != nil {
+			a.Live(v.core, w.now)
+		} else {
+			w.compare(a, l.store, ref)
+		}
+	}
+	var lost *question
+	for q := range l.taken {
+		if w.now-q.at > 15_000 && (lost == nil || q.at < lost.at || q.at == lost.at && q.To.ID < lost.To.ID) {
+			lost = q
+		}
+	}
+	if lost != nil {
+		w.violate("once", lost.To.String(), "%T %q was taken and never answered", lost.Command, lost.CommandID)
+	}
+}
+
+// quietStore takes a takeover without keeping it.
+type quietStore struct{ *memory.Store }
+
+// Append implements persistence.Journal.
+func (s *quietStore) Append(_ context.Context, _ int, expect uint64, _ string, _ []byte) (uint64, error) {
+	return expect + 1, nil
 }

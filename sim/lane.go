@@ -3,320 +3,345 @@ package sim
 import (
 	"context"
 	"errors"
-	"time"
 
 	"orderyard/actors/entity"
+	"orderyard/cluster"
 	"orderyard/messages"
 	"orderyard/persistence"
 )
 
-// lane is one owner of one partition: what partition actor, entity actors and committer do in production, in one goroutine.
+// lane is one partition on one node: what partition actor, entity actors and committer do in production, in one goroutine. What they decide by is
+// theirs: entity.Core, Store, Batches, Outbox, ReadBack and persistence.Log.
 type lane struct {
+	n         *node
 	w         *world
 	partition int
-	log       *persistence.Log
-	store     *entity.Store
-	cores     map[messages.Ref]*entity.Core
-	batch     []byte
-	waiting   []output // of the open batch
-	busy      bool     // an append is scheduled or its outputs are not out yet
-	dead      bool
-	parked    []messages.Request
-	alarmAt   int64
-	paused    bool
+
+	// Where it stands between two owners: see host.go.
+	phase    cluster.Phase
+	life     int // counts abandonings, so that what began before one ends with it
+	mark     persistence.Mark
+	ended    persistence.Mark
+	fencedAt int64
+	attempts int
+	reading  *reading
+	closing  bool
+
+	store      *entity.Store
+	log        *persistence.Log
+	head       persistence.Manifest // durable
+	batches    entity.Batches[*live]
+	committing bool
+	began      int64 // when the append under way began; 0 = none is
+	live       map[messages.Ref]*live
+	parked     []*question
+	taken      map[*question]bool // clients' questions in here
+	alarmAt    int64
+	feed       *feed
+	checking   bool // a checkpoint is being written
+}
+
+// live is an entity in memory.
+type live struct {
+	ref       messages.Ref
+	core      *entity.Core
+	outbox    entity.Outbox[output]
+	last      int64 // when it was last asked
+	retiring  bool
+	capturing bool   // a waiting output carries a summary
+	observed  uint64 // version last handed to the observer
 }
 
 // output is what may leave once its batch is durable.
 type output struct {
-	req     messages.Request
-	ref     messages.Ref
+	asked   *question
 	reply   *messages.Reply
 	tasks   []messages.Task
+	wake    int64
+	observe bool
+	version uint64
 	summary messages.Message
 	waits   []string
+	capture func()
 }
 
-func noSleep(context.Context, time.Duration) error { return nil }
-
-// recover reads the partition back and takes it over; when the journal strikes, it tries again a little later.
-func (l *lane) recover() {
-	r := &entity.Recovery{Kinds: l.w.kinds, Planner: l.w.know.Answer, Limits: &l.w.limits}
-	got, err := r.Run(context.Background(), l.log, l.w.store, l.partition, l.w.now)
-	if err != nil {
-		if errors.Is(err, persistence.ErrCorrupt) {
-			l.w.violate("I10", "", "partition %d: %v", l.partition, err)
-			return
-		}
-		l.w.note("partition %d not recovered: %v", l.partition, err)
-		l.dead = true
-		l.w.after(20, func() {
-			if l.w.lanes[l.partition] == l {
-				parked := l.parked
-				l.w.open(l.partition)
-				l.w.lanes[l.partition].parked = parked
-			}
-		})
-		return
-	}
-	l.store = got.Store
-	l.w.note("partition %d epoch %d at %d", l.partition, l.log.Epoch(), l.log.Position())
-	for _, ref := range l.store.Refs() {
-		if snap, err := l.store.Get(ref); err == nil && snap != nil && len(snap.Summary) > 0 {
-			summary := l.w.kinds[ref.Kind].NewSummary()
-			if err := summary.UnmarshalVT(snap.Summary); err != nil {
-				l.w.violate("I10", ref.String(), "summary: %v", err)
-			}
-			l.w.know.Observe(ref, summary, snap.Waits)
-		}
-	}
-	l.alarm()
-	parked := l.parked
-	l.parked = nil
-	for _, req := range parked {
-		l.deliver(req)
-	}
+// question is a request inside a partition. It is answered once.
+type question struct {
+	messages.Request
+	at       int64
+	lane     *lane
+	answered bool
 }
 
-// core gives the live core of an entity.
-func (l *lane) core(ref messages.Ref) *entity.Core {
-	c := l.cores[ref]
-	if c == nil {
-		var err error
-		if c, err = l.store.Core(ref, l.w.kinds, l.w.know.Answer, &l.w.limits); err != nil {
-			l.w.violate("I10", ref.String(), "cannot be loaded: %v", err)
-			return nil
-		}
-		l.cores[ref] = c
-	}
-	return c
+func newLane(n *node, partition int) *lane {
+	return &lane{n: n, w: n.w, partition: partition, store: entity.NewStore(), live: map[messages.Ref]*live{}, taken: map[*question]bool{}}
 }
 
-func (l *lane) deliver(req messages.Request) {
-	if l.dead || l.store == nil || l.paused {
-		if len(l.parked) < 1000 {
-			l.parked = append(l.parked, req)
-		}
-		return
+func (q *question) reply(n *node, r *messages.Reply) {
+	if q.answered {
+		n.w.violate("once", q.To.String(), "a question was answered twice")
 	}
-	c := l.core(req.To)
-	if c == nil {
-		return
-	}
-	if l.w.has(bugNoDedup) {
-		req.CommandID = ""
-	}
-	l.take(req, c, c.Step(&req, l.w.now))
-}
-
-// take queues an output behind the batch it depends on.
-func (l *lane) take(req messages.Request, c *entity.Core, out entity.Output) {
-	o := output{req: req, ref: c.Ref(), reply: out.Reply, tasks: out.Tasks}
-	if out.Wake != 0 {
-		l.wake(c.Ref(), out.Wake)
-	}
-	if out.Entry != nil && !(l.w.has(bugLostEntry) && l.w.chance(0.5)) {
-		l.batch = append(l.batch, out.Entry...)
-		o.summary, o.waits = c.Machine().Summary(), c.Machine().Waits()
-	}
-	if l.w.has(bugEarlyReply) {
-		l.release(&o)
-		o = output{ref: o.ref}
-	}
-	l.waiting = append(l.waiting, o)
-	if !l.busy {
-		l.busy = true
-		l.w.after(l.w.diskTime(), l.commit)
-		l.crashSoon()
-	}
-}
-
-// crashSoon now and then ends the owner right here: between deciding and appending, or between appending and telling.
-func (l *lane) crashSoon() {
-	if l.w.faults && l.w.chance(0.15) {
-		l.w.result.Crashes++
-		l.crash()
-	}
-}
-
-// commit appends the open batch. Its outputs leave in a later event, so that a crash fits in between.
-func (l *lane) commit() {
-	if l.dead {
-		return
-	}
-	if l.paused {
-		l.w.after(5, l.commit)
-		return
-	}
-	batch, waiting := l.batch, l.waiting
-	l.batch, l.waiting = nil, nil
-	if len(batch) > 0 {
-		position, err := l.log.Append(context.Background(), batch)
-		if err != nil {
-			if errors.Is(err, persistence.ErrFenced) {
-				l.w.result.Fenced++
-			}
-			l.w.note("partition %d lost: %v", l.partition, err)
-			l.die()
-			return
-		}
-		c, err := entity.DecodeCommit(batch)
-		if err != nil {
-			l.w.violate("I10", "", "partition %d position %d: %v", l.partition, position, err)
-			return
-		}
-		for _, e := range c.Entries {
-			for _, r := range e.Events {
-				l.w.event(e, r)
-			}
-		}
-	}
-	l.crashSoon()
-	l.w.after(l.w.between(0, 1), func() {
-		if l.dead {
-			return
-		}
-		for i := range waiting {
-			l.release(&waiting[i])
-		}
-		l.busy = len(l.waiting) > 0
-		if l.busy {
-			l.w.after(l.w.diskTime(), l.commit)
-		}
-	})
-}
-
-func (l *lane) release(o *output) {
-	if o.summary != nil {
-		l.w.know.Observe(o.ref, o.summary, o.waits)
-	}
-	reply := o.reply
-	if reply == nil {
-		reply = &messages.Reply{}
+	q.answered = true
+	if q.lane != nil {
+		delete(q.lane.taken, q)
 	}
 	switch {
-	case o.req.Done != nil:
-		done := o.req.Done
-		l.w.after(l.w.between(0, 2), func() { done(reply) })
-	case !o.req.From.IsZero():
-		l.w.send(messages.Request{To: o.req.From, Command: &messages.TaskResult{TaskId: o.req.CommandID, Reply: reply}})
+	case q.Done != nil:
+		q.Done(r)
+	case !q.From.IsZero():
+		n.route(messages.Request{To: q.From, Command: &messages.TaskResult{TaskId: q.CommandID, Reply: r}})
+	}
+}
+
+func (q *question) external() bool { return q.From.IsZero() && q.Done != nil }
+
+func moved(q *question) *messages.Reply {
+	return messages.Refuse(messages.Retry(messages.CodeMoved, 20, "%s is moving; ask again with the same command id", q.To))
+}
+
+const stallAfterMs = 2_000
+
+// deliver passes a request on to its entity.
+func (l *lane) deliver(q *question) {
+	switch l.phase {
+	case cluster.PhaseServing:
+	case cluster.PhaseOpening:
+		if len(l.parked) < 1_000 {
+			l.parked = append(l.parked, q)
+			return
+		}
+		q.reply(l.n, messages.Refuse(messages.Retry(messages.CodeUnavailable, 100, "%s is being restored", q.To)))
+		return
+	default:
+		q.reply(l.n, moved(q))
+		return
+	}
+	now := l.n.wall()
+	switch {
+	case q.Deadline != 0 && now > q.Deadline:
+		q.reply(l.n, messages.Refuse(messages.Retry(messages.CodeTimeout, 0, "the deadline passed before %s could decide", q.To)))
+		return
+	case q.external() && l.began != 0 && l.w.now-l.began > stallAfterMs:
+		q.reply(l.n, messages.Refuse(messages.Retry(messages.CodeUnavailable, 500, "the journal does not answer")))
+		return
+	}
+	if q.Done != nil {
+		q.lane = l
+		l.taken[q] = true
+	}
+	if v := l.entity(q.To); v != nil {
+		v.last = l.w.now
+		l.run(v, q)
+	}
+}
+
+// entity gives an entity's live form.
+func (l *lane) entity(ref messages.Ref) *live {
+	v := l.live[ref]
+	if v != nil {
+		return v
+	}
+	core, err := l.store.Core(ref, l.n.kinds, l.n.know.Answer, &l.w.limits)
+	if err != nil {
+		l.w.violate("I10", ref.String(), "cannot be loaded: %v", err)
+		return nil
+	}
+	v = &live{ref: ref, core: core, observed: core.Version(), last: l.w.now}
+	l.live[ref] = v
+	return v
+}
+
+// run steps the core and queues what comes out; q nil = a look at its timers.
+func (l *lane) run(v *live, q *question) {
+	now := l.n.wall()
+	var out entity.Output
+	if q == nil {
+		out = v.core.Tick(now)
+	} else {
+		req := q.Request
+		if l.w.has(bugNoDedup) {
+			req.CommandID = ""
+		}
+		out = v.core.Step(&req, now)
+	}
+	if out.Entry == nil && q != nil && !l.leased() {
+		out.Reply = messages.Refuse(messages.Retry(messages.CodeUnavailable, 200, "the node is cut off from the cluster"))
+	}
+	o := output{asked: q, reply: out.Reply, tasks: out.Tasks, wake: out.Wake}
+	if out.Entry != nil {
+		l.enqueue(v, &out, &o)
+	}
+	if l.w.has(bugEarlyReply) {
+		l.emit(v, &o)
+	} else {
+		v.outbox.Push(o)
+	}
+	l.settle(v)
+}
+
+// enqueue puts an entry into the batch that is gathered.
+func (l *lane) enqueue(v *live, out *entity.Output, o *output) {
+	if l.w.has(bugEarlyEvents) {
+		l.feed.early(out.Entry)
+	}
+	if l.w.has(bugLostEntry) && l.w.chance(0.5) {
+		return
+	}
+	v.outbox.Depend(l.batches.Add(out.Entry, v, v.outbox.Last(), l.w.limits.CommitBytesMax))
+	if !v.capturing {
+		v.capturing = true
+		o.observe, o.version, o.summary, o.waits = true, v.core.Version(), v.core.Machine().Summary(), v.core.Machine().Waits()
+	}
+	if !l.committing {
+		l.committing = true
+		life := l.life
+		l.n.process(func() { l.commit(life) })
+	}
+}
+
+func (l *lane) leased() bool { return l.w.has(bugNoLease) || l.n.keeper.Lease() }
+
+// commit is the committer: it appends batch after batch while there is any. A refusal is final.
+func (l *lane) commit(life int) {
+	for l.life == life {
+		b := l.batches.Take(l.w.limits.CommitBytesMax)
+		if b == nil {
+			l.committing = false
+			return
+		}
+		l.began = l.w.now
+		_, err := l.log.Append(context.Background(), b.Payload)
+		if l.n.gone || l.life != life {
+			return
+		}
+		l.began = 0
+		if err != nil {
+			l.lose(err)
+			return
+		}
+		l.head = l.log.Manifest()
+		l.feed.wake()
+		l.n.after(0, func() {
+			if l.life != life {
+				return
+			}
+			for _, v := range b.Notify {
+				v.outbox.Release(b.Number, func(o *output) { l.emit(v, o) })
+				l.settle(v)
+			}
+		})
+	}
+}
+
+// emit lets something go.
+func (l *lane) emit(v *live, o *output) {
+	if o.observe {
+		v.capturing = false
+		v.observed = o.version
+		if o.summary != nil {
+			l.n.observe(v.ref, o.summary, o.waits)
+		}
+	}
+	if o.asked != nil {
+		reply := o.reply
+		if reply == nil {
+			reply = &messages.Reply{}
+		}
+		o.asked.reply(l.n, reply)
 	}
 	for _, t := range o.tasks {
-		l.w.send(messages.Request{To: t.To, Command: t.Command, CommandID: t.ID, From: o.ref})
+		l.n.route(messages.Request{To: t.To, Command: t.Command, CommandID: t.ID, From: v.ref})
+	}
+	if o.wake != 0 {
+		l.store.SetWake(v.ref, o.wake)
+		l.alarm()
+	}
+	if o.capture != nil {
+		o.capture()
 	}
 }
 
-// wake registers a wake-up.
-func (l *lane) wake(ref messages.Ref, at int64) {
-	l.store.SetWake(ref, at)
-	l.alarm()
+// settle lets go of what is durable and ends the entity's life in memory when it was told to end.
+func (l *lane) settle(v *live) {
+	v.outbox.Release(0, func(o *output) { l.emit(v, o) })
+	if !v.outbox.Empty() {
+		return
+	}
+	switch {
+	case l.live[v.ref] != v:
+	case l.closing:
+		delete(l.live, v.ref)
+		l.closeWhenIdle()
+	case v.retiring:
+		l.watch(v)
+		l.retire(v)
+	default:
+		l.watch(v)
+	}
 }
 
+// watch hands the observer the newest durable state, if it has not seen it yet.
+func (l *lane) watch(v *live) {
+	if v.observed == v.core.Version() {
+		return
+	}
+	v.observed = v.core.Version()
+	if s := v.core.Machine().Summary(); s != nil {
+		l.n.observe(v.ref, s, v.core.Machine().Waits())
+	}
+}
+
+// alarm plans the next look at what is due.
 func (l *lane) alarm() {
 	at := l.store.NextWake()
 	if at == 0 || l.w.has(bugDeafTimer) || l.alarmAt != 0 && l.alarmAt <= at {
 		return
 	}
 	l.alarmAt = at
-	l.w.after(max(at-l.w.now, 0), func() {
-		if l.dead || l.alarmAt != at {
-			return
-		}
-		if l.paused {
-			l.alarmAt = 0
-			l.w.after(50, l.alarm)
-			return
-		}
-		l.alarmAt = 0
-		for _, ref := range l.store.Due(l.w.now, 1000) {
-			if c := l.core(ref); c != nil {
-				l.take(messages.Request{To: ref}, c, c.Tick(l.w.now))
-			}
-		}
-		l.alarm()
-	})
-}
-
-// crash ends the owner between two steps: all that is not in the journal is gone.
-func (l *lane) crash() {
-	if l.dead {
-		return
-	}
-	l.w.note("partition %d crashes", l.partition)
-	l.die()
-}
-
-func (l *lane) die() {
-	l.dead = true
-	if l.w.lanes[l.partition] != l {
-		return
-	}
-	l.w.after(l.w.between(1, 200), func() {
-		if l.w.lanes[l.partition] == l {
-			parked := l.parked
-			l.w.open(l.partition)
-			next := l.w.lanes[l.partition]
-			for _, req := range parked {
-				next.deliver(req)
-			}
+	life := l.life
+	l.n.after(at-l.n.wall(), func() {
+		if l.life == life && l.alarmAt == at {
+			l.ring()
 		}
 	})
 }
 
-// usurp pauses the owner and lets another take its partition over; when the old one wakes up, it must find out by itself.
-func (l *lane) usurp() {
-	if l.dead || l.paused {
-		return
-	}
-	l.w.note("partition %d usurped", l.partition)
-	l.paused = true
-	l.w.open(l.partition)
-	l.w.after(l.w.between(50, 5000), func() {
-		l.paused = false
-		l.parked = nil
-		if !l.dead && !l.busy {
-			// A zombie with nothing to write is harmless; give it something.
-			l.w.load.poke(l)
-		}
-	})
-}
-
-// sleep turns every entity at rest into bytes.
-func (l *lane) sleep() {
-	if !l.quiet() {
-		return
-	}
-	l.w.note("partition %d sleeps", l.partition)
-	for _, ref := range sortedRefs(l.cores) {
-		if old, _ := l.store.Get(ref); old != nil && l.w.has(bugStaleRebirth) {
-			delete(l.cores, ref)
-			continue
-		}
-		if err := l.store.Put(l.cores[ref].Snapshot(l.w.now)); err != nil {
-			l.w.violate("I10", ref.String(), "%v", err)
-		}
-		delete(l.cores, ref)
-	}
+// ring ticks what is due.
+func (l *lane) ring() {
 	l.alarmAt = 0
+	if l.phase != cluster.PhaseServing {
+		return
+	}
+	for _, ref := range l.store.Due(l.n.wall(), l.w.limits.ActivationMax) {
+		if v := l.entity(ref); v != nil {
+			l.run(v, nil)
+		}
+	}
 	l.alarm()
 }
 
-func (l *lane) quiet() bool {
-	return !l.dead && !l.paused && l.store != nil && !l.busy && len(l.batch) == 0
-}
-
-// checkpoint writes all entities and truncates below.
-func (l *lane) checkpoint(ctx context.Context) {
-	if !l.quiet() {
-		return
+// lose drops everything after the journal refused: see entity's partition.
+func (l *lane) lose(err error) {
+	fenced := errors.Is(err, persistence.ErrFenced)
+	if errors.Is(err, persistence.ErrCorrupt) {
+		l.w.violate("I10", "", "partition %d: %v", l.partition, err)
 	}
-	l.sleep()
-	manifest := l.log.Manifest()
-	if err := l.w.store.Write(ctx, l.partition, manifest, l.store.Slices(int(l.w.between(100, 4000)))); err != nil {
-		l.w.note("partition %d checkpoint: %v", l.partition, err)
-		return
+	l.w.note("%s loses partition %d: %v", l.n.incarnation, l.partition, fenced)
+	closing := l.closing
+	l.abandon()
+	if fenced {
+		l.w.result.Fenced++
+		l.fencedAt = l.n.wall()
+		l.seen(l.mark.Term + 1)
 	}
-	l.w.note("partition %d checkpoint at %d", l.partition, manifest.Position)
-	if l.w.chance(70) {
-		_ = l.w.store.Truncate(ctx, l.partition, manifest.Position)
+	switch {
+	case closing:
+		l.closed(persistence.Mark{})
+	case fenced:
+		l.enter(cluster.PhaseIdle)
+	default:
+		l.mark = persistence.Mark{Term: l.mark.Term}
+		l.enter(cluster.PhaseOpening)
+		l.read()
 	}
 }

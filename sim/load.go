@@ -5,28 +5,29 @@ import (
 	"slices"
 
 	"orderyard/actors/entity"
+	"orderyard/cluster"
 	"orderyard/messages"
 )
 
 // load is the world around the yard: channels, carts, stock clerks and the sites' people.
 type load struct {
 	client
-	sites  []string
-	skus   []string
-	acked  map[string]bool // order ids whose placement was acknowledged
-	placed []string        // in order of acknowledgement
-	holds  map[string]bool // cart reservations that were granted
-	manual map[string]bool // sites whose people answer
-	serial int
-	calm   bool  // the faults are over, everybody helps to finish
-	over   int64 // when the calm began
-	pokes  int
+	sites   []string
+	skus    []string
+	counted map[string]bool // SKUs of which a count was acknowledged
+	acked   map[string]bool // order ids whose placement was acknowledged
+	holds   map[string]bool // cart reservations that were granted
+	manual  map[string]bool // sites whose people answer
+	serial  int
+	calm    bool  // the faults are over, everybody helps to finish
+	over    int64 // when the calm began
+	rested  bool
 }
 
-const busyMs = 60_000 // the time in which orders come and faults strike
-
 func newLoad(w *world) *load {
-	l := &load{client: client{w: w}, acked: map[string]bool{}, holds: map[string]bool{}, manual: map[string]bool{}}
+	l := &load{
+		client: client{w: w}, counted: map[string]bool{}, acked: map[string]bool{}, holds: map[string]bool{}, manual: map[string]bool{},
+	}
 	for i := range w.between(2, 4) {
 		l.sites = append(l.sites, fmt.Sprintf("S%d", i+1))
 	}
@@ -59,21 +60,35 @@ func (l *load) begin() {
 		}
 		l.fleet(site)
 	}
+	busy := l.w.o.busy()
 	for range l.w.o.Orders {
-		l.w.after(l.w.between(2_000, busyMs), l.placeOne)
+		l.w.after(l.w.between(warmUpMs, busy), l.placeOne)
 	}
-	for range 12 {
-		l.w.after(l.w.between(2_000, busyMs), l.cart)
-		l.w.after(l.w.between(2_000, busyMs), l.clerk)
+	for range 8 {
+		l.w.after(l.w.between(warmUpMs, busy), l.cart)
+		l.w.after(l.w.between(warmUpMs, busy), l.clerk)
 	}
-	l.w.after(busyMs+5_000, l.settleDown)
+	for range 3 {
+		l.reader()
+	}
+	l.w.after(busy+1_500, l.settleDown)
 	if !l.w.o.NoSweeps {
-		l.w.every(l.w.between(700, 2_000), func() bool { l.sweep(); return !l.calm })
+		l.w.every(l.pace(700, 2_000), func() bool { l.sweep(); return !l.calm })
 	}
 }
 
+// pace is between two looks of somebody: longer when a day is to pass.
+func (l *load) pace(low, high int64) int64 {
+	slow := l.w.o.busy() / busyMs
+	return l.w.between(low*slow, high*slow)
+}
+
 func (l *load) count(sku, site string, n int64) {
-	l.ask(l.id("count"), messages.BucketRef(sku, site), &messages.SetStock{Sku: sku, Site: site, OnHand: n}, nil)
+	l.ask(l.id("count"), messages.BucketRef(sku, site), &messages.SetStock{Sku: sku, Site: site, OnHand: n}, func(r *messages.Reply) {
+		if r.GetFailure() == nil {
+			l.counted[sku] = true
+		}
+	})
 }
 
 func (l *load) pick(list []string) string { return list[l.w.rng.IntN(len(list))] }
@@ -97,13 +112,11 @@ func (l *load) order(external string) *messages.Order {
 func (l *load) placeOne() {
 	external := l.id("o")
 	place := &messages.PlaceOrder{Order: l.order(external)}
-	if err := l.w.know.Prepare(place); err != nil {
-		l.w.violate("I6", external, "prepare: %v", err)
-		return
-	}
-	if len(place.UnknownSkuLines) > 0 {
-		l.w.after(1_000, l.placeOne) // the stock is not counted yet
-		return
+	for _, line := range place.Order.Lines {
+		if !l.counted[line.Sku] {
+			l.w.after(1_000, l.placeOne) // nobody was told yet that it exists
+			return
+		}
 	}
 	id := messages.OrderID("web", external)
 	copies := 1
@@ -116,8 +129,7 @@ func (l *load) placeOne() {
 	if l.w.chance(10) {
 		other := &messages.PlaceOrder{Order: l.order(external)}
 		other.Order.Lines[0].Quantity += 1000
-		_ = l.w.know.Prepare(other)
-		l.w.after(l.w.between(2_000, 20_000), func() {
+		l.w.after(l.w.between(1_000, 8_000), func() {
 			if l.acked[id] {
 				l.ask("place/"+id, messages.OrderRef(id), other, func(r *messages.Reply) {
 					if r.GetFailure().GetCode() != messages.CodeConflict {
@@ -138,17 +150,16 @@ func (l *load) placedOne(id string, r *messages.Reply) {
 		return
 	}
 	l.acked[id] = true
-	l.placed = append(l.placed, id)
 	l.w.note("acked %s", id)
-	if l.w.chance(12) {
-		l.w.after(l.w.between(0, 20_000), func() {
+	if slices.Contains(l.w.o.Faults, faultCancels) && l.w.chance(20) {
+		l.w.after(l.w.between(0, 6_000), func() {
 			l.ask(l.id("cancel"), messages.OrderRef(id), &messages.CancelOrder{Reason: "customer"}, nil)
 		})
 	}
 	if l.w.chance(15) {
 		l.w.after(l.w.between(0, 5_000), func() {
 			l.ask(l.id("hold"), messages.OrderRef(id), &messages.HoldOrder{Reason: "customer_request", Actor: "sim"}, func(*messages.Reply) {
-				l.w.after(l.w.between(0, 30_000), func() {
+				l.w.after(l.w.between(0, 6_000), func() {
 					l.ask(l.id("release"), messages.OrderRef(id), &messages.ReleaseOrder{Reason: "customer_request", Actor: "sim"}, nil)
 				})
 			})
@@ -160,7 +171,7 @@ func (l *load) placedOne(id string, r *messages.Reply) {
 func (l *load) cart() {
 	sku, site, id := l.pick(l.skus), l.pick(l.sites), l.id("cart")
 	to := messages.BucketRef(sku, site)
-	reserve := &messages.ReserveStock{Sku: sku, Site: site, ReservationId: id, Quantity: l.w.between(1, 3), HoldForMs: l.w.between(1_000, 20_000)}
+	reserve := &messages.ReserveStock{Sku: sku, Site: site, ReservationId: id, Quantity: l.w.between(1, 3), HoldForMs: l.w.between(1_000, 8_000)}
 	l.ask(id+"/r", to, reserve, func(r *messages.Reply) {
 		if r.GetFailure() != nil {
 			return
@@ -168,15 +179,16 @@ func (l *load) cart() {
 		l.holds[id] = true
 		switch l.w.rng.IntN(3) {
 		case 0:
-			l.w.after(l.w.between(0, 15_000), func() {
+			l.w.after(l.w.between(0, 6_000), func() {
 				l.ask(id+"/c", to, &messages.ConfirmReservation{Sku: sku, Site: site, ReservationId: id}, func(r *messages.Reply) {
 					if r.GetFailure() == nil {
+						l.ask(id+"/c2", to, &messages.ConfirmReservation{Sku: sku, Site: site, ReservationId: id}, nil) // a page that is loaded again
 						l.ask(id+"/s", to, &messages.ShipStock{Sku: sku, Site: site, ReservationId: id, Quantity: reserve.Quantity}, nil)
 					}
 				})
 			})
 		case 1:
-			l.w.after(l.w.between(0, 15_000), func() {
+			l.w.after(l.w.between(0, 6_000), func() {
 				l.ask(id+"/x", to, &messages.CancelReservation{Sku: sku, Site: site, ReservationId: id}, nil)
 			})
 		}
@@ -208,7 +220,8 @@ func (l *load) clerk() {
 
 // fleet is the people of one site: they look at their work now and then and do the next thing, or refuse.
 func (l *load) fleet(site string) {
-	l.w.every(l.w.between(700, 2_000), func() bool {
+	var look func()
+	look = func() {
 		l.ask("", messages.SiteRef(site), &messages.ListFulfillments{Limit: 200}, func(r *messages.Reply) {
 			for _, fo := range r.GetSite().GetFulfillments() {
 				if l.calm || l.w.chance(60) {
@@ -216,14 +229,19 @@ func (l *load) fleet(site string) {
 				}
 			}
 		})
-		return true
-	})
+		if l.calm {
+			l.w.after(l.w.between(500, 900), look)
+		} else {
+			l.w.after(l.pace(500, 1_500), look)
+		}
+	}
+	l.w.after(l.w.between(500, 1_500), look)
 }
 
 func (l *load) work(site string, fo *messages.FulfillmentOrder) {
 	can := messages.SupportedActions(fo.Status, fo.RequestStatus)
 	act := &messages.SiteAction{FulfillmentId: fo.Id}
-	reject := !l.calm && l.w.chance(8) && slices.Contains(can, "reject")
+	reject := l.w.strikes(faultRefusals) && l.w.chance(10) && slices.Contains(can, "reject")
 	switch {
 	case reject:
 		act.Action, act.Note = "reject", "sim"
@@ -263,7 +281,8 @@ func nextStep(fo *messages.FulfillmentOrder, can []string) string {
 
 // settleDown ends the faults and removes every reason to wait: then all must come to rest.
 func (l *load) settleDown() {
-	l.calm, l.w.faults, l.over = true, false, l.w.now
+	l.calm, l.over = true, l.w.now
+	l.w.heal()
 	l.w.note("calm")
 	for _, site := range l.sites {
 		l.ask(l.id("online"), messages.SiteRef(site), &messages.SetSiteStatus{Status: "online"}, nil)
@@ -272,33 +291,65 @@ func (l *load) settleDown() {
 			l.count(sku, site, 2_000)
 		}
 	}
+	l.w.every(500, func() bool { l.rested = l.rested || l.atRest(); return !l.rested })
 }
 
 // atRest says that every question is answered and nobody owes anything but far timers.
-func (l *load) atRest() bool {
-	if !l.calm || l.w.now < l.over+20_000 || l.w.result.Steps%64 != 0 {
-		return false
-	}
-	return l.restless() == ""
-}
+func (l *load) atRest() bool { return l.w.now >= l.over+calmMs && l.pending == 0 && l.restless() == "" }
+
+// calmMs is how long the calm lasts at least: holds run out in it.
+const calmMs = 10_000
 
 // restless names something that is not finished yet; "" when all is.
 func (l *load) restless() string {
-	for _, lane := range l.w.lanes {
-		if lane.dead || lane.paused || lane.store == nil || len(lane.batch) > 0 {
-			return fmt.Sprintf("partition %d", lane.partition)
+	owners := make([]*lane, l.w.o.Partitions)
+	for _, n := range l.w.seats {
+		if n.gone || n.paused || n.cut {
+			return n.incarnation
 		}
-		for _, ref := range lane.store.Refs() {
-			c, err := lane.peek(ref)
-			if err != nil {
-				return fmt.Sprintf("%s: %v", ref, err)
-			}
-			if what := unfinished(c, l.w.now); what != "" {
-				return ref.String() + ": " + what
+		for p, lane := range n.lanes {
+			switch {
+			case lane.phase == cluster.PhaseIdle:
+			case lane.phase != cluster.PhaseServing || lane.committing || owners[p] != nil:
+				return fmt.Sprintf("partition %d is %s on %s", p, lane.phase, n.incarnation)
+			case lane.feed.acked != lane.head.Position:
+				return fmt.Sprintf("events of partition %d are published up to %d of %d", p, lane.feed.acked, lane.head.Position)
+			default:
+				owners[p] = lane
 			}
 		}
 	}
+	for p, lane := range owners {
+		if lane == nil {
+			return fmt.Sprintf("nobody serves partition %d", p)
+		}
+		if what := lane.restless(); what != "" {
+			return what
+		}
+	}
 	return ""
+}
+
+// restless names an entity that is not finished yet.
+func (l *lane) restless() string {
+	for _, ref := range l.store.Refs() {
+		core, err := l.core(ref)
+		if err != nil {
+			return fmt.Sprintf("%s: %v", ref, err)
+		}
+		if what := unfinished(core, l.n.wall()); what != "" {
+			return ref.String() + ": " + what
+		}
+	}
+	return ""
+}
+
+// core gives an entity without bringing it to life.
+func (l *lane) core(ref messages.Ref) (*entity.Core, error) {
+	if v := l.live[ref]; v != nil {
+		return v.core, nil
+	}
+	return l.store.Core(ref, l.w.kinds, nil, &l.w.limits)
 }
 
 // unfinished names what an entity still owes to others, or an order that is neither at its end nor somebody's.
@@ -322,17 +373,16 @@ func unfinished(c *entity.Core, now int64) string {
 
 // excluded says that an order has been refused by some site for good.
 func excluded(c *entity.Core) bool {
-	v, ok := c.Machine().(interface{ View() *messages.OrderView })
-	return ok && len(v.View().Exclusions) > 0
-}
-
-// poke gives a zombie something to write. If it ever gets written, the fence is broken.
-func (l *load) poke(z *lane) {
-	for _, ref := range z.store.Refs() {
-		if ref.Kind == messages.KindBucket {
-			l.pokes++
-			z.deliver(messages.Request{To: ref, CommandID: fmt.Sprintf("zombie-%d", l.pokes), Command: &messages.AdjustStock{Delta: 1, Reason: "zombie"}})
-			return
+	m := c.Machine()
+	for {
+		switch inner := m.(type) {
+		case *twice:
+			m = inner.Machine
+		case *buggy:
+			m = inner.Machine
+		default:
+			v, ok := m.(interface{ View() *messages.OrderView })
+			return ok && len(v.View().Exclusions) > 0
 		}
 	}
 }

@@ -11,7 +11,11 @@ import (
 // sweep asks a few orders what may be moved and moves it: half the time as routing/sweep would, with thresholds that let everything pass, half the
 // time to any site, whatever it has. Answers come late, so many a sweep is stale.
 func (l *load) sweep() {
-	ids := l.w.know.MayMove(l.pick([]string{"", "web-o-2", "web-o-4"}), 6)
+	n := l.w.anybody()
+	if n == nil {
+		return
+	}
+	ids := n.know.MayMove(l.pick([]string{"", "web-o-2", "web-o-4"}), 6)
 	left := len(ids)
 	var orders []sweep.Order
 	var versions []uint64
@@ -25,7 +29,7 @@ func (l *load) sweep() {
 				return
 			}
 			if l.w.chance(50) {
-				l.sweepWell(orders, versions)
+				l.sweepWell(n, orders, versions)
 			} else {
 				l.sweepAnywhere(orders, versions)
 			}
@@ -33,10 +37,10 @@ func (l *load) sweep() {
 	}
 }
 
-func (l *load) sweepWell(orders []sweep.Order, versions []uint64) {
+func (l *load) sweepWell(n *node, orders []sweep.Order, versions []uint64) {
 	limits := sweep.DefaultLimits()
 	limits.SavingMin, limits.SavingPercentMin = 0, 0
-	r := sweep.Better(orders, l.w.know.View(), routing.DefaultRules(), l.w.now, limits)
+	r := sweep.Better(orders, n.know.View(), routing.DefaultRules(), l.w.now, limits)
 	for i := range r.Moves {
 		m := &r.Moves[i]
 		l.reassign(orders[m.Order].Question.OrderId, versions[m.Order], m.To)

@@ -65,6 +65,9 @@ func atHand(s messages.FulfillmentStatus) bool {
 	return s >= messages.FulfillmentStatus_FULFILLMENT_STATUS_SCHEDULED && s <= messages.FulfillmentStatus_FULFILLMENT_STATUS_PACKED
 }
 
+// Placed counts the orders that were placed.
+func (a *Auditor) Placed() int { return len(a.placed) }
+
 // Entities counts what the history holds.
 func (a *Auditor) Entities() int { return len(a.cores) }
 

@@ -67,18 +67,14 @@ type liveEntity struct {
 	depth atomic.Int32
 }
 
-// entityActor is the thin shell around a Core: it numbers outputs by the batch they depend on and releases them in order.
+// entityActor is the thin shell around a Core: it holds outputs back by the batch they depend on and releases them in order.
 type entityActor struct {
 	p    *partition // read-only parts: limits, clock, router, observer, committer
 	core *Core
 	live *liveEntity
 	log  *committer
 
-	last    uint64 // newest batch that holds an entry of this entity
-	durable uint64 // newest batch known durable
-	pending []pending
-	head    int
-	room    [2]pending // most entities never have more under way
+	outbox Outbox[pending]
 
 	wake      int64 // registered with the partition
 	retiring  bool
@@ -91,7 +87,6 @@ type entityActor struct {
 
 // pending is an output that waits for a batch.
 type pending struct {
-	batch    uint64
 	asked    *envelope
 	reply    *messages.Reply
 	tasks    []messages.Task
@@ -111,7 +106,7 @@ func (a *entityActor) Receive(ctx actor.Context) {
 		a.live.depth.Add(-1)
 		a.request(m)
 	case *durable:
-		a.release(m.number)
+		a.outbox.Release(m.number, a.emit)
 	case *tick:
 		a.wake = 0
 		if a.broken == nil {
@@ -126,7 +121,7 @@ func (a *entityActor) Receive(ctx actor.Context) {
 			m.job.captured(nil)
 			break
 		}
-		a.push(pending{batch: a.last, snapshot: m, snap: a.core.Snapshot(a.p.clock())})
+		a.outbox.Push(pending{snapshot: m, snap: a.core.Snapshot(a.p.clock())})
 	case *abandon:
 		a.abandon()
 		ctx.Stop(ctx.Self())
@@ -139,8 +134,8 @@ func (a *entityActor) Receive(ctx actor.Context) {
 
 // settle lets go of what is durable and ends the actor when it was told to end.
 func (a *entityActor) settle(ctx actor.Context) {
-	a.release(a.durable)
-	if a.head < len(a.pending) {
+	a.outbox.Release(0, a.emit)
+	if !a.outbox.Empty() {
 		return
 	}
 	self := a.core.Ref()
@@ -156,6 +151,7 @@ func (a *entityActor) settle(ctx actor.Context) {
 	case a.finishing:
 		a.p.system.Root.Send(a.p.pid, &finished{ref: self, live: a.live})
 	case a.retiring:
+		a.watch()
 		snap := a.core.Snapshot(a.p.clock())
 		blob, err := snap.MarshalVT()
 		if err != nil {
@@ -211,16 +207,15 @@ func (a *entityActor) run(e *envelope) {
 		// Nothing of this answer will be checked by the journal's fence, and another node may have taken over.
 		out.Reply = messages.Refuse(messages.Retry(messages.CodeUnavailable, 200, "the node is cut off from the cluster"))
 	}
-	p := pending{batch: a.last, asked: e, reply: out.Reply, tasks: out.Tasks, wake: out.Wake}
+	p := pending{asked: e, reply: out.Reply, tasks: out.Tasks, wake: out.Wake}
 	if out.Entry != nil {
-		a.last = a.log.add(out.Entry, a.live.pid, a.last)
-		p.batch = a.last
+		a.outbox.Depend(a.log.add(out.Entry, a.live.pid, a.outbox.Last()))
 		if !a.capturing {
 			a.capturing = true
 			p.observe, p.version, p.summary, p.waits = true, a.core.Version(), a.core.Machine().Summary(), a.core.Machine().Waits()
 		}
 	}
-	a.push(p)
+	a.outbox.Push(p)
 }
 
 func (a *entityActor) step(e *envelope) (out Output, err error) {
@@ -235,35 +230,6 @@ func (a *entityActor) step(e *envelope) (out Output, err error) {
 		return a.core.Tick(now), nil
 	}
 	return a.core.Step(&e.Request, now), nil
-}
-
-func (a *entityActor) push(p pending) {
-	switch {
-	case a.pending == nil:
-		a.pending = a.room[:0]
-	case a.head > 0 && a.head == len(a.pending):
-		a.pending, a.head = a.pending[:0], 0
-	}
-	a.pending = append(a.pending, p)
-}
-
-// release lets go of every output whose batch is durable, in the order they were decided.
-func (a *entityActor) release(number uint64) {
-	a.durable = max(a.durable, number)
-	for a.head < len(a.pending) {
-		p := &a.pending[a.head]
-		if p.batch > a.durable {
-			break
-		}
-		a.emit(p)
-		*p = pending{}
-		a.head++
-	}
-	if a.head > 256 && a.head > len(a.pending)/2 {
-		n := copy(a.pending, a.pending[a.head:])
-		clear(a.pending[n:])
-		a.pending, a.head = a.pending[:n], 0
-	}
 }
 
 func (a *entityActor) emit(p *pending) {
@@ -303,15 +269,14 @@ func (a *entityActor) watch() {
 
 // abandon answers everything that waits with `moved`: the outcome is unknown, asking again with the same id is safe.
 func (a *entityActor) abandon() {
-	for ; a.head < len(a.pending); a.head++ {
-		p := &a.pending[a.head]
+	a.outbox.Abandon(func(p *pending) {
 		if p.asked != nil {
 			p.asked.reply(a.p.router, moved(p.asked))
 		}
 		if p.snapshot != nil {
 			p.snapshot.job.captured(nil)
 		}
-	}
+	})
 }
 
 func moved(e *envelope) *messages.Reply {

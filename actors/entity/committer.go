@@ -26,22 +26,13 @@ type committer struct {
 	clock  func() int64
 
 	mu      sync.Mutex
-	open    *batch
-	closed  []*batch
+	batches Batches[*actor.PID]
 	work    chan struct{} // holds a token while there may be work
 	backlog atomic.Int64  // closed batches waiting
 	began   atomic.Int64  // when the append under way began, by clock; 0 = none is
 	head    persistence.Manifest
 	bytes   int64 // appended since the last checkpoint
 	lost    bool
-}
-
-// batch is one append in the making.
-type batch struct {
-	number  uint64
-	payload []byte
-	entries int
-	notify  []*actor.PID
 }
 
 // durable tells an entity that every batch up to number is in the journal.
@@ -56,7 +47,7 @@ type journalLost struct {
 func newCommitter(log *persistence.Log, replayed int64, limits *Limits, system *actor.ActorSystem, owner *actor.PID, feed *Feed, stats *Stats, clock func() int64) *committer {
 	return &committer{
 		log: log, limits: limits, system: system, owner: owner, feed: feed, stats: stats, clock: clock,
-		open: &batch{number: 1}, work: make(chan struct{}, 1), head: log.Manifest(), bytes: replayed,
+		batches: NewBatches[*actor.PID](), work: make(chan struct{}, 1), head: log.Manifest(), bytes: replayed,
 	}
 }
 
@@ -64,23 +55,14 @@ func newCommitter(log *persistence.Log, replayed int64, limits *Limits, system *
 // before, so that nobody is told twice.
 func (c *committer) add(entry []byte, who *actor.PID, last uint64) uint64 {
 	c.mu.Lock()
-	b := c.open
-	b.payload = append(b.payload, entry...)
-	b.entries++
-	if last != b.number {
-		b.notify = append(b.notify, who)
-	}
-	if len(b.payload) >= c.limits.CommitBytesMax {
-		c.closed = append(c.closed, b)
-		c.backlog.Add(1)
-		c.open = &batch{number: b.number + 1}
-	}
+	number := c.batches.Add(entry, who, last, c.limits.CommitBytesMax)
+	c.backlog.Store(int64(c.batches.Full()))
 	c.mu.Unlock()
 	select {
 	case c.work <- struct{}{}:
 	default:
 	}
-	return b.number
+	return number
 }
 
 // busy says that clients should be shed: too many full batches wait for the journal.
@@ -93,20 +75,11 @@ func (c *committer) stalled(now int64) bool {
 }
 
 // take gives the next batch to append; nil when there is nothing.
-func (c *committer) take() *batch {
+func (c *committer) take() *Batch[*actor.PID] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.closed) > 0 {
-		b := c.closed[0]
-		c.closed = c.closed[1:]
-		c.backlog.Add(-1)
-		return b
-	}
-	if c.open.entries == 0 {
-		return nil
-	}
-	b := c.open
-	c.open = &batch{number: b.number + 1, payload: make([]byte, 0, min(len(b.payload)*5/4, c.limits.CommitBytesMax))}
+	b := c.batches.Take(c.limits.CommitBytesMax)
+	c.backlog.Store(int64(c.batches.Full()))
 	return b
 }
 
@@ -124,11 +97,11 @@ func (c *committer) run(ctx context.Context) {
 		}
 		began := time.Now()
 		c.began.Store(c.clock())
-		position, err := c.log.Append(ctx, b.payload)
+		position, err := c.log.Append(ctx, b.Payload)
 		c.began.Store(0)
 		if err != nil {
 			if ctx.Err() == nil {
-				slog.Warn("journal append failed", "entries", b.entries, "error", err)
+				slog.Warn("journal append failed", "entries", b.Entries, "error", err)
 			}
 			c.mu.Lock()
 			c.lost = true
@@ -136,14 +109,14 @@ func (c *committer) run(ctx context.Context) {
 			c.system.Root.Send(c.owner, &journalLost{from: c, err: err})
 			return
 		}
-		c.stats.commit(b.entries, len(b.payload), time.Since(began))
+		c.stats.commit(b.Entries, len(b.Payload), time.Since(began))
 		c.mu.Lock()
 		c.head = c.log.Manifest()
-		c.bytes += int64(len(b.payload))
+		c.bytes += int64(len(b.Payload))
 		c.mu.Unlock()
-		c.feed.push(position, b.payload)
-		told := &durable{number: b.number}
-		for _, pid := range b.notify {
+		c.feed.push(position, b.Payload)
+		told := &durable{number: b.Number}
+		for _, pid := range b.Notify {
 			c.system.Root.Send(pid, told)
 		}
 	}

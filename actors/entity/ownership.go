@@ -41,7 +41,8 @@ const (
 
 // reading is one attempt to read a partition back.
 type reading struct {
-	open chan persistence.Mark // holds the mark once the partition is to be taken over
+	open   chan persistence.Mark // holds the mark once the partition is to be taken over
+	failed bool                  // the next attempt is planned
 }
 
 type (
@@ -250,7 +251,10 @@ func (p *partition) close(ctx actor.Context, shut chan error) {
 	p.enter(cluster.PhaseClosing)
 	p.refuseParked()
 	if opening {
-		return // the attempt under way ends it
+		if p.reading.failed { // no attempt is under way, and none may begin: it would follow the journal for ever
+			p.closed(nil, nil)
+		}
+		return // else the attempt under way ends it
 	}
 	for _, sl := range p.store.slots {
 		switch {

@@ -12,6 +12,7 @@ import (
 	"orderyard/cluster"
 	"orderyard/messages"
 	"orderyard/persistence"
+	"orderyard/persistence/faulty"
 	"orderyard/persistence/memory"
 )
 
@@ -378,4 +379,33 @@ func TestMarkIsReachedOrRefused(t *testing.T) {
 			t.Fatalf("it is %s", phase)
 		}
 	}
+}
+
+// Proves that a partition which is to close between two attempts to read it back is closed, and can be opened again: the journal cannot be read for a
+// while, and the word to close comes in the pause.
+func TestCloseBetweenAttempts(t *testing.T) {
+	var broken atomic.Bool
+	broken.Store(true)
+	var failed atomic.Int32
+	p := &pair{t: t, store: memory.New(), limit: DefaultLimits()}
+	p.views[0] = faulty.New(p.store, faulty.Options{Script: func(c faulty.Call) faulty.Fault {
+		if c.Op != "load" || c.Partition != 1 || !broken.Load() {
+			return faulty.None
+		}
+		failed.Add(1)
+		return faulty.Refused
+	}})
+	startPairWith(p)
+	p.nodes[0].Open(1, persistence.Mark{Term: 1})
+	for failed.Load() < 3 { // the pause is 400 ms by now
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(20 * time.Millisecond) // the failure has been heard; if not, the attempt itself ends the closing
+	p.nodes[0].Close(1)
+	broken.Store(false)
+	p.until(0, 1, cluster.PhaseClosed)
+	p.nodes[0].Drop(1)
+	p.until(0, 1, cluster.PhaseIdle)
+	p.nodes[0].Open(1, persistence.Mark{Term: 1})
+	p.until(0, 1, cluster.PhaseServing)
 }

@@ -48,91 +48,40 @@ func (p *partition) read() {
 
 func (p *partition) readBack(ctx context.Context, r *reading) (*persistence.Log, *Recovered, error) {
 	p.stats.Recoveries.Add(1)
-	var mark persistence.Mark
+	back := &ReadBack{
+		Partition: p.Partition, Kinds: p.Kinds, Planner: p.Planner, Limits: p.limits, Store: p.Store, Clock: p.clock,
+		Log: persistence.LogOptions{Node: p.Node, Incarnation: p.Incarnation, Logger: slog.Default()},
+	}
 	if p.HighWater != nil {
 		position, err := p.HighWater(ctx, p.Partition)
 		if err != nil {
 			return nil, nil, fmt.Errorf("high-water mark of partition %d: %w", p.Partition, err)
 		}
-		mark.Position = position
+		back.Log.HighWater.Position = position
 	}
-	for opened := false; ; {
-		log, recovery, err := p.readJournal(ctx, mark)
-		if err != nil {
-			return nil, nil, err
-		}
-		if err := recovery.Settle(p.clock()); err != nil {
-			return nil, nil, err
-		}
-		if !opened {
-			p.system.Root.Send(p.pid, &warmed{of: r})
-			var reach persistence.Mark
-			if reach, err = p.follow(ctx, r, log, recovery); err == nil {
-				mark, opened = reach, true
-			}
-		}
-		if err == nil {
-			err = log.CatchUp(ctx, mark, recovery.commit)
-		}
-		if p.overtaken(ctx, log, err) {
-			slog.Info("partition read back anew: the journal was cut above the place of reading", "partition", p.Partition, "position", log.Position())
-			continue
-		}
-		if err != nil {
-			return nil, nil, fmt.Errorf("catch up partition %d: %w", p.Partition, err)
-		}
-		result, err := recovery.Take(ctx, log, p.clock())
-		if err != nil {
-			return nil, nil, err
-		}
-		return log, result, nil
+	if err := back.Read(ctx); err != nil {
+		return nil, nil, err
 	}
+	p.system.Root.Send(p.pid, &warmed{of: r})
+	mark, err := p.follow(ctx, r, back)
+	if err != nil {
+		return nil, nil, err
+	}
+	return back.Take(ctx, mark)
 }
 
 // follow reads along with the present owner until the partition is to be opened, and gives the mark to be reached then.
-func (p *partition) follow(ctx context.Context, r *reading, log *persistence.Log, recovery *Recovery) (mark persistence.Mark, err error) {
+func (p *partition) follow(ctx context.Context, r *reading, back *ReadBack) (persistence.Mark, error) {
 	for {
 		select {
 		case mark := <-r.open:
 			return mark, nil
 		case <-time.After(followEvery):
-			if err := log.CatchUp(ctx, persistence.Mark{}, recovery.commit); err != nil {
-				return mark, err
-			}
-			if err := recovery.Settle(p.clock()); err != nil {
-				return mark, err
+			if err := back.Along(ctx); err != nil {
+				return persistence.Mark{}, err
 			}
 		case <-ctx.Done():
-			return mark, ctx.Err()
-		}
-	}
-}
-
-// overtaken says that a gap is none: whoever reads along is no reader that the owner waits for, so the owner may have written a checkpoint and
-// cut the journal behind the place of reading. Then all is read anew from that checkpoint.
-func (p *partition) overtaken(ctx context.Context, log *persistence.Log, err error) bool {
-	if !errors.Is(err, persistence.ErrCorrupt) {
-		return false
-	}
-	newest, found, again := p.Store.Load(ctx, p.Partition, func([]byte) error { return nil })
-	return again == nil && found && newest.Position > log.Position()
-}
-
-// readJournal reads checkpoint and tail. A gap may only mean that a newer checkpoint was made, and the journal cut below it, between
-// the two readings: then it reads once more.
-func (p *partition) readJournal(ctx context.Context, mark persistence.Mark) (*persistence.Log, *Recovery, error) {
-	for attempt := 1; ; attempt++ {
-		log := persistence.OpenLog(p.Store, p.Partition, persistence.LogOptions{
-			Node: p.Node, Incarnation: p.Incarnation, HighWater: mark, Logger: slog.Default(),
-		})
-		r := &Recovery{Kinds: p.Kinds, Planner: p.Planner, Limits: p.limits}
-		err := r.Read(ctx, log, p.Store, p.Partition)
-		if err == nil || attempt > 1 || !errors.Is(err, persistence.ErrCorrupt) {
-			return log, r, err
-		}
-		newest, found, again := p.Store.Load(ctx, p.Partition, func([]byte) error { return nil })
-		if again != nil || !found || newest.Position == r.from.Position {
-			return nil, nil, err
+			return persistence.Mark{}, ctx.Err()
 		}
 	}
 }
@@ -156,6 +105,7 @@ func (p *partition) readAgain(m *recovered) {
 		slog.Warn("partition cannot be read back yet", "partition", p.Partition, "error", m.err, "again_in", pause)
 	}
 	p.stop()
+	m.of.failed = true
 	if p.at(cluster.PhaseWarm) {
 		p.enter(cluster.PhaseWarming)
 	}

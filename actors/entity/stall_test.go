@@ -2,6 +2,7 @@ package entity
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -55,4 +56,32 @@ func TestStalledJournalIsTold(t *testing.T) {
 		t.Fatalf("who waited was answered %v", r)
 	}
 	y.until("requests are answered again", func() bool { return y.ask("", &messages.GetStock{}, "a").GetStock().GetAtp() == 6 })
+}
+
+// Proves that the node hears the last of an entity before it becomes bytes: two commands wait for a journal that does not answer, meanwhile the entity
+// has been idle for so long that it is told to rest, and what the second one did must be seen all the same.
+func TestLastIsSeenBeforeRest(t *testing.T) {
+	store := &stuck{Store: memory.New(), gate: make(chan struct{})}
+	open := store.gate
+	close(open)
+	y := startYard(t, store, func(l *Limits) { l.PassivateAfterMs, l.StallAfterMs = 50, 60_000 })
+	defer stop(t, y)
+	y.ask("1", &messages.AdjustStock{Delta: 5}, "a")
+	y.until("the entity rests", func() bool { return y.Stats().Passivations.Load() == 1 })
+	shut := make(chan struct{})
+	store.gate = shut // nothing is under way: nobody reads it now
+	answers := make(chan *messages.Reply, 3)
+	for i := range cap(answers) {
+		y.Send(messages.Request{To: toyRef("a"), CommandID: fmt.Sprint("more", i), Command: &messages.AdjustStock{Delta: 1}, Done: func(r *messages.Reply) { answers <- r }})
+		time.Sleep(5 * time.Millisecond) // the first one is on its way to the journal, the others share the next append
+	}
+	time.Sleep(time.Duration(sweepEveryMs)*time.Millisecond + 500*time.Millisecond) // it is told to rest
+	close(shut)
+	for range cap(answers) {
+		<-answers
+	}
+	y.until("the entity rests again", func() bool { return y.Stats().Passivations.Load() == 2 })
+	if v := y.seen.of(toyRef("a")); v.GetOnHand() != 8 {
+		t.Fatalf("the node has seen %d units, there are 8", v.GetOnHand())
+	}
 }

@@ -15,7 +15,7 @@ func (s *State) count(c *messages.SetStock, now int64) ([]messages.Event, *messa
 	d := s.decide(now)
 	asOf := c.AsOfMs
 	if asOf == 0 || asOf > now {
-		asOf = now // a count from the future comes from a clock that is ahead; believed, it would silence every later count
+		asOf = s.presentOf(now) // a count from the future comes from a clock that is ahead; believed, it would silence every later count
 	}
 	if s.known && (asOf < s.countedAsOf || asOf < s.movementsFrom) {
 		a := d.answerWithBucket(s.incoming)
@@ -47,6 +47,16 @@ func (s *State) count(c *messages.SetStock, now int64) ([]messages.Event, *messa
 	}
 	d.onHand, d.safetyStock, d.unsellable = onHand, safetyStock, unsellable
 	return d.events, d.answerWithBucket(s.incoming), nil
+}
+
+// presentOf is the moment of a count that is taken now: nothing that the bucket knows is younger, also when that was stamped by a clock that has been
+// set back since, or by a former owner's that was ahead.
+func (s *State) presentOf(now int64) int64 {
+	present := max(now, s.countedAsOf, s.movementsFrom)
+	for i := range s.movements {
+		present = max(present, s.movements[i].at)
+	}
+	return present
 }
 
 func (s *State) checkCounts(c *messages.SetStock) *messages.Failure {

@@ -77,7 +77,7 @@ func (d *driver) wait(ms int64) []messages.Event {
 	until := d.now + ms
 	all := d.timers()
 	for {
-		next := d.s.nextStep()
+		next := d.s.nextStep(d.now)
 		if next == 0 || next > until {
 			d.now = until
 			return all

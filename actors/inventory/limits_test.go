@@ -50,7 +50,7 @@ func TestSweepIsBounded(t *testing.T) {
 		if got := len(d.timers()); got != want {
 			t.Fatalf("a step expired %d holds, want %d", got, want)
 		}
-		if next := d.s.nextStep(); want == StepMax && next != d.now+1 {
+		if next := d.s.nextStep(d.now); want == StepMax && next != d.now+1 {
 			t.Fatalf("the next step is due at %d, it is %d", next, d.now)
 		}
 		d.now++
@@ -91,8 +91,8 @@ func TestContestIsBounded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if restored.nextStep() != d.now+1 || d.s.nextStep() != d.now+1 {
-			t.Fatalf("the next step is due at %d, after a restart at %d, it is %d", d.s.nextStep(), restored.nextStep(), d.now)
+		if restored.nextStep(d.now) != d.now+1 || d.s.nextStep(d.now) != d.now+1 {
+			t.Fatalf("the next step is due at %d, after a restart at %d, it is %d", d.s.nextStep(d.now), restored.nextStep(d.now), d.now)
 		}
 		restored.Version = restored.sequence
 		d.s = restored
@@ -263,5 +263,55 @@ func TestDecideReadsOnly(t *testing.T) {
 	}
 	if !bytes.Equal(before, d.s.MarshalState()) {
 		t.Error("Decide changed the state")
+	}
+}
+
+// Proves that a bucket whose last expiry was stamped by a clock ahead of today's (one that was set back, or a former owner's) ends its holds when
+// they run out, not when that clock's time has come.
+func TestClockSetBack(t *testing.T) {
+	s, now := New("sku", "S"), int64(100_000)
+	apply := func(cmd messages.Command) { t.Helper(); applyAt(t, s, cmd, now) }
+	apply(&messages.SetStock{OnHand: 5})
+	apply(&messages.ReserveStock{ReservationId: "a", Quantity: 1, HoldForMs: 1_000})
+	now += 30_000 // the clock steps forward
+	apply(new(messages.ExpireReservations))
+	now -= 29_000 // and is set right
+	apply(&messages.ReserveStock{ReservationId: "b", Quantity: 1, HoldForMs: 1_000})
+	tasks := Tasks(s, now, nil)
+	if len(tasks) != 1 || tasks[0].Due != now+1_000 {
+		t.Fatalf("at %d the timer is %+v, the hold runs out in a second", now, tasks)
+	}
+	now += 1_000
+	apply(new(messages.ExpireReservations))
+	if tasks := Tasks(s, now, nil); len(tasks) != 0 {
+		t.Fatalf("the hold has not ended: %+v", tasks)
+	}
+}
+
+func applyAt(t *testing.T, s *State, cmd messages.Command, now int64) *messages.Reply {
+	t.Helper()
+	events, reply, err := Decide(s, cmd, now)
+	if err != nil || reply.GetFailure() != nil {
+		t.Fatalf("%T: %v, %v", cmd, reply, err)
+	}
+	for _, e := range events {
+		Evolve(s, e, now)
+		s.Version++
+	}
+	return reply
+}
+
+// Proves that a count which is taken now counts, whatever clocks have stamped before: a count and a receipt under a clock that was ahead do not
+// silence it, nor is what they moved added to it.
+func TestCountAfterClockSetBack(t *testing.T) {
+	s, now := New("sku", "S"), int64(100_000)
+	applyAt(t, s, &messages.SetStock{OnHand: 5}, now+30_000)
+	applyAt(t, s, &messages.ReceiveStock{Quantity: 4}, now+30_100)
+	reply := applyAt(t, s, &messages.SetStock{OnHand: 100}, now)
+	if reply.GetStock().Ignored || s.onHand != 100 {
+		t.Fatalf("%v, %d on hand", reply, s.onHand)
+	}
+	if reply := applyAt(t, s, &messages.SetStock{OnHand: 1, AsOfMs: now - 1_000}, now); !reply.GetStock().Ignored {
+		t.Fatalf("an older count was believed: %v", reply)
 	}
 }

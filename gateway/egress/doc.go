@@ -12,13 +12,14 @@
 // the last position whose events were all acknowledged; the server drops what it already has by Nats-Msg-Id. When the *server*
 // refuses a message (a leader election, a full disk), later ones may already be stored in front of it. Those are then published
 // again under a fresh Nats-Msg-Id, so that a reader sees the right order after the wrong one, and knows the repeats by ce-id.
+// Nobody need have heard of the refusal: the stream says where an event lies, and when that is behind a later one, the same is done.
 // (Tried first: one reconnecting connection with the client's own retries. A retry overtakes nothing, but is overtaken.)
 //
 // How a partition changes hands: the old node stops reading, waits a moment for what is under way and saves its cursor; the new
 // one begins behind the cursor it finds, which may be the one before. Both may publish the same events for a moment. Both do it
 // in the journal's order and under the same Nats-Msg-Id, so the first sighting of every event stands in order, whichever of
-// them was quicker. One thing is not handed over: that the server had just refused a message of the old node. If the partition
-// goes to another process before that message was published again, it is stored behind later ones.
+// them was quicker. That the server had just refused a message of the old node is not handed over; the new one finds it out
+// by the answers to what it publishes.
 //
 // The translation from journal to public events is a function of one commit, with no memory. So it gives the same events and
 // ids whenever it runs, on whatever node.

@@ -35,9 +35,8 @@ type lane struct {
 	saving sync.Mutex // one save at a time, the newest last
 	over   bool       // the last save is done
 
-	loaded  bool
-	redo    uint64 // up to here events are published under a fresh message id
-	redoTag string // which one
+	loaded bool
+	redo   Redo
 }
 
 // newLane is called with e.mu held.
@@ -56,7 +55,7 @@ func (l *lane) live() {
 	defer l.end()
 	if l.before != nil {
 		<-l.before.ended
-		l.redo, l.redoTag = l.before.redo, l.before.redoTag // this node still knows what was refused
+		l.redo = l.before.redo // this node still knows what was refused
 		l.before = nil
 	}
 	l.retry("its cursor", l.load)

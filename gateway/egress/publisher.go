@@ -29,29 +29,19 @@ type publisher struct {
 	at      uint64 // every commit up to here is sent
 	failure error  // why publishing failed, as opposed to reading
 
-	mu   sync.Mutex
-	ring []slot
-	head uint64        // number of the oldest that waits
-	tail uint64        // number the next one gets
 	room chan struct{} // the window has room again
-	last uint64        // newest position of which anything was sent
+
+	mu     sync.Mutex
+	window Window
 	// settled: the lane goes on without this publisher, so an answer that is late changes nothing.
 	settled bool
-}
-
-// slot is a published event that waits for its acknowledgement. through is the position that is complete with it: that of its
-// commit when it is the commit's last event, 0 otherwise.
-type slot struct {
-	through uint64
-	acked   bool
-	sent    time.Time
 }
 
 func newPublisher(s *session, l *lane, number uint64) *publisher {
 	return &publisher{
 		s: s, lane: l, number: number, index: strconv.FormatUint(number, 10), at: l.acked.Load(),
 		message: newMessage(s.e.o.Origin), tr: newTranslator(s.e.o.Log, s.e.metrics), types: make(map[string]string),
-		ring: make([]slot, s.e.o.Window), room: make(chan struct{}, 1),
+		window: NewWindow(s.e.o.Window), room: make(chan struct{}, 1),
 	}
 }
 
@@ -83,16 +73,13 @@ func (p *publisher) publish(ctx context.Context, position uint64, ev *outgoing) 
 	m.Data = ev.data
 	m.id[0], m.about[0], m.kind[0] = ev.id, ev.about, p.typeOf(ev)
 	m.at[0] = string(wire.AppendTime(nil, ev.atMs))
-	m.msgID[0] = ev.id
-	if position <= p.lane.redo {
-		m.msgID[0] = ev.id + "~" + p.lane.redoTag
-	}
+	m.msgID[0] = p.lane.redo.MessageID(ev.id, position)
 	switch err := p.s.nc.PublishMsg(&m.Msg); {
 	case errors.Is(err, nats.ErrMaxPayload):
 		// Publishing it again would fail for ever and hold up everything behind it. The journal has it.
 		p.s.e.o.Log.Error("event too large for the server, skipped", "id", ev.id, "bytes", len(ev.data))
 		p.s.e.metrics.skipped.Inc()
-		p.acknowledge(number)
+		p.acknowledge(number, 0)
 	case err != nil:
 		return fmt.Errorf("publish: %w", err)
 	default:
@@ -118,15 +105,11 @@ func (p *publisher) take(ctx context.Context, position uint64) (uint64, error) {
 			return 0, err
 		}
 		p.mu.Lock()
-		if p.tail-p.head < uint64(len(p.ring)) {
-			number := p.tail
-			p.tail++
-			p.last = position
-			p.ring[number%uint64(len(p.ring))] = slot{sent: time.Now()}
-			p.mu.Unlock()
+		number, ok := p.window.Take(position, time.Now())
+		p.mu.Unlock()
+		if ok {
 			return number, nil
 		}
-		p.mu.Unlock()
 		select {
 		case <-p.room:
 		case <-ctx.Done():
@@ -137,36 +120,26 @@ func (p *publisher) take(ctx context.Context, position uint64) (uint64, error) {
 // complete notes that a commit's events are all sent: it is done when the newest of them is acknowledged, at once when none waits.
 func (p *publisher) complete(position uint64) {
 	p.mu.Lock()
-	if p.head == p.tail {
+	if p.window.Complete(position) {
 		p.lane.acked.Store(position)
-	} else {
-		p.ring[(p.tail-1)%uint64(len(p.ring))].through = position
 	}
 	p.mu.Unlock()
 }
 
-// acknowledge takes the answer to one event. Positions become done in order, whatever the order of the answers.
-func (p *publisher) acknowledge(number uint64) {
+// acknowledge takes the answer to one event. Positions become done in order, whatever the order of the answers. False = the event lies behind later ones.
+func (p *publisher) acknowledge(number, place uint64) bool {
 	p.mu.Lock()
-	if p.settled || number < p.head || number >= p.tail {
+	if p.settled {
 		p.mu.Unlock()
-		return
+		return true
 	}
-	p.ring[number%uint64(len(p.ring))].acked = true
-	var through uint64
-	var n int64
-	for p.head < p.tail && p.ring[p.head%uint64(len(p.ring))].acked {
-		// The newest one may yet learn that its commit ends with it: complete sees an empty window then.
-		through = max(through, p.ring[p.head%uint64(len(p.ring))].through)
-		p.head++
-		n++
-	}
+	through, n, disordered := p.window.Acknowledge(number, place)
 	if through > 0 {
 		p.lane.acked.Store(through)
 	}
 	p.mu.Unlock()
-	if n == 0 {
-		return
+	if disordered || n == 0 {
+		return !disordered
 	}
 	p.wake()
 	if p.lane.unsaved.Add(n) >= int64(p.s.e.o.SaveEvents) {
@@ -175,13 +148,14 @@ func (p *publisher) acknowledge(number uint64) {
 		default:
 		}
 	}
+	return true
 }
 
 // overdue says whether the oldest event was sent before a moment and is not acknowledged.
 func (p *publisher) overdue(before time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.head < p.tail && p.ring[p.head%uint64(len(p.ring))].sent.Before(before)
+	return p.window.Overdue(before)
 }
 
 // linger waits until everything sent is answered, a refusal came, or the time is over.
@@ -201,7 +175,7 @@ func (p *publisher) linger(ctx context.Context, atMost time.Duration) {
 func (p *publisher) quiet() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.head == p.tail
+	return p.window.Quiet()
 }
 
 // wake lets whoever waits for room, or for the last answer, look again.
@@ -219,7 +193,6 @@ func (p *publisher) settle() {
 	defer p.mu.Unlock()
 	p.settled = true
 	if p.refused.Load() {
-		p.lane.redo = max(p.lane.redo, p.last)
-		p.lane.redoTag = nuid.Next()
+		p.lane.redo.Refused(&p.window, nuid.Next())
 	}
 }

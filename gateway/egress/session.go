@@ -66,6 +66,7 @@ func (s *session) publisher(number uint64) *publisher {
 // pubAck is the stream's answer to a publish.
 type pubAck struct {
 	Stream string `json:"stream"`
+	Place  uint64 `json:"seq"` // where it lies; of a repeat: where it lay already
 	Error  *struct {
 		Description string `json:"description"`
 	} `json:"error"`
@@ -83,11 +84,14 @@ func (s *session) acknowledged(m *nats.Msg) {
 	if p == nil {
 		return // its lane has left
 	}
-	if err := checkAck(m); err != nil {
+	place, err := readAck(m)
+	if err != nil {
 		s.refuse(p, err)
 		return
 	}
-	p.acknowledge(number)
+	if !p.acknowledge(number, place) {
+		s.refuse(p, &refusedError{"an event of an earlier attempt is stored behind later ones"})
+	}
 }
 
 // refuse ends the session, for the sake of the order. A lane that is leaving anyway does not cost the others theirs.
@@ -102,24 +106,29 @@ func (s *session) refuse(p *publisher, err error) {
 // ackedBytes is how the answer begins that nearly all are: an error comes first in one that has it.
 var ackedBytes = []byte(`{"stream":"` + messages.StreamEvents + `","seq":`)
 
-func checkAck(m *nats.Msg) error {
+// readAck says where in the stream a message lies; the error is a refusal.
+func readAck(m *nats.Msg) (uint64, error) {
 	if len(m.Data) == 0 {
-		return &refusedError{"no stream listens (" + m.Header.Get("Status") + ")"}
+		return 0, &refusedError{"no stream listens (" + m.Header.Get("Status") + ")"}
 	}
-	if bytes.HasPrefix(m.Data, ackedBytes) {
-		return nil
+	if rest, ok := bytes.CutPrefix(m.Data, ackedBytes); ok {
+		if end := bytes.IndexAny(rest, ",}"); end > 0 {
+			if place, err := strconv.ParseUint(string(rest[:end]), 10, 64); err == nil {
+				return place, nil
+			}
+		}
 	}
 	var ack pubAck
 	if err := json.Unmarshal(m.Data, &ack); err != nil {
-		return &refusedError{"its answer cannot be read: " + err.Error()}
+		return 0, &refusedError{"its answer cannot be read: " + err.Error()}
 	}
 	if ack.Error != nil {
-		return &refusedError{ack.Error.Description}
+		return 0, &refusedError{ack.Error.Description}
 	}
 	if ack.Stream != messages.StreamEvents {
-		return &refusedError{fmt.Sprintf("stream %q answered", ack.Stream)}
+		return 0, &refusedError{fmt.Sprintf("stream %q answered", ack.Stream)}
 	}
-	return nil
+	return ack.Place, nil
 }
 
 // watch returns when the session has ended. It ends it when its connection does or an acknowledgement is overdue.

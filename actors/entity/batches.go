@@ -1,0 +1,55 @@
+package entity
+
+// Batches gathers entries into appends: all that arrive while one append is under way share the next one. Nothing is timed. It belongs to one
+// goroutine, or to a lock; the committer and the simulation use the same. Who is told when a batch is durable is the user's.
+type Batches[Who any] struct {
+	open   *Batch[Who]
+	closed []*Batch[Who]
+}
+
+// Batch is one append in the making.
+type Batch[Who any] struct {
+	Number  uint64
+	Payload []byte
+	Entries int
+	Notify  []Who
+}
+
+// NewBatches begins with batch 1.
+func NewBatches[Who any]() Batches[Who] {
+	return Batches[Who]{open: &Batch[Who]{Number: 1}}
+}
+
+// Add puts an entry into the open batch and gives the batch's number. last is the batch who got before, so that nobody is told twice. A batch of
+// bytesMax is closed.
+func (b *Batches[Who]) Add(entry []byte, who Who, last uint64, bytesMax int) uint64 {
+	open := b.open
+	open.Payload = append(open.Payload, entry...)
+	open.Entries++
+	if last != open.Number {
+		open.Notify = append(open.Notify, who)
+	}
+	if len(open.Payload) >= bytesMax {
+		b.closed = append(b.closed, open)
+		b.open = &Batch[Who]{Number: open.Number + 1}
+	}
+	return open.Number
+}
+
+// Take gives the next batch to append; nil when there is nothing. The one that follows begins with room for as much again.
+func (b *Batches[Who]) Take(bytesMax int) *Batch[Who] {
+	if len(b.closed) > 0 {
+		first := b.closed[0]
+		b.closed = b.closed[1:]
+		return first
+	}
+	if b.open.Entries == 0 {
+		return nil
+	}
+	taken := b.open
+	b.open = &Batch[Who]{Number: taken.Number + 1, Payload: make([]byte, 0, min(len(taken.Payload)*5/4, bytesMax))}
+	return taken
+}
+
+// Full counts the closed batches that wait.
+func (b *Batches[Who]) Full() int { return len(b.closed) }

@@ -1,0 +1,108 @@
+package egress
+
+import "time"
+
+// Window is what one lane has published in one session and not heard of yet: it numbers events, takes their acknowledgements in any order, and says up
+// to which position everything is published. It has no clock and no connection, and belongs to one goroutine or to a lock; the publisher and the
+// simulation use the same.
+type Window struct {
+	ring []slot
+	head uint64 // number of the oldest that waits
+	tail uint64 // number the next one gets
+	last uint64 // newest position of which anything was sent
+	high uint64 // place in the stream of the newest event that needs no more waiting
+}
+
+// slot is a published event that waits for its acknowledgement. through is the position that is complete with it: that of its
+// commit when it is the commit's last event, 0 otherwise.
+type slot struct {
+	through uint64
+	acked   bool
+	place   uint64 // in the stream; 0 = it was not asked
+	sent    time.Time
+}
+
+// NewWindow has room for so many events.
+func NewWindow(size int) Window { return Window{ring: make([]slot, size)} }
+
+// Take gives the number of the next event, which belongs to the commit at a position; false when there is no room.
+func (w *Window) Take(position uint64, now time.Time) (number uint64, ok bool) {
+	if w.tail-w.head >= uint64(len(w.ring)) {
+		return 0, false
+	}
+	number = w.tail
+	w.tail++
+	w.last = position
+	w.ring[number%uint64(len(w.ring))] = slot{sent: now}
+	return number, true
+}
+
+// Complete notes that a commit's events are all sent. It is done when the newest of them is acknowledged; at once, which is what is told, when
+// none waits.
+func (w *Window) Complete(position uint64) (done bool) {
+	if w.Quiet() {
+		return true
+	}
+	w.ring[(w.tail-1)%uint64(len(w.ring))].through = position
+	return false
+}
+
+// Acknowledge takes the answer to one event: its place in the stream, the first one when it was there already; 0 = the stream was not asked. Positions
+// become done in order, whatever the order of the answers: through is the newest, 0 = none. n counts the events that need no more waiting.
+//
+// Disordered says that the next one lies behind a later one: an earlier attempt had it refused, and the answer was lost with its connection, or went to the
+// node that had the partition before. It is to be taken as a refusal.
+func (w *Window) Acknowledge(number, place uint64) (through uint64, n int64, disordered bool) {
+	if number < w.head || number >= w.tail {
+		return 0, 0, false
+	}
+	s := &w.ring[number%uint64(len(w.ring))]
+	s.acked, s.place = true, place
+	for w.head < w.tail {
+		s := &w.ring[w.head%uint64(len(w.ring))]
+		if !s.acked {
+			break
+		}
+		if s.place != 0 && s.place < w.high {
+			return through, n, true
+		}
+		w.high = max(w.high, s.place)
+		// The newest one may yet learn that its commit ends with it: Complete sees an empty window then.
+		through = max(through, s.through)
+		w.head++
+		n++
+	}
+	return through, n, false
+}
+
+// Quiet says that nothing waits for its acknowledgement.
+func (w *Window) Quiet() bool { return w.head == w.tail }
+
+// Overdue says whether the oldest event was sent before a moment and is not acknowledged.
+func (w *Window) Overdue(before time.Time) bool {
+	return !w.Quiet() && w.ring[w.head%uint64(len(w.ring))].sent.Before(before)
+}
+
+// Redo remembers, across sessions, up to where events are to be published again under a fresh message id: a message that was refused may lie behind
+// later ones, and the stream would drop a repeat under the old id.
+type Redo struct {
+	through uint64
+	tag     string
+}
+
+// Refused notes that a message of this window was refused. tag is one that no earlier attempt and no other node has used.
+func (r *Redo) Refused(w *Window, tag string) {
+	r.through = max(r.through, w.last)
+	r.tag = tag
+}
+
+// MessageID is the id under which the stream knows an event of the commit at a position.
+func (r *Redo) MessageID(eventID string, position uint64) string {
+	if position <= r.through {
+		return eventID + "~" + r.tag
+	}
+	return eventID
+}
+
+// Through is the newest position that is published again under a fresh id.
+func (r *Redo) Through() uint64 { return r.through }
