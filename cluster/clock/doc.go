@@ -2,7 +2,7 @@
 //
 // Holds, brakes, calendars and the memory of command ids go by the time of the node that owns an entity. Entities move between nodes. By their
 // machines' clocks, a hold that was granted for ten minutes by a node that is half a minute behind ends a minute early when its
-// partition moves to one that is half a minute ahead. So no node goes by its machine: each asks the others and NATS what time it is, every second,
+// partition moves to one that is half a minute ahead. So no node goes by its machine: each asks others and NATS what time it is, every second,
 // and takes the middle of all answers. As long as fewer than half of the clocks are wrong, the middle lies between two right ones.
 //
 // What is promised: two nodes that hear each other agree to within the way of a question (milliseconds, bounded by ReadingMax); time runs at no

@@ -12,6 +12,9 @@ import (
 const (
 	wordClock = "clock"
 	fromNATS  = "NATS" // no incarnation is called so
+	// clocksMax bounds whom a node asks: the middle of ten clocks is as good as that of a hundred, and a hundred nodes would ask ten thousand times a
+	// second.
+	clocksMax = 8
 )
 
 // keepTime makes this node go by the cluster's time, from now until the member ends. It returns when the others were asked once: nothing may
@@ -41,7 +44,7 @@ func (m *member) keepTime(ctx context.Context) error {
 	return nil
 }
 
-// askTime asks NATS and every process that has a session, and votes. Who does not answer in time has no vote.
+// askTime asks NATS and other processes that have a session, and votes. Who does not answer in time has no vote.
 func (m *member) askTime(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, clock.ReadingMax)
 	defer cancel()
@@ -52,20 +55,33 @@ func (m *member) askTime(ctx context.Context) {
 			m.clock.Hear(fromNATS, shown, asked)
 		}
 	})
-	for _, s := range m.registry.Picture().Sessions {
-		if s.State != cluster.SessionPresent || s.Incarnation == m.incarnation {
-			continue
-		}
+	for _, peer := range clocksToAsk(m.registry.Picture().Sessions, m.incarnation) {
 		wait.Go(func() {
 			asked := m.clock.Running()
-			err := m.bus.Ask(ctx, s.Incarnation, wordClock, nil, func(answer []byte) error {
-				return m.clock.HearAnswer(s.Incarnation, answer, asked)
+			err := m.bus.Ask(ctx, peer, wordClock, nil, func(answer []byte) error {
+				return m.clock.HearAnswer(peer, answer, asked)
 			})
 			if err != nil {
-				m.y.log.Debug("no time heard", "of", s.Incarnation, "error", err)
+				m.y.log.Debug("no time heard", "of", peer, "error", err)
 			}
 		})
 	}
 	wait.Wait()
 	m.clock.Agree()
+}
+
+// clocksToAsk are the next processes behind one's own, in a ring: every clock is asked by as many as every other.
+func clocksToAsk(sessions []cluster.SessionAt, self string) (peers []string) {
+	first := 0                   // of those behind
+	for _, s := range sessions { // by incarnation
+		if s.State != cluster.SessionPresent || s.Incarnation == self {
+			continue
+		}
+		if s.Incarnation < self {
+			first++
+		}
+		peers = append(peers, s.Incarnation)
+	}
+	peers = append(peers[first:], peers[:first]...)
+	return peers[:min(len(peers), clocksMax)]
 }
