@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -39,6 +40,21 @@ func find(program string, hidden ...string) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// Versions asks the installed peers which they are. One that is missing is not named.
+func Versions() map[string]string {
+	found := map[string]string{}
+	for name, find := range map[string]func() (string, bool){"PostgreSQL": findPostgres, "Redis": findRedis} {
+		program, ok := find()
+		if !ok {
+			continue
+		}
+		if said, err := exec.Command(program, "--version").Output(); err == nil {
+			found[name] = strings.TrimSpace(string(said))
+		}
+	}
+	return found
 }
 
 // versionIn is the number in a path such as /usr/lib/postgresql/15/bin/postgres.

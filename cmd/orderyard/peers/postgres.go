@@ -25,7 +25,6 @@ type Postgres struct {
 	password string
 	owner    *syscall.Credential
 	server   *child.Process
-	version  string
 }
 
 const (
@@ -49,7 +48,7 @@ log_min_messages = warning
 
 // StartPostgres makes an empty store in dir and starts a server on it that takes so many connections. Stop ends it.
 func StartPostgres(ctx context.Context, dir string, connections int) (*Postgres, error) {
-	server, ok := find("postgres", "/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql/bin")
+	server, ok := findPostgres()
 	if !ok {
 		return nil, fmt.Errorf("PostgreSQL %w: apt-get install postgresql", ErrMissing)
 	}
@@ -73,11 +72,15 @@ func StartPostgres(ctx context.Context, dir string, connections int) (*Postgres,
 		return nil, err
 	}
 	defer c.Close(ctx)
-	if err := c.QueryRow(ctx, "SHOW server_version").Scan(&p.version); err != nil {
+	if err := p.checkDurable(ctx, c); err != nil {
 		p.Stop()
 		return nil, err
 	}
-	return p, p.checkDurable(ctx, c)
+	return p, nil
+}
+
+func findPostgres() (string, bool) {
+	return find("postgres", "/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql/bin")
 }
 
 func (p *Postgres) data() string { return filepath.Join(p.dir, "data") }
@@ -133,9 +136,6 @@ func (p *Postgres) Start() error {
 	})
 	return err
 }
-
-// Version is the server's.
-func (p *Postgres) Version() string { return p.version }
 
 // Connect opens one connection.
 func (p *Postgres) Connect(ctx context.Context) (*pgx.Conn, error) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"regexp"
 	"strconv"
 	"syscall"
 	"time"
@@ -17,10 +16,9 @@ import (
 
 // Redis is one Redis server with a store of its own.
 type Redis struct {
-	server  *child.Process
-	client  *redis.Client
-	conns   []*redis.Conn
-	version string
+	server *child.Process
+	client *redis.Client
+	conns  []*redis.Conn
 }
 
 // redisConf is read from standard input, so that the password stands in no list of processes.
@@ -37,7 +35,7 @@ daemonize no
 
 // StartRedis starts a server with an empty store in dir and opens a connection for every client. Stop ends it.
 func StartRedis(ctx context.Context, dir string, clients int) (*Redis, error) {
-	program, ok := find("redis-server")
+	program, ok := findRedis()
 	if !ok {
 		return nil, fmt.Errorf("Redis %w: apt-get install redis-server", ErrMissing)
 	}
@@ -66,12 +64,12 @@ func StartRedis(ctx context.Context, dir string, clients int) (*Redis, error) {
 	return r, nil
 }
 
+func findRedis() (string, bool) { return find("redis-server") }
+
 // quiet keeps the driver from writing about a server that is not up yet.
 type quiet struct{}
 
 func (quiet) Printf(context.Context, string, ...any) {}
-
-var redisVersion = regexp.MustCompile(`redis_version:([0-9.]+)`)
 
 // await waits until the server answers, and asks whether it syncs every write.
 func (r *Redis) await(ctx context.Context) error {
@@ -90,13 +88,6 @@ func (r *Redis) await(ctx context.Context) error {
 		case <-time.After(connectPause):
 		}
 	}
-	info, err := r.client.Info(ctx, "server").Result()
-	if err != nil {
-		return err
-	}
-	if m := redisVersion.FindStringSubmatch(info); m != nil {
-		r.version = m[1]
-	}
 	settings, err := r.client.ConfigGet(ctx, "append*").Result()
 	if err != nil {
 		return err
@@ -106,9 +97,6 @@ func (r *Redis) await(ctx context.Context) error {
 	}
 	return nil
 }
-
-// Version is the server's.
-func (r *Redis) Version() string { return r.version }
 
 // Stop ends the server.
 func (r *Redis) Stop() {
