@@ -22,7 +22,7 @@ func newBenchAllCmd(a *app, all []*benchJob) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "all",
 		Short: "Every benchmark but `bench routing`, one after the other, and a report of all",
-		Long: "Every benchmark but `bench routing`, one after the other, and a report of all. It takes a quarter of an hour.\n\n" +
+		Long: "Every benchmark but `bench routing`, one after the other, and a report of all. It takes ten to fifteen minutes.\n\n" +
 			"Databases are started from the system's packages (PostgreSQL 15 or later, Redis 7) and ended again; one that is not installed is left out with\n" +
 			"a line that says so. A benchmark that fails does not end the others. docs/benchmarks/peers.md says what is compared and why that is fair.",
 		Example: "  orderyard bench all --report DIR --data DIR",
@@ -55,6 +55,9 @@ func (a *app) measure(ctx context.Context, f *benchFlags, list ...*benchJob) err
 		}
 		bench, err := b.run(ctx)
 		bench.Name = b.cmd.Name()
+		if ctx.Err() != nil {
+			err = errors.New("interrupted")
+		}
 		if err != nil {
 			bench.Failed = err.Error()
 			failures = append(failures, err)
@@ -88,7 +91,7 @@ func newReport(f *benchFlags) (*figures.Report, error) {
 	if dir == "" {
 		dir = os.TempDir()
 	}
-	const probe = time.Second
+	probe := min(time.Second, f.duration())
 	m := figures.ThisMachine(dir)
 	n, err := fdatasyncs(dir, probe, nil)
 	if err != nil {

@@ -75,13 +75,6 @@ func (b *benchShop) expect(id string, then func(time.Time)) {
 	b.accepted[id] = then
 }
 
-// waiting counts the orders that were not accepted yet.
-func (b *benchShop) waiting() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return len(b.accepted)
-}
-
 // ask asks over one of the connections and folds a refusal into the error.
 func (b *benchShop) ask(ctx context.Context, worker int, subject, commandID string, body []byte) (*nats.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, benchWaits)

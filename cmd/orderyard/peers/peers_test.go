@@ -54,7 +54,7 @@ func race(t *testing.T, clients int, reserve func(client int, id string) error) 
 	var wait sync.WaitGroup
 	for c := range clients {
 		wait.Go(func() {
-			for i := 0; ; i++ {
+			for i := range 200 { // far more than there is
 				if err := reserve(c, fmt.Sprintf("r%d-%d", c, i)); err != nil {
 					return
 				}
