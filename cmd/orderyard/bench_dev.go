@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"syscall"
+	"time"
 
 	"orderyard/cmd/orderyard/child"
 )
@@ -75,6 +76,9 @@ func (d *benchDev) commands() (entries, commits float64, err error) {
 	commits, err = d.metric("orderyard_commits_total")
 	return entries, commits, err
 }
+
+// cpu is what the node and its NATS server have used.
+func (d *benchDev) cpu() time.Duration { return d.proc.CPU() }
 
 func (d *benchDev) end() { d.proc.Stop(syscall.SIGTERM, benchEndsIn) }
 

@@ -56,7 +56,7 @@ func benchFlow(ctx context.Context, a *app, f *flowFlags) (figures.Bench, error)
 		return b, err
 	}
 	defer remove()
-	_, shop, end, err := openDev(dir, f.partitions, f.inflight)
+	dev, shop, end, err := openDev(dir, f.partitions, f.inflight)
 	if err != nil {
 		return b, err
 	}
@@ -75,6 +75,12 @@ func benchFlow(ctx context.Context, a *app, f *flowFlags) (figures.Bench, error)
 	}
 	disk := newSide("fdatasync 4 KiB")
 	pairs, steps := f.pairs(ctx, shop, flow)
+	for _, p := range pairs {
+		p.ours.cpu = dev.cpu
+		if flow != nil {
+			p.theirs.cpu = flow.server.CPU
+		}
+	}
 	if err := f.interleave(ctx, a, append([]step{{disk, func() (int64, error) { return fdatasyncs(dir, f.duration()/4, disk.latency) }}}, steps...)...); err != nil {
 		return b, err
 	}

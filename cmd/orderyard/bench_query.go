@@ -37,7 +37,7 @@ func benchQuery(ctx context.Context, a *app, f *benchFlags) (figures.Bench, erro
 		return b, err
 	}
 	defer remove()
-	_, shop, end, err := openDev(dir, f.partitions, f.inflight)
+	dev, shop, end, err := openDev(dir, f.partitions, f.inflight)
 	if err != nil {
 		return b, err
 	}
@@ -46,6 +46,7 @@ func benchQuery(ctx context.Context, a *app, f *benchFlags) (figures.Bench, erro
 		return b, err
 	}
 	ours, theirs := newOurs("Orderyard, stock.get of 50 buckets"), newSide("Redis, 50 × HMGET in one pipeline")
+	ours.cpu = dev.cpu
 	d := f.duration()
 	steps := []step{{ours, func() (int64, error) {
 		return f.each(ctx, ours.latency, d, func(client int) error {
@@ -60,6 +61,7 @@ func benchQuery(ctx context.Context, a *app, f *benchFlags) (figures.Bench, erro
 		return b, err
 	default:
 		defer r.Stop()
+		theirs.cpu = r.CPU
 		steps = append(steps, step{theirs, func() (int64, error) {
 			return f.each(ctx, theirs.latency, d, func(client int) error {
 				return checkQuery(func(site int, skus []int) ([]int64, error) {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -43,6 +44,7 @@ type seller struct {
 	one       func(ctx context.Context, client int, id string) error
 	many      func(ctx context.Context, client int, id string, n int) error
 	check     func(ctx context.Context, granted int64) error
+	cpu       func() time.Duration
 	end       func()
 	serial    atomic.Int64
 	granted   atomic.Int64
@@ -124,6 +126,7 @@ func (f *reserveFlags) steps(ctx context.Context, disk *side, dir string, seller
 	steps := []step{{disk, func() (int64, error) { return fdatasyncs(dir, d/4, disk.latency) }}}
 	for _, s := range sellers {
 		s.single = newSide(s.name + ", one request per client")
+		s.single.cpu = s.cpu
 		steps = append(steps, step{s.single, func() (int64, error) {
 			n, err := f.each(ctx, s.single.latency, d, func(client int) error { return s.one(ctx, client, s.nextID()) })
 			s.granted.Add(n)
@@ -132,6 +135,7 @@ func (f *reserveFlags) steps(ctx context.Context, disk *side, dir string, seller
 	}
 	for _, s := range sellers {
 		s.pipelined = newSide(fmt.Sprintf("%s, %d together per client", s.name, f.depth))
+		s.pipelined.cpu = s.cpu
 		steps = append(steps, step{s.pipelined, func() (int64, error) {
 			n, err := f.each(ctx, s.pipelined.latency, d, func(client int) error { return s.many(ctx, client, s.nextID(), f.depth) })
 			n *= int64(f.depth)
@@ -144,7 +148,7 @@ func (f *reserveFlags) steps(ctx context.Context, disk *side, dir string, seller
 }
 
 func (f *reserveFlags) ourSeller(ctx context.Context, a *app, dir string) (*seller, error) {
-	_, shop, end, err := openDev(dir, f.partitions, f.inflight)
+	dev, shop, end, err := openDev(dir, f.partitions, f.inflight)
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +157,7 @@ func (f *reserveFlags) ourSeller(ctx context.Context, a *app, dir string) (*sell
 		return nil, err
 	}
 	return &seller{
-		name: "Orderyard", end: end,
+		name: "Orderyard", cpu: dev.cpu, end: end,
 		one: func(ctx context.Context, client int, id string) error {
 			return shop.reserve(ctx, client, hotSKU, hotSite, id)
 		},
@@ -185,7 +189,7 @@ func (f *reserveFlags) postgresSeller(ctx context.Context, dir string) (*seller,
 		return nil, err
 	}
 	return &seller{
-		name: sellerPostgres, end: func() { hot.Close(); p.Stop() }, check: hot.Check,
+		name: sellerPostgres, cpu: p.CPU, end: func() { hot.Close(); p.Stop() }, check: hot.Check,
 		one: func(ctx context.Context, client int, id string) error { return hot.Reserve(ctx, client, hotSKU, id) },
 		many: func(ctx context.Context, client int, id string, n int) error {
 			return hot.ReserveMany(ctx, client, hotSKU, id, n)
@@ -203,7 +207,7 @@ func (f *reserveFlags) redisSeller(ctx context.Context, dir string) (*seller, er
 		return nil, err
 	}
 	return &seller{
-		name: sellerRedis, end: r.Stop, one: r.Reserve, many: r.ReserveMany,
+		name: sellerRedis, cpu: r.CPU, end: r.Stop, one: r.Reserve, many: r.ReserveMany,
 		check: func(ctx context.Context, granted int64) error { return r.CheckHot(ctx, hotUnits, granted) },
 	}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -24,6 +25,8 @@ type side struct {
 	allocs  float64 // per operation
 	done    int64
 	note    string
+	cpu     func() time.Duration // of the server so far; nil = not known
+	used    time.Duration        // of it, in rounds
 }
 
 // latencyMax is the longest time that is recorded as itself; the rate shows longer ones.
@@ -68,11 +71,17 @@ func (f *benchFlags) interleave(ctx context.Context, a *app, steps ...step) erro
 func (s *side) measure(run func() (int64, error)) error {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
+	if s.cpu != nil {
+		s.used -= s.cpu()
+	}
 	began := time.Now()
 	n, err := run()
 	took := time.Since(began).Seconds()
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.name, err)
+	}
+	if s.cpu != nil {
+		s.used += s.cpu()
 	}
 	runtime.ReadMemStats(&after)
 	s.rates = append(s.rates, float64(n)/took)
@@ -105,6 +114,10 @@ func (s *side) median() float64 { return figures.Median(s.rates) }
 func (s *side) row() figures.Row {
 	r := figures.NewRow(s.name, s.unit, s.rates, s.total)
 	r.Ours, r.Note = s.ours, s.note
+	if s.cpu != nil && s.done > 0 {
+		r.CPU = float64(s.used.Microseconds()) / float64(s.done)
+		r.Note = strings.TrimPrefix(r.Note+fmt.Sprintf(", %s µs of the server's CPU each", figures.Number(r.CPU)), ", ")
+	}
 	return r
 }
 

@@ -3,9 +3,11 @@ package child
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -117,6 +119,49 @@ func (p *Process) Await(words string, within time.Duration) (string, error) {
 			return "", fmt.Errorf("%s did not say %q within %v: %s", p.name, words, within, p.said.last())
 		}
 	}
+}
+
+// CPU is what the process and its own children have used so far: unlike a rate it says the same on a machine that others use, too. 0 = unknown.
+func (p *Process) CPU() time.Duration {
+	sum := cpuOf(p.PID())
+	for _, pid := range p.Children() {
+		sum += cpuOf(pid)
+	}
+	return sum
+}
+
+// Children are the processes that the process itself has started and that still run.
+func (p *Process) Children() (pids []int) {
+	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", p.PID())) // the pattern is well-formed
+	for _, list := range lists {
+		text, err := os.ReadFile(list)
+		if err != nil {
+			continue // the thread has ended
+		}
+		for _, word := range strings.Fields(string(text)) {
+			if pid, err := strconv.Atoi(word); err == nil {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids
+}
+
+// cpuOf reads one process's user and system time.
+func cpuOf(pid int) time.Duration {
+	const tick = time.Second / 100 // USER_HZ, the same on every Linux that Go runs on
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ") // a name may hold blanks
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.ParseInt(fields[11], 10, 64)
+	system, _ := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * tick
 }
 
 // said keeps the end of what a child said; far more than a program says until it is ready.

@@ -65,3 +65,25 @@ func TestStdin(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestCPU proves that the time of a process holds that of its children: a shell lets another one count, while a sleeping one uses nothing.
+func TestCPU(t *testing.T) {
+	busy := shell(t, "(while :; do :; done) & echo up; wait")
+	idle := shell(t, "sleep 60")
+	if _, err := busy.Await("up", patience); err != nil {
+		t.Fatal(err)
+	}
+	pids := busy.Children()
+	if len(pids) != 1 {
+		t.Fatalf("the children are %v", pids)
+	}
+	defer syscall.Kill(pids[0], syscall.SIGKILL)
+	for end := time.Now().Add(patience); busy.CPU() < 50*time.Millisecond; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("a busy child has used %v", busy.CPU())
+		}
+	}
+	if used := idle.CPU(); used > 20*time.Millisecond {
+		t.Errorf("a sleeping one %v", used)
+	}
+}

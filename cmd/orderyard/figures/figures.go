@@ -37,6 +37,7 @@ type Row struct {
 	Highest float64   `json:"highest"`
 	Latency *Latency  `json:"latency,omitempty"`
 	Allocs  float64   `json:"allocs_per_op,omitempty"`
+	CPU     float64   `json:"server_cpu_us_per_op,omitempty"` // microseconds
 	Note    string    `json:"note,omitempty"`
 }
 

@@ -106,7 +106,7 @@ func TestPostgresCrash(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	helpers := childrenOf(p.server.PID())
+	helpers := p.server.Children()
 	p.Crash()
 	if len(helpers) < 3 || slices.ContainsFunc(helpers, alive) {
 		t.Errorf("of the helpers %v some still live", helpers)

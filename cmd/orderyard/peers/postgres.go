@@ -182,7 +182,7 @@ func (p *Postgres) checkDurable(ctx context.Context, c *pgx.Conn) error {
 // Crash is kill -9 of the server and all its helpers, as when the machine's memory runs out; it returns when all are gone. The helpers
 // would end by themselves, a little later: killing them with their parent is in the peer's favor.
 func (p *Postgres) Crash() {
-	helpers := childrenOf(p.server.PID())
+	helpers := p.server.Children()
 	p.server.Kill()
 	for _, pid := range helpers {
 		_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended
@@ -198,25 +198,14 @@ func (p *Postgres) Crash() {
 	}
 }
 
+// CPU is what the server and its helpers have used.
+func (p *Postgres) CPU() time.Duration { return p.server.CPU() }
+
 // Stop ends the server at once and cleanly enough to be removed: open connections do not hold it up.
 func (p *Postgres) Stop() {
 	if p.server != nil {
 		p.server.Stop(syscall.SIGQUIT, endsWithin) // "immediate shutdown"
 	}
-}
-
-// childrenOf reads the kernel's list of a process's children.
-func childrenOf(pid int) (pids []int) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
-	if err != nil {
-		return nil
-	}
-	for _, word := range strings.Fields(string(text)) {
-		if n, err := strconv.Atoi(word); err == nil {
-			pids = append(pids, n)
-		}
-	}
-	return pids
 }
 
 // alive says whether a process still runs; one that waits to be buried does not.

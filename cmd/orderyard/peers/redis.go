@@ -98,6 +98,9 @@ func (r *Redis) await(ctx context.Context) error {
 	return nil
 }
 
+// CPU is what the server has used.
+func (r *Redis) CPU() time.Duration { return r.server.CPU() }
+
 // Stop ends the server.
 func (r *Redis) Stop() {
 	for _, c := range r.conns {
