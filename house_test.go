@@ -63,6 +63,8 @@ var seams = map[string][]string{
 	"github.com/hashicorp/memberlist": {"cluster"},
 	"github.com/nats-io":              {"persistence/jetstream", "cluster", "gateway", "cmd", "sim", "test"},
 	"github.com/spf13/cobra":          {"cmd"},
+	"github.com/jackc/pgx":            {"cmd/orderyard/peers"},
+	"github.com/redis/go-redis":       {"cmd/orderyard/peers"},
 	"cel.dev/cel-go":                  {"routing/ruleset"},
 }
 

@@ -16,12 +16,37 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/spf13/cobra"
 
+	"orderyard/cmd/orderyard/figures"
 	"orderyard/configs"
 )
 
 func newBenchCmd(a *app) *cobra.Command {
-	return group("bench", "Measure this machine: each figure beside a baseline taken in the same run",
-		newBenchHotCmd(a), newBenchOrdersCmd(a), newBenchClusterCmd(a), newBenchRoutingCmd(a))
+	all := []*benchJob{
+		newBenchHot(a), newBenchOrders(a), newBenchOpen(a), newBenchReserve(a), newBenchFlow(a), newBenchSync(a), newBenchCrash(a), newBenchQuery(a),
+		newBenchCluster(a),
+	}
+	commands := make([]*cobra.Command, 0, len(all)+2)
+	for _, b := range all {
+		commands = append(commands, b.cmd)
+	}
+	commands = append(commands, newBenchRoutingCmd(a), newBenchAllCmd(a, all))
+	return group("bench", "Measure this machine: each figure beside a baseline or a database taken in the same run", commands...)
+}
+
+// benchJob is one subcommand that measures.
+type benchJob struct {
+	cmd *cobra.Command
+	f   *benchFlags // `bench all` sets them, too
+	run func(ctx context.Context) (figures.Bench, error)
+}
+
+// benchCommand makes the subcommand of a benchmark from its flags' defaults. check may be nil.
+func (a *app) benchCommand(f *benchFlags, cmd *cobra.Command, inflight, partitions int, run func(ctx context.Context) (figures.Bench, error)) *benchJob {
+	b := &benchJob{cmd: cmd, f: f, run: run}
+	cmd.Args = cobra.NoArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return a.measure(cmd.Context(), f, b) }
+	f.register(cmd, inflight, partitions)
+	return b
 }
 
 // benchFlags are common to all benchmarks.
@@ -31,19 +56,28 @@ type benchFlags struct {
 	inflight   int
 	partitions int
 	data       string
+	report     string
 	profile    string
 	allocs     string
+	cost       bool
 }
 
-func (f *benchFlags) register(cmd *cobra.Command, inflight int) {
+func (f *benchFlags) register(cmd *cobra.Command, inflight, partitions int) {
+	flags := cmd.Flags()
+	f.registerCommon(cmd)
+	flags.IntVar(&f.inflight, "inflight", inflight, "requests under way at once, each from a client of its own")
+	flags.IntVar(&f.partitions, "partitions", partitions, "partitions of the store")
+	flags.StringVar(&f.profile, "cpuprofile", "", "write a CPU profile of the last round's last side to this file")
+	flags.StringVar(&f.allocs, "allocprofile", "", "write a profile of all allocations to this file")
+}
+
+// registerCommon registers what makes sense for several benchmarks at once.
+func (f *benchFlags) registerCommon(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.Float64Var(&f.seconds, "seconds", 3, "length of one measurement")
 	flags.IntVar(&f.rounds, "rounds", 5, "how often each side is measured, in turn")
-	flags.IntVar(&f.inflight, "inflight", inflight, "requests under way at once")
-	flags.IntVar(&f.partitions, "partitions", 4, "partitions of the store")
-	flags.StringVar(&f.profile, "cpuprofile", "", "write a CPU profile of the last round's last side to this file")
-	flags.StringVar(&f.allocs, "allocprofile", "", "write a profile of all allocations to this file")
-	flags.StringVar(&f.data, "data", "", "folder for the store; the disk it is on is measured (default: a temporary one)")
+	flags.StringVar(&f.data, "data", "", "folder for the stores; the disk it is on is measured (default: a temporary one)")
+	flags.StringVar(&f.report, "report", "", "folder for a report: Markdown, JSON and pictures")
 }
 
 func (f *benchFlags) check() error {
@@ -60,20 +94,42 @@ func (f *benchFlags) check() error {
 	return nil
 }
 
-// benchYard opens a yard of its own in a fresh folder, and gives what removes it.
-func benchYard(ctx context.Context, a *app, f *benchFlags) (*yard, func(), error) {
+// duration is the length of one measurement.
+func (f *benchFlags) duration() time.Duration { return time.Duration(f.seconds * float64(time.Second)) }
+
+// setup says how it was measured.
+func (f *benchFlags) setup() string {
+	return fmt.Sprintf("%s of %v for each side in turn, %d in flight, %d partitions", plural(f.rounds, "round"), f.duration(), f.inflight, f.partitions)
+}
+
+// with gives the same flags for another number of clients.
+func (f *benchFlags) with(inflight int) *benchFlags {
+	other := *f
+	other.inflight = inflight
+	return &other
+}
+
+// folder makes the temporary folder of a benchmark, and gives what removes it.
+func (f *benchFlags) folder(a *app) (string, func(), error) {
 	dir, err := os.MkdirTemp(f.data, "orderyard-bench-")
 	if err != nil {
-		return nil, nil, fmt.Errorf("folder for the benchmark: %w", err)
+		return "", nil, fmt.Errorf("folder for the benchmark: %w", err)
 	}
-	remove := func() {
+	return dir, func() {
 		if err := os.RemoveAll(dir); err != nil {
 			fmt.Fprintln(a.err, "the benchmark's folder stays:", err)
 		}
+	}, nil
+}
+
+// benchYard opens a yard of its own in a fresh folder, and gives what removes it.
+func benchYard(ctx context.Context, a *app, f *benchFlags) (*yard, func(), error) {
+	dir, remove, err := f.folder(a)
+	if err != nil {
+		return nil, nil, err
 	}
 	cfg := configs.Dev()
 	cfg.Node.Data, cfg.NATS.Port, cfg.HTTP.Addr, cfg.Partitions = dir, 0, "", f.partitions
-	cfg.Admission.Enabled = false // the queue itself is measured, and its length is the benchmark's own
 	log := slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	slog.SetDefault(log)
 	y, err := openYard(ctx, cfg, log)
@@ -118,41 +174,6 @@ func (f *benchFlags) profiled(last bool, run func() error) error {
 	return run()
 }
 
-// side is one thing measured, over all rounds.
-type side struct {
-	name    string
-	rates   []float64
-	latency *hdrhistogram.Histogram // microseconds
-	allocs  float64                 // per operation
-	cpu     float64                 // microseconds of this process per operation, all sides of it: yard, NATS and generator
-	done    int64
-	note    string
-}
-
-func newSide(name string) *side {
-	return &side{name: name, latency: hdrhistogram.New(1, 60_000_000, 3)}
-}
-
-// measure runs one round of a side; run gives how many operations it did.
-func (s *side) measure(run func() (int64, error)) error {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	began, spent := time.Now(), processTime()
-	n, err := run()
-	took := time.Since(began).Seconds()
-	if err != nil {
-		return fmt.Errorf("%s: %w", s.name, err)
-	}
-	runtime.ReadMemStats(&after)
-	s.rates = append(s.rates, float64(n)/took)
-	s.done += n
-	if n > 0 {
-		s.allocs = float64(after.Mallocs-before.Mallocs) / float64(n)
-		s.cpu = float64((processTime() - spent).Microseconds()) / float64(n)
-	}
-	return nil
-}
-
 // processTime is the processor time of this process so far.
 func processTime() time.Duration {
 	var u syscall.Rusage
@@ -162,14 +183,8 @@ func processTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-func (s *side) median() float64 { return median(s.rates) }
-
-func (s *side) quantile(q float64) time.Duration {
-	return time.Duration(s.latency.ValueAtQuantile(q)) * time.Microsecond
-}
-
-// fdatasyncs measures the disk: 4 KiB written and synced, one after the other.
-func fdatasyncs(dir string, d time.Duration) (int64, error) {
+// fdatasyncs measures the disk: 4 KiB written and synced, one after the other. latency may be nil.
+func fdatasyncs(dir string, d time.Duration, latency *hdrhistogram.Histogram) (int64, error) {
 	file, err := os.Create(filepath.Join(dir, "fdatasync"))
 	if err != nil {
 		return 0, err
@@ -179,30 +194,18 @@ func fdatasyncs(dir string, d time.Duration) (int64, error) {
 	block := make([]byte, 4096)
 	n := int64(0)
 	for end := time.Now().Add(d); time.Now().Before(end); n++ {
+		began := time.Now()
 		if _, err := file.Write(block); err != nil {
 			return n, err
 		}
 		if err := syscall.Fdatasync(int(file.Fd())); err != nil {
 			return n, err
 		}
+		if latency != nil {
+			record(latency, time.Since(began))
+		}
 	}
 	return n, nil
-}
-
-func (a *app) benchTable(sides ...*side) error {
-	t := a.table("WHAT", "#RATE/S", "#LOWEST", "#HIGHEST", "#P50", "#P99", "#ALLOCS/OP", "#CPU µS/OP", "NOTE")
-	for _, s := range sides {
-		low, high := bounds(s.rates)
-		p50, p99, allocs, cpu := "-", "-", "-", "-"
-		if s.latency.TotalCount() > 0 {
-			p50, p99 = s.quantile(50).String(), s.quantile(99).String()
-		}
-		if s.allocs > 0 {
-			allocs, cpu = fmt.Sprintf("%.1f", s.allocs), fmt.Sprintf("%.1f", s.cpu)
-		}
-		t.add(s.name, fmt.Sprintf("%.0f", s.median()), fmt.Sprintf("%.0f", low), fmt.Sprintf("%.0f", high), p50, p99, allocs, cpu, s.note)
-	}
-	return t.print("")
 }
 
 func (a *app) machine() string {
@@ -222,23 +225,28 @@ func (f *benchFlags) each(ctx context.Context, latency *hdrhistogram.Histogram, 
 		wait.Add(1)
 		go func() {
 			defer wait.Done()
-			times := make([]int64, 0, 1<<8)
+			times := make([]time.Duration, 0, 1<<8)
 			var err error
 			for time.Now().Before(end) && ctx.Err() == nil && err == nil {
 				began := time.Now()
 				if err = op(w); err == nil {
-					times = append(times, time.Since(began).Microseconds())
+					times = append(times, time.Since(began))
 				}
 			}
 			mu.Lock()
 			defer mu.Unlock()
 			for _, t := range times {
-				_ = latency.RecordValue(max(t, 1)) // above a minute is not recorded; the rate shows it
+				record(latency, t)
 			}
 			total += int64(len(times))
-			first = errors.Join(first, err)
+			if first == nil {
+				first = err
+			}
 		}()
 	}
 	wait.Wait()
+	if ctx.Err() != nil {
+		return total, errors.New("interrupted")
+	}
 	return total, first
 }

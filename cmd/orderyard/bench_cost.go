@@ -94,6 +94,21 @@ func partOf(s *profile.Sample) (part string, allocates bool) {
 	return costParts[best].name, allocates
 }
 
+// costing gives a measurement whose last round is taken apart, when that was asked for; show then tells what was found.
+func (a *app) costing(f *benchFlags, show *func() error, run func() (int64, error)) func() (int64, error) {
+	if !f.cost {
+		return run
+	}
+	rounds := 0
+	return func() (n int64, err error) {
+		if rounds++; rounds < f.rounds {
+			return run()
+		}
+		*show, n, err = a.costed(run)
+		return n, err
+	}
+}
+
 // costed runs one measurement under the profiler, and says where the time of its n operations went.
 func (a *app) costed(run func() (int64, error)) (func() error, int64, error) {
 	var buf bytes.Buffer
@@ -103,11 +118,11 @@ func (a *app) costed(run func() (int64, error)) (func() error, int64, error) {
 	n, err := run()
 	pprof.StopCPUProfile()
 	if err != nil {
-		return nil, n, err
+		return func() error { return nil }, n, err
 	}
 	p, err := profile.ParseData(buf.Bytes())
 	if err != nil {
-		return nil, n, fmt.Errorf("read the profile: %w", err)
+		return func() error { return nil }, n, fmt.Errorf("read the profile: %w", err)
 	}
 	lines, total, err := costOf(p)
 	return func() error { return a.costTable(lines, total, n) }, n, err

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -13,6 +12,7 @@ import (
 	js "github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
+	"orderyard/cmd/orderyard/figures"
 	"orderyard/gateway/wire"
 	"orderyard/messages"
 )
@@ -27,64 +27,43 @@ const (
 	hotConns   = 4
 )
 
-func newBenchHotCmd(a *app) *cobra.Command {
-	var f benchFlags
-	cmd := &cobra.Command{
-		Use:   "hot",
-		Short: "One hot SKU: durable reservations of one unit of one bucket",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := f.check(); err != nil {
-				return err
-			}
-			return benchHot(cmd.Context(), a, &f)
-		},
-	}
-	f.register(cmd, 256)
-	return cmd
+func newBenchHot(a *app) *benchJob {
+	f := &benchFlags{}
+	cmd := &cobra.Command{Use: "hot", Short: "One hot SKU: durable reservations of one unit of one bucket, beside raw JetStream"}
+	return a.benchCommand(f, cmd, 256, 4, func(ctx context.Context) (figures.Bench, error) { return benchHot(ctx, a, f) })
 }
 
-func benchHot(ctx context.Context, a *app, f *benchFlags) error {
+func benchHot(ctx context.Context, a *app, f *benchFlags) (figures.Bench, error) {
+	b := figures.Bench{Title: "One hot bucket beside raw JetStream", Setup: f.setup()}
 	y, end, err := benchYard(ctx, a, f)
 	if err != nil {
-		return err
+		return b, err
 	}
 	defer end()
 	h := &hotBench{y: y, f: f}
 	if err := h.prepare(ctx); err != nil {
-		return err
+		return b, err
 	}
 	disk, raw := newSide("fdatasync 4 KiB"), newSide("raw JetStream publish, synced")
-	inside, outside := newSide("reserve, in process"), newSide("reserve, over NATS")
-	d := time.Duration(f.seconds * float64(time.Second))
-	for round := range f.rounds {
-		fmt.Fprintf(a.err, "round %d of %d\n", round+1, f.rounds)
-		for _, m := range []struct {
-			s   *side
-			run func() (int64, error)
-		}{
-			{disk, func() (int64, error) { return fdatasyncs(y.cfg.Node.Data, d/4) }},
-			{raw, func() (int64, error) { return h.raw(ctx, raw.latency, d/2) }},
-			{inside, func() (int64, error) { return h.inside(ctx, inside, d) }},
-			{outside, func() (int64, error) { return h.outside(ctx, outside, d) }},
-		} {
-			last := round == f.rounds-1 && m.s == outside
-			if err := f.profiled(last, func() error { return m.s.measure(m.run) }); err != nil {
-				return err
-			}
-		}
+	inside, outside := newOurs("reserve, in process"), newOurs("reserve, over NATS")
+	d := f.duration()
+	if err := f.interleave(ctx, a,
+		step{disk, func() (int64, error) { return fdatasyncs(y.cfg.Node.Data, d/4, disk.latency) }},
+		step{raw, func() (int64, error) { return h.raw(ctx, raw.latency, d/2) }},
+		step{inside, func() (int64, error) { return h.inside(ctx, inside, d) }},
+		step{outside, func() (int64, error) { return h.outside(ctx, outside, d) }},
+	); err != nil {
+		return b, err
 	}
 	if err := h.verdict(ctx); err != nil {
-		return err
+		return b, err
 	}
-	if err := f.writeAllocs(); err != nil {
-		return err
+	b.Rows = rowsOf(disk, raw, inside, outside)
+	b.Notes = []string{
+		fmt.Sprintf("Reserve in process = %.1f × raw publish; over NATS = %.1f ×.", inside.median()/raw.median(), outside.median()/raw.median()),
+		fmt.Sprintf("%d units reserved, none lost, none twice.", h.granted.Load()),
 	}
-	if err := a.benchTable(disk, raw, inside, outside); err != nil {
-		return err
-	}
-	return a.println(fmt.Sprintf("\nreserve in process = %.1f × raw publish; over NATS = %.1f ×. %d in flight, %d partitions. %d units reserved, none lost, none twice.\n%s",
-		inside.median()/raw.median(), outside.median()/raw.median(), f.inflight, f.partitions, h.granted.Load(), a.machine()))
+	return b, f.writeAllocs()
 }
 
 type hotBench struct {
@@ -192,20 +171,4 @@ func answered(reply *messages.Reply, err error) error {
 		return f
 	}
 	return nil
-}
-
-func median(values []float64) float64 {
-	if len(values) == 0 {
-		return 0
-	}
-	sorted := slices.Clone(values)
-	slices.Sort(sorted)
-	return sorted[len(sorted)/2]
-}
-
-func bounds(values []float64) (low, high float64) {
-	if len(values) == 0 {
-		return 0, 0
-	}
-	return slices.Min(values), slices.Max(values)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 type benchNode struct {
 	network int // keeps the sides of a benchmark apart
 	number  int
+	log     string // level; "" = warn
 	cmd     *exec.Cmd
 }
 
@@ -27,6 +29,8 @@ const (
 	benchEndsIn   = 30 * time.Second
 	benchScrapeIn = 2 * time.Second
 )
+
+func (n *benchNode) name() string { return "bench-" + strconv.Itoa(n.number) }
 
 func (n *benchNode) address(number, port int) string {
 	return fmt.Sprintf("127.0.%d.%d:%d", n.network, number+1, port)
@@ -37,8 +41,8 @@ func (n *benchNode) start(ctx context.Context, dir, url string, partitions int) 
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return err
 	}
-	text := fmt.Sprintf("node: {name: bench-%d, data: %s}\nnats: {url: %q}\npartitions: %d\nhttp: {addr: %q}\nlog: {level: warn}\nadmission: {enabled: false}\ncluster:\n  bind: %s\n  remote: {bind: %s}\n",
-		n.number, strconv.Quote(dir), url, partitions, n.address(n.number, 18080), n.address(n.number, 17946), n.address(n.number, 17947))
+	text := fmt.Sprintf("node: {name: %s, data: %s}\nnats: {url: %q}\npartitions: %d\nhttp: {addr: %q}\nlog: {level: %s}\ncluster:\n  bind: %s\n  remote: {bind: %s}\n",
+		n.name(), strconv.Quote(dir), url, partitions, n.address(n.number, 18080), cmp.Or(n.log, "warn"), n.address(n.number, 17946), n.address(n.number, 17947))
 	if n.number > 0 {
 		text += "  seeds: [" + strconv.Quote(n.address(0, 17946)) + "]\n"
 	}
@@ -93,11 +97,22 @@ func (n *benchNode) wait() {
 	_ = n.cmd.Wait() // how it ended matters to nobody any more
 }
 
+// kill is kill -9; it returns when the process is gone.
+func (n *benchNode) kill() {
+	_ = n.cmd.Process.Kill() // it may have ended
+	_ = n.cmd.Wait()         // how it ended is known
+}
+
 // metric reads one of the process's own figures.
 func (n *benchNode) metric(name string) (float64, error) {
+	return scrape(n.address(n.number, 18080), name)
+}
+
+// scrape reads one figure of a node.
+func scrape(address, name string) (float64, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), benchScrapeIn)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.address(n.number, 18080)+"/metrics", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/metrics", nil)
 	if err != nil {
 		return 0, err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
+	"orderyard/cmd/orderyard/figures"
 	"orderyard/gateway/wire"
 	"orderyard/messages"
 )
@@ -26,87 +27,62 @@ const (
 	acceptedWithin = 30 * time.Second
 )
 
-func newBenchOrdersCmd(a *app) *cobra.Command {
-	var f benchFlags
-	var cost bool
+func newBenchOrders(a *app) *benchJob {
+	f := &benchFlags{}
 	cmd := &cobra.Command{
-		Use:   "orders",
-		Short: "Orders end to end: placed over NATS, planned, reserved, accepted by the site; 1 to 3 lines, all durable",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := f.check(); err != nil {
-				return err
-			}
-			if cost && f.profile != "" {
-				return usage("--cost takes a profile itself; leave --cpuprofile out")
-			}
-			return benchOrders(cmd.Context(), a, &f, cost)
-		},
+		Use: "orders", Short: "Orders end to end: placed over NATS, planned, reserved, accepted by the site; 1 to 3 lines, all durable",
 	}
-	f.register(cmd, 1024)
-	cmd.Flags().BoolVar(&cost, "cost", false, "tell where the processor time of one order goes, from a profile of the last round")
-	return cmd
+	cmd.Flags().BoolVar(&f.cost, "cost", false, "tell where the processor time of one order goes, from a profile of the last round")
+	return a.benchCommand(f, cmd, 1024, 4, func(ctx context.Context) (figures.Bench, error) {
+		if f.cost && f.profile != "" {
+			return figures.Bench{}, usage("--cost takes a profile itself; leave --cpuprofile out")
+		}
+		return benchOrders(ctx, a, f)
+	})
 }
 
-func benchOrders(ctx context.Context, a *app, f *benchFlags, cost bool) error {
+func benchOrders(ctx context.Context, a *app, f *benchFlags) (figures.Bench, error) {
+	b := figures.Bench{ID: "B4", Title: "Orders end to end beside raw JetStream", Setup: f.setup()}
 	y, end, err := benchYard(ctx, a, f)
 	if err != nil {
-		return err
+		return b, err
 	}
 	defer end()
 	o := &ordersBench{hotBench: hotBench{y: y, f: f}, accepted: make(map[string]chan struct{})}
 	if err := o.prepare(ctx); err != nil {
-		return err
+		return b, err
 	}
 	stop := o.watch(ctx)
 	defer stop()
 	disk, raw := newSide("fdatasync 4 KiB"), newSide("raw JetStream publish of the same bytes, synced")
-	orders, placed := newSide("orders, placed → accepted"), newSide("  of that: placed → answered durable")
-	d := time.Duration(f.seconds * float64(time.Second))
+	orders, placed := newOurs("orders, placed → accepted"), newOurs("  of that: placed → answered durable")
+	orders.cpu, orders.whose = processTime, "this process's" // the yard, its NATS and the generator
 	showCost := func() error { return nil }
-	for round := range f.rounds {
-		fmt.Fprintf(a.err, "round %d of %d\n", round+1, f.rounds)
-		for _, m := range []struct {
-			s   *side
-			run func() (int64, error)
-		}{
-			{disk, func() (int64, error) { return fdatasyncs(y.cfg.Node.Data, d/4) }},
-			{raw, func() (int64, error) { return o.raw(ctx, raw.latency, d/2) }},
-			{orders, func() (int64, error) { return o.round(ctx, orders, placed, d) }},
-		} {
-			last := round == f.rounds-1 && m.s == orders
-			if last && cost {
-				once := m.run
-				m.run = func() (n int64, err error) {
-					showCost, n, err = a.costed(once)
-					return n, err
-				}
-			}
-			if err := f.profiled(last, func() error { return m.s.measure(m.run) }); err != nil {
-				return err
-			}
-		}
+	d := f.duration()
+	if err := f.interleave(ctx, a,
+		step{disk, func() (int64, error) { return fdatasyncs(y.cfg.Node.Data, d/4, disk.latency) }},
+		step{raw, func() (int64, error) { return o.raw(ctx, raw.latency, d/2) }},
+		step{orders, a.costing(f, &showCost, func() (int64, error) { return o.round(ctx, orders, placed, d) })},
+	); err != nil {
+		return b, err
 	}
-	placed.rates = orders.rates
+	placed.fold()
 	lag, err := o.drainFeed(ctx)
 	if err != nil {
-		return err
+		return b, err
 	}
 	report, err := verifyUntilRest(ctx, y.store, time.Minute)
 	if err != nil {
-		return err
+		return b, err
 	}
-	if err := f.writeAllocs(); err != nil {
-		return err
+	placed.rates, placed.note = orders.rates, ""
+	b.Rows = rowsOf(disk, raw, orders, placed)
+	b.Goals = []figures.Goal{
+		figures.AtLeast("orders placed → accepted", "/s", orders.rates, 10_000),
+		figures.AtLeast("orders / raw publish of the same bytes", "×", figures.Ratios(orders.rates, raw.rates), 0.15),
 	}
-	if err := errors.Join(a.benchTable(disk, raw, orders, placed), showCost()); err != nil {
-		return err
-	}
-	if err := a.println(fmt.Sprintf("\norders = %.2f × raw publish of the same bytes. %d in flight, %d partitions. The event feed was %v behind at the end.\n%s\n%s",
-		orders.median()/raw.median(), f.inflight, f.partitions, lag.Round(time.Millisecond), report, a.machine())); err != nil {
-		return err
-	}
-	return a.showViolations(report)
+	b.Notes = []string{fmt.Sprintf("The event feed was %v behind at the end.", lag.Round(time.Millisecond)), report.String()}
+	return b, errors.Join(showCost(), a.showViolations(report), f.writeAllocs())
 }
 
 type ordersBench struct {
@@ -174,9 +150,9 @@ func (o *ordersBench) round(ctx context.Context, orders, placed *side, d time.Du
 		if f := failureOf(reply); f != nil {
 			return f
 		}
-		took := time.Since(began).Microseconds()
+		took := time.Since(began)
 		times.Lock()
-		_ = placed.latency.RecordValue(max(took, 1)) // above a minute is not recorded
+		record(placed.latency, took)
 		times.Unlock()
 		select {
 		case <-accepted:
@@ -252,14 +228,21 @@ func (o *ordersBench) drainFeed(ctx context.Context) (time.Duration, error) {
 // orderMaker makes orders from everywhere in the country. It may be used concurrently.
 type orderMaker struct {
 	prefix string // of external ids
+	lines  int    // of every order; 0 = 1 to 3
 	serial atomic.Int64
 
 	mu  sync.Mutex
 	src *rand.Rand
 }
 
-// make builds an order of 1 to 3 lines from somewhere in the country.
+// make builds an order from somewhere in the country.
 func (o *orderMaker) make() (body []byte, id string, err error) {
+	doc := o.doc()
+	body, err = wire.Encode(doc)
+	return body, messages.OrderID(benchChannel, doc.ExternalID), err
+}
+
+func (o *orderMaker) doc() wire.Order {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	external := o.prefix + strconv.FormatInt(o.serial.Add(1), 10)
@@ -270,9 +253,12 @@ func (o *orderMaker) make() (body []byte, id string, err error) {
 	lat, lon := 30+15*o.src.Float64(), -120+45*o.src.Float64()
 	doc.ShipTo.Lat, doc.ShipTo.Lon = &lat, &lon
 	price := int64(1999)
-	for i := range 1 + o.src.IntN(3) {
+	lines := o.lines
+	if lines == 0 {
+		lines = 1 + o.src.IntN(3)
+	}
+	for i := range lines {
 		doc.Lines = append(doc.Lines, wire.Line{ID: strconv.Itoa(i + 1), SKU: demoSKU(o.src.IntN(benchSKUs)), Quantity: 1 + o.src.Int64N(3), UnitPrice: &price})
 	}
-	body, err = wire.Encode(doc)
-	return body, messages.OrderID(benchChannel, external), err
+	return doc
 }

@@ -1,0 +1,238 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+	"github.com/nats-io/nats.go"
+
+	"orderyard/cmd/orderyard/figures"
+)
+
+// TestMain lets this binary be the node that a benchmark starts: a benchmark starts its own program.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && (os.Args[1] == "dev" || os.Args[1] == "node") {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// runBench runs one benchmark for a moment and gives its report. The folder is one that PostgreSQL's own user can pass through.
+func runBench(t *testing.T, ctx context.Context, args ...string) (*figures.Report, int, string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	a := newApp(strings.NewReader(""), &out, &errs, func(string) string { return "" })
+	code := a.execute(ctx, append([]string{"bench"}, append(args, "-o", "json")...))
+	for end := time.Now().Add(10 * time.Second); len(children(t)) > 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("processes are left behind: %v", children(t))
+		}
+	}
+	var r figures.Report
+	if out.Len() > 0 {
+		if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+			t.Fatalf("%v in %s\n%s", err, out.String(), errs.String())
+		}
+	}
+	return &r, code, errs.String()
+}
+
+// children are the processes that this one has started and that still run.
+func children(t *testing.T) (found []string) {
+	t.Helper()
+	lists, err := filepath.Glob("/proc/self/task/*/children")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, list := range lists {
+		text, err := os.ReadFile(list)
+		if err == nil { // a thread may have ended
+			found = append(found, strings.Fields(string(text))...)
+		}
+	}
+	return found
+}
+
+// TestBenchmarks proves that each benchmark measures every side in every round, finds its invariants whole and leaves no process and no
+// folder behind, by running each for a fifth of a second. The figures mean nothing. A side whose database is not installed is left out.
+func TestBenchmarks(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		args  []string
+		ours  int // rows
+		goals int // with every peer
+	}{
+		{"reserve", []string{"--inflight", "4", "--depth", "3"}, 2, 6},
+		{"flow", []string{"--inflight", "4", "--crowd", "8"}, 2, 2},
+		{"sync", []string{"--inflight", "16"}, 5, 3},
+		{"query", []string{"--inflight", "4"}, 1, 1},
+		{"open", []string{"--inflight", "4"}, 4, 1},
+		{"crash", []string{"--inflight", "4", "--rate", "100"}, 2, 4},
+		{"orders", []string{"--inflight", "16"}, 2, 2},
+		{"hot", []string{"--inflight", "16"}, 2, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			data := t.TempDir()
+			if err := os.Chmod(filepath.Dir(data), 0o711); err != nil { // PostgreSQL's user passes through
+				t.Fatal(err)
+			}
+			r, code, errs := runBench(t, t.Context(), append([]string{c.name, "--rounds", "2", "--seconds", "0.2", "--data", data}, c.args...)...)
+			if code != exitOK || len(r.Benches) != 1 {
+				t.Fatalf("exit %d\n%s", code, errs)
+			}
+			b := r.Benches[0]
+			ours := 0
+			for _, row := range b.Rows {
+				if row.Ours {
+					ours++
+				}
+				if len(row.Rounds) != 2 || row.Lowest <= 0 || row.Unit == "" {
+					t.Errorf("%q was not measured in each round: %v", row.Name, row.Rounds)
+				}
+			}
+			if ours != c.ours || len(b.Notes) == 0 {
+				t.Errorf("%d rows of ours and %d notes, want %d and some", ours, len(b.Notes), c.ours)
+			}
+			if left, _ := os.ReadDir(data); len(left) > 0 {
+				t.Errorf("the benchmark left %v", left)
+			}
+			for _, skip := range b.Skips {
+				if strings.Contains(skip, "apt-get install") {
+					t.Skip(skip)
+				}
+			}
+			if len(b.Goals) != c.goals {
+				t.Errorf("%d goals, want %d: %+v", len(b.Goals), c.goals, b.Goals)
+			}
+		})
+	}
+}
+
+// TestMissingPeerIsTold proves that a benchmark without its database still measures ours, names what to install and compares nothing.
+func TestMissingPeerIsTold(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	r, code, errs := runBench(t, t.Context(), "query", "--rounds", "1", "--seconds", "0.1", "--inflight", "2", "--data", t.TempDir())
+	if code != exitOK || len(r.Benches) != 1 {
+		t.Fatalf("exit %d\n%s", code, errs)
+	}
+	b := r.Benches[0]
+	if len(b.Rows) != 1 || len(b.Goals) != 0 || !slices.ContainsFunc(b.Skips, func(s string) bool { return strings.Contains(s, "apt-get install redis-server") }) {
+		t.Errorf("got %+v", b)
+	}
+}
+
+// TestInterruptedBenchmark proves that Ctrl-C ends a benchmark's databases and nodes and leaves a report that says so: the run is cancelled as
+// soon as it measures.
+func TestInterruptedBenchmark(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	time.AfterFunc(1500*time.Millisecond, cancel) // somewhere in the middle; anywhere else must do as well
+	data, report := t.TempDir(), t.TempDir()
+	began := time.Now()
+	_, code, errs := runBench(t, ctx, "query", "--rounds", "1", "--seconds", "60", "--inflight", "4", "--data", data, "--report", report)
+	if code != exitFailed || time.Since(began) > 50*time.Second {
+		t.Errorf("exit %d after %v\n%s", code, time.Since(began), errs)
+	}
+	if left, _ := os.ReadDir(data); len(left) > 0 {
+		t.Errorf("the benchmark left %v", left)
+	}
+	text, err := os.ReadFile(filepath.Join(report, "report.md"))
+	if err != nil || !strings.Contains(string(text), "**No result:**") {
+		t.Errorf("%v: %s", err, text)
+	}
+}
+
+// TestBenchUsage proves that a senseless flag is told before anything is started.
+func TestBenchUsage(t *testing.T) {
+	for _, args := range [][]string{
+		{"all", "--rounds", "0"}, {"reserve", "--depth", "1"}, {"open", "--percent", "0"}, {"open", "--rate=-1"}, {"crash", "--nodes", "1"},
+		{"flow", "--crowd", "0"}, {"cluster", "--nodes", "1"}, {"query", "--seconds", "0"},
+	} {
+		if _, code, errs := runBench(t, t.Context(), args...); code != exitUsage {
+			t.Errorf("%v: exit %d\n%s", args, code, errs)
+		}
+	}
+}
+
+// TestRefusedOrdersCount proves that an open loop does not flatter a node that refuses or forgets: such an order counts as a minute, once, even
+// when its event comes later.
+func TestRefusedOrdersCount(t *testing.T) {
+	h := func() *hdrhistogram.Histogram { return newSide("").latency }
+	r := &openRound{asked: map[string]sentOrder{}, open: map[string]time.Time{}, accepted: h(), placed: h(), late: h()}
+	due := time.Now()
+	for _, id := range []string{"a", "b"} {
+		r.asked["inbox."+id], r.open[id] = sentOrder{id, due}, due
+	}
+	r.answered(&nats.Msg{Subject: "inbox.a", Data: []byte(`{"ok":false,"error":{"code":"limit","message":"full","retryable":true}}`)})
+	r.arrived("a", due.Add(time.Millisecond))
+	r.answered(&nats.Msg{Subject: "inbox.b", Data: []byte(`{"ok":true}`)})
+	r.arrived("b", due.Add(3*time.Millisecond))
+	if r.failed != 1 || r.accepted.TotalCount() != 2 || r.placed.TotalCount() != 2 || len(r.open)+len(r.asked) != 0 {
+		t.Errorf("%d failed, %d accepted, %d answered, %d open", r.failed, r.accepted.TotalCount(), r.placed.TotalCount(), len(r.open))
+	}
+	if longest := time.Duration(r.accepted.Max()) * time.Microsecond; longest < latencyMax*99/100 {
+		t.Errorf("a refused order counts as %v", longest)
+	}
+	if shortest := r.accepted.Min(); shortest < 2900 || shortest > 3100 {
+		t.Errorf("an accepted one as %d µs", shortest)
+	}
+}
+
+// TestLostReservationsVoidTheFigures proves that a crash which lost what was acknowledged, or kept what nobody asked for, is found.
+func TestLostReservationsVoidTheFigures(t *testing.T) {
+	for _, c := range []struct {
+		kept, acknowledged, unknown int64
+		fine                        bool
+	}{{10, 10, 0, true}, {11, 10, 2, true}, {9, 10, 2, false}, {13, 10, 2, false}} {
+		if err := checkKept("x", c.kept, c.acknowledged, c.unknown); (err == nil) != c.fine {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
+
+// TestRoundsStayApart proves that quantiles of a round are its own, so that pairs can be compared, while the row holds all rounds.
+func TestRoundsStayApart(t *testing.T) {
+	s := newOurs("x")
+	for round := range 2 {
+		if err := s.measure(func() (int64, error) {
+			for range 100 {
+				record(s.latency, time.Duration(1+9*round)*time.Millisecond)
+			}
+			return 100, nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := fmt.Sprintf("%.0f %.0f %d %v", s.p50s[0], s.p50s[1], s.row().Latency.Count, s.row().Ours)
+	if got != "1 10 200 true" {
+		t.Errorf("got %s", got)
+	}
+	if late := newSide("y"); true {
+		record(late.latency, time.Hour)
+		late.fold()
+		if late.row().Latency.Max < 59_000 {
+			t.Errorf("an hour is recorded as %v ms", late.row().Latency.Max)
+		}
+	}
+}
+
+// TestNearest proves that the peer's routing takes the nearest of the sites it was given.
+func TestNearest(t *testing.T) {
+	id, lat, lon := benchSite(4)
+	if got := nearest([]string{"SITE-0", "SITE-9", id, "SITE-3"}, lat+0.1, lon); got != id {
+		t.Errorf("got %s", got)
+	}
+	if got := nearest([]string{"SITE-0", "SITE-9"}, lat, lon); got != "SITE-0" {
+		t.Errorf("without it got %s", got)
+	}
+}
