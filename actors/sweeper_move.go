@@ -114,7 +114,7 @@ func (s *Sweeper) ready(r *SweepReport, left []int) (ready []int) {
 		r.net(i, need)
 		fits := true
 		for p, n := range need {
-			fits = fits && (n <= 0 || n+taken[p] <= s.know.view.atp(p.sku, p.site))
+			fits = fits && (n <= 0 || n+taken[p] <= s.know.view.ATP(p.sku, p.site))
 		}
 		if !fits {
 			continue
@@ -134,7 +134,7 @@ func (s *Sweeper) ring(r *SweepReport, left []int) bool {
 		r.net(i, need)
 	}
 	for p, n := range need {
-		if n > 0 && n > s.know.view.atp(p.sku, p.site) {
+		if n > 0 && n > s.know.view.ATP(p.sku, p.site) {
 			return false
 		}
 	}

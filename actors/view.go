@@ -66,8 +66,8 @@ func (v *View) Stock(sku string) []routing.SiteStock {
 	return nil
 }
 
-// atp is what a site has of a SKU.
-func (v *View) atp(sku, site string) int64 {
+// ATP is what a site has of a SKU, as far as this node has heard.
+func (v *View) ATP(sku, site string) int64 {
 	stock := v.Stock(sku)
 	if i, found := slices.BinarySearchFunc(stock, site, func(a routing.SiteStock, id string) int { return strings.Compare(a.Site, id) }); found {
 		return stock[i].ATP

@@ -45,7 +45,7 @@ func benchQuery(ctx context.Context, a *app, f *benchFlags) (figures.Bench, erro
 	if err := shop.stockAs(ctx, queryUnits); err != nil {
 		return b, err
 	}
-	ours, theirs := newOurs("Orderyard, stock.get of 50 buckets"), newSide("Redis, 50 × HMGET in one pipeline")
+	ours, theirs := newOurs("Orderyard, stock.available of 50 SKUs"), newSide("Redis, 50 × HMGET in one pipeline")
 	ours.cpu = dev.cpu
 	d := f.duration()
 	steps := []step{{ours, func() (int64, error) {
@@ -101,34 +101,31 @@ func checkQuery(ask func(site int, skus []int) ([]int64, error)) error {
 	return nil
 }
 
-// availability asks for buckets of one site in one request.
+// availability asks what one site can promise of several SKUs.
 func (b *benchShop) availability(ctx context.Context, client, site int, skus []int) ([]int64, error) {
 	id, _, _ := benchSite(site)
-	list := make([]wire.GetStockRequest, len(skus))
+	question := wire.AvailableRequest{Site: id, SKUs: make([]string, len(skus))}
 	for i, sku := range skus {
-		list[i] = wire.GetStockRequest{SKU: demoSKU(sku), Site: id}
+		question.SKUs[i] = demoSKU(sku)
 	}
-	body, err := wire.Encode(list)
+	body, err := wire.Encode(question)
 	if err != nil {
 		return nil, err
 	}
-	reply, err := b.ask(ctx, client, messages.StockSubject("get"), "", body)
+	reply, err := b.ask(ctx, client, messages.StockSubject("available"), "", body)
 	if err != nil {
 		return nil, err
 	}
-	var got wire.StockListAnswer
+	var got wire.AvailableAnswer
 	if err := wire.DecodeAnswer(reply.Data, &got); err != nil {
 		return nil, err
 	}
-	if len(got.Results) != len(skus) {
-		return nil, fmt.Errorf("%d answers to %d questions", len(got.Results), len(skus))
+	if len(got.SKUs) != len(skus) {
+		return nil, fmt.Errorf("%d answers to %d questions", len(got.SKUs), len(skus))
 	}
 	atp := make([]int64, len(skus))
-	for i := range got.Results {
-		if got.Results[i].ATP == nil {
-			return nil, fmt.Errorf("no answer about %s", demoSKU(skus[i]))
-		}
-		atp[i] = *got.Results[i].ATP
+	for i := range got.SKUs {
+		atp[i] = got.SKUs[i].ATP
 	}
 	return atp, nil
 }

@@ -15,7 +15,7 @@ import (
 
 func newStockCmd(a *app) *cobra.Command {
 	return group("stock", "Count, move and see stock",
-		newStockSetCmd(a), newStockAdjustCmd(a), newStockReceiveCmd(a), newStockGetCmd(a), newStockImportCmd(a))
+		newStockSetCmd(a), newStockAdjustCmd(a), newStockReceiveCmd(a), newStockGetCmd(a), newStockAvailableCmd(a), newStockImportCmd(a))
 }
 
 func newStockSetCmd(a *app) *cobra.Command {

@@ -436,4 +436,14 @@ func (d directory) Buckets(sku string) []string {
 	return sites
 }
 
+func (d directory) Available(sku, site string, tell func(site string, atp int64)) {
+	if site != "" {
+		tell(site, d.View().ATP(sku, site))
+		return
+	}
+	for _, s := range d.View().Stock(sku) {
+		tell(s.Site, s.ATP)
+	}
+}
+
 func (d directory) Sites() []string { return d.View().SiteIDs() }

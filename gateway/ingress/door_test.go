@@ -36,7 +36,7 @@ func TestServicesAreListed(t *testing.T) {
 		}
 	}
 	want := "order.place.* order.get order.cancel order.hold order.release order.trace order.explain order.list " +
-		"stock.set stock.adjust stock.receive stock.get stock.reserve stock.confirm stock.cancel " +
+		"stock.set stock.adjust stock.receive stock.get stock.available stock.reserve stock.confirm stock.cancel " +
 		"site.apply site.get site.list site.pause site.resume site.capacity routing.plan " +
 		"fulfillment.accept.* fulfillment.reject.* fulfillment.pick.* fulfillment.pack.* fulfillment.ship.* fulfillment.deliver.* fulfillment.list.*"
 	for _, s := range strings.Fields(want) {
@@ -112,6 +112,9 @@ func TestGarbage(t *testing.T) {
 		{"reserve 1001", messages.StockSubject("reserve"), `[` + strings.Repeat(`{},`, 1000) + `{}]`, "body"},
 		{"reserve none", messages.StockSubject("reserve"), `[]`, "body"},
 		{"unknown SKU everywhere", messages.StockSubject("get"), `{}`, "sku"},
+		{"no SKU", messages.StockSubject("available"), `{"skus":[]}`, "skus"},
+		{"an empty SKU", messages.StockSubject("available"), `{"skus":["A",""]}`, "skus[1]"},
+		{"a site that cannot be", messages.StockSubject("available"), `{"skus":["A"],"site":"a b"}`, "site"},
 		{"site", messages.SiteSubject("apply"), `{"id":"a b","lat":1,"lon":1}`, "id"},
 		{"site calendar", messages.SiteSubject("apply"), `{"id":"a","lat":1,"lon":1,"calendar":{"open":{"mon":"8-18"}}}`, "calendar.open.mon"},
 		{"site weekday", messages.SiteSubject("apply"), `{"id":"a","lat":1,"lon":1,"calendar":{"open":{"monday":"08:00-18:00"}}}`, "calendar.open.monday"},
@@ -221,6 +224,8 @@ func TestQuestions(t *testing.T) {
 		{messages.OrderSubject("explain"), `{"order_id":"web-1"}`, `"candidates":[{"site":"den"}]`, "timeline"},
 		{messages.OrderSubject("list"), `{"status":"placed","limit":7}`, `"next_cursor":"next"`, `"ok":false`},
 		{messages.OrderSubject("list"), ``, `"orders":[{"order_id":"web-1"`, `"ok":false`},
+		{messages.StockSubject("available"), `{"skus":["A","B"]}`, `{"ok":true,"skus":[{"sku":"A","sites":[{"site":"nyc","atp":3}],"atp":3},{"sku":"B","atp":0}]}`, `"ok":false`},
+		{messages.StockSubject("available"), `{"skus":["A"],"site":"nyc"}`, `{"ok":true,"skus":[{"sku":"A","atp":3}]}`, `sites`},
 		{messages.StockSubject("get"), `{"sku":"A"}`, `"sku":"A","atp":10,"buckets":[{"sku":"A","site":"den"`, `"ok":false`},
 		{messages.StockSubject("get"), `{"sku":"A","site":"den"}`, `"on_hand":5`, `"buckets"`},
 		{messages.StockSubject("get"), `[{"sku":"A","site":"den"}]`, `"results":[{"ok":true,"atp":5,"sku":"A"`, `"buckets"`},

@@ -33,6 +33,8 @@ type Directory interface {
 	ListOrders(ctx context.Context, filter wire.ListFilter) (rows []*messages.OrderSummary, next string, err error)
 	// Buckets lists the sites that have ever held the SKU, sorted.
 	Buckets(sku string) []string
+	// Available tells what one site can promise of a SKU, or each site when none is named.
+	Available(sku, site string, tell func(site string, atp int64))
 	// Sites lists all sites, sorted.
 	Sites() []string
 	// Prepare completes a placement with what only the node knows: unknown SKUs, the position, the fingerprint. A *messages.Failure

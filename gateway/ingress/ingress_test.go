@@ -90,6 +90,14 @@ func (d *fakeDirectory) Buckets(sku string) []string {
 	return nil
 }
 
+func (d *fakeDirectory) Available(sku, site string, tell func(string, int64)) {
+	for i, id := range d.Buckets(sku) {
+		if site == "" || site == id {
+			tell(id, int64(3*i))
+		}
+	}
+}
+
 func (d *fakeDirectory) Sites() []string { return []string{"den", "nyc"} }
 
 func (d *fakeDirectory) Prepare(p *messages.PlaceOrder) error {

@@ -2,6 +2,7 @@ package ingress
 
 import (
 	"bytes"
+	"sync"
 
 	"orderyard/gateway/wire"
 	"orderyard/messages"
@@ -18,6 +19,7 @@ func (in *Ingress) stockEndpoints() []endpoint {
 		stockEndpoint[wire.ConfirmReservationRequest]("confirm", inside),
 		stockEndpoint[wire.CancelReservationRequest]("cancel", inside),
 		{doorStock, "get", messages.StockSubject("get"), in.getStock, partyLook},
+		{doorStock, "available", messages.StockSubject("available"), in.available, partyLook},
 	}
 }
 
@@ -29,6 +31,28 @@ func stockAnswer(r *messages.Reply, cmd messages.Command) any { return wire.Stoc
 
 func stockList(replies []*messages.Reply, cmds []messages.Command) any {
 	return wire.StockListAnswerOf(replies, cmds)
+}
+
+// answerRoom lends buffers for answers that are written by hand.
+var answerRoom = sync.Pool{New: func() any { return new([]byte) }}
+
+// available answers from what the node knows, without asking a bucket.
+func (in *Ingress) available(q *query) {
+	var r wire.AvailableRequest
+	if f := decodeBody(q.body, &r); f != nil {
+		q.garbage(f)
+		return
+	}
+	if f := r.Check(); f != nil {
+		q.refuse(f)
+		return
+	}
+	room := answerRoom.Get().(*[]byte)
+	*room = wire.AppendAvailable((*room)[:0], &r, in.o.Directory.Available)
+	q.respond(*room, codeOK, false)
+	answerRoom.Put(room)
+	in.gate.leave(q.ticket, q.weight, false)
+	q.door.release(q.weight, len(q.body))
 }
 
 // getStock answers for one bucket, a list of buckets, or every site that has ever held the SKU.
