@@ -16,7 +16,7 @@
 //     with load by design, long before anything is wrong, and an average would take the batch for congestion and undo it. It is the
 //     median of a window, so that the partitions which move or wait for a dead node do not shrink the limit of all others. The target
 //     is at least ten times what a command takes with nobody before it: with less, a slow house would stand idle between its
-//     commits. That time is the lowest median, looked at anew every twenty seconds while the limit is down, as BBR does it.
+//     commits. That time is the lowest median, looked for anew every twenty seconds while the limit is down, as BBR does it.
 //   - A queue that drains by itself is left alone, as CoDel has it (K. Nichols, V. Jacobson, RFC 8289): the limit comes down only
 //     when the median has been above the target for a whole interval. A crowd of ten thousand in one moment is let in and served
 //     in its order; a flood is not.

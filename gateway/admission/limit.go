@@ -12,14 +12,17 @@ type base struct {
 	seenAt  time.Duration // when it was last seen to be about that
 	probing bool
 	since   time.Duration
+	next    time.Duration // no probe before
 }
 
 const (
 	// baseTimes is how many times the base the target must be: nine tenths of what the house can do.
 	baseTimes = 10
-	// A base that was not seen for probeAfter while the limit is down is looked for: who floods is kept out until next to nothing is under
-	// way and the next few commands tell, or probeFor is over. BBR does the same for its round trip.
-	probeAfter = 20 * time.Second
+	// A base that was not seen for baseFor while the limit is down is looked for, every probeEvery at most: who floods is kept out until next to
+	// nothing is under way and the next few commands tell, or probeFor is over. BBR does the same for its round trip. The first look is
+	// early: where many processes share few processors, a command takes longer with nobody before it as soon as all are busy.
+	baseFor    = 3 * time.Second
+	probeEvery = 20 * time.Second
 	probeFor   = 3 * time.Second
 )
 
@@ -55,7 +58,7 @@ func (c *Controller) measure() {
 	}
 	c.limit = min(max(c.limit, float64(c.o.Min)), float64(c.o.Max))
 	c.peak = c.underWay
-	c.base.probing = c.m.cut && c.contested && c.now-c.base.seenAt > probeAfter
+	c.base.probing = c.m.cut && c.contested && c.now-c.base.seenAt > baseFor && c.now >= c.base.next
 	c.base.since = c.now
 	c.m.open(c.now, c.limit != was || c.base.probing)
 }
@@ -80,7 +83,7 @@ func (c *Controller) probed(median time.Duration, ok bool) {
 	if ok {
 		c.base.took = median
 	}
-	c.base.probing, c.base.seenAt = false, c.now
+	c.base.probing, c.base.seenAt, c.base.next = false, c.now, c.now+probeEvery
 	c.peak = c.underWay
 	c.m.open(c.now, true)
 }

@@ -213,7 +213,8 @@ func TestSlowChannelPasses(t *testing.T) {
 }
 
 // TestRecovers proves that the limit follows the house: down when it becomes ten times slower in the middle of its normal load, as soon as
-// what came in before that was noticed has drained, and up again within five seconds when it is over.
+// what came in before that was noticed has drained, and up again within five seconds when it is over. (With the fewest that may be under way a
+// command takes 0.1 s in that slow house, so the target is ten times that.)
 func TestRecovers(t *testing.T) {
 	h := disks["fast disk"]
 	c, peak := New(Options{}), h.peakOf()
@@ -222,7 +223,7 @@ func TestRecovers(t *testing.T) {
 	run(c, &h, 5*time.Second, 14*time.Second, nil, &source{name: "web", perSecond: steady(0.7 * peak)})
 	slow := &source{name: "web", perSecond: steady(0.7 * peak)}
 	run(c, &h, 14*time.Second, 24*time.Second, nil, slow)
-	if slow.shed == 0 || slow.p(.5) > 600*time.Millisecond {
+	if slow.shed == 0 || slow.p(.5) > 1200*time.Millisecond {
 		t.Errorf("at a tenth of the speed %d of %d refused, p50 %v", slow.shed, slow.asked, slow.p(.5))
 	}
 	h.sync, h.each = h.sync/10, h.each/10

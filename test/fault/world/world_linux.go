@@ -21,7 +21,7 @@ type Options struct {
 	Config     string // YAML that goes into every node's file
 	// Dev runs `orderyard dev` instead of a node: one process that is its own NATS server.
 	Dev bool
-	// Behind lets the nodes run behind NATS and the clients (nice 10), which then have the processors first, as on machines of their own.
+	// Behind lets the nodes run behind NATS and the clients (nice 5), which then have the processors first, as on machines of their own.
 	Behind bool
 	// NodeEnv is put into every node's environment.
 	NodeEnv []string
