@@ -218,7 +218,7 @@ func (c *Controller) turn(now time.Duration) {
 	}
 	c.turnAt = c.now
 	// The first look after a pause sees an average over the pause: a rate that nobody asked for more of, and no harm.
-	c.rate += 0.3 * (float64(c.out)/since.Seconds() - c.rate)
+	c.rate += smoothing * (float64(c.out)/since.Seconds() - c.rate)
 	c.out = 0
 	c.measure()
 	c.bound = c.limit

@@ -212,6 +212,24 @@ func TestSlowChannelPasses(t *testing.T) {
 	}
 }
 
+// TestSlowChannelPassesWhenTheHouseSlows proves the same while the house becomes four times slower under the flood and the queue that it then
+// has too much of drains: the small channel's orders take long, so it has much under way, but it still asks for less than its part.
+func TestSlowChannelPassesWhenTheHouseSlows(t *testing.T) {
+	for name, h := range disks {
+		t.Run(name, func(t *testing.T) {
+			c, peak := New(Options{}), h.peakOf()
+			run(c, &h, 0, 2*time.Second, nil, &source{name: "web", perSecond: steady(0.3 * peak)})
+			run(c, &h, 2*time.Second, 10*time.Second, nil, &source{name: "web", perSecond: steady(10 * peak)})
+			h.sync, h.each = 4*h.sync, 4*h.each
+			small := &source{name: "shop", perSecond: steady(0.05 * peak)}
+			run(c, &h, 10*time.Second, 30*time.Second, nil, small, &source{name: "web", perSecond: steady(10 * peak)})
+			if got := float64(small.asked-small.shed) / float64(small.asked); got < 0.95 {
+				t.Errorf("%.1f %% of the small channel's passed", 100*got)
+			}
+		})
+	}
+}
+
 // TestRecovers proves that the limit follows the house: down when it becomes ten times slower in the middle of its normal load, as soon as
 // what came in before that was noticed has drained, and up again within five seconds when it is over. (With the fewest that may be under way a
 // command takes 0.1 s in that slow house, so the target is ten times that.)
