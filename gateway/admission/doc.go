@@ -31,7 +31,8 @@
 //
 // Past the limit, room is shared by max-min fairness (progressive filling: D. Bertsekas, R. Gallager, "Data Networks", §6.5): every
 // party gets what it asks for up to one level, and the level is as high as the limit allows. A party is a channel, or a
-// door where callers have no name. Whoever asks for less than the level is never refused; whoever floods meets the level. So many parties
+// door where callers have no name. Whoever asks for less than the level is not
+// refused, nor who asks for no more than an even part of what comes out; whoever floods meets the level. So many parties
 // are told apart; the others share one. Work that is already inside the house enters without being asked and counts as under way:
 // what it takes, new work does not get, down to a quarter.
 //
