@@ -77,7 +77,7 @@ type Controller struct {
 	bound    float64 // what holds: the limit, or less by the surge
 	underWay int     // all of it
 	inside   int     // of it what was not asked
-	peak     int     // the most under way since the last measurement
+	peak     int     // the most under way of what was asked, since the last measurement
 
 	parties   []party
 	places    map[string]Party
@@ -188,7 +188,7 @@ func (c *Controller) enter(f *party, n int) {
 
 func (c *Controller) add(n int) {
 	c.underWay += n
-	c.peak = max(c.peak, c.underWay)
+	c.peak = max(c.peak, c.underWay-c.inside)
 }
 
 // retryAfter is when a party may come back.

@@ -28,7 +28,7 @@ const (
 
 // measure closes the window when it has enough to tell, and sets the limit.
 func (c *Controller) measure() {
-	median, ok := c.m.close(c.now, c.target()/2)
+	median, ok := c.m.close(c.now)
 	if c.base.probing && (ok || c.now-c.base.since > probeFor) {
 		c.probed(median, ok)
 		return
@@ -37,6 +37,10 @@ func (c *Controller) measure() {
 		return
 	}
 	was := c.limit
+	// A rate is what the house can do only when there was a queue: on a slow machine few take long, and their rate is only what they ask for.
+	if median > c.target()/2 && c.peak > c.o.Min {
+		c.m.loaded(c.now)
+	}
 	c.base.learn(median, c.now)
 	switch target := c.target(); {
 	case median > target:
@@ -57,7 +61,7 @@ func (c *Controller) measure() {
 		c.limit += max(c.limit/4, math.Sqrt(c.limit))
 	}
 	c.limit = min(max(c.limit, float64(c.o.Min)), float64(c.o.Max))
-	c.peak = c.underWay
+	c.peak = c.underWay - c.inside
 	c.base.probing = c.m.cut && c.contested && c.now-c.base.seenAt > baseFor && c.now >= c.base.next
 	c.base.since = c.now
 	c.m.open(c.now, c.limit != was || c.base.probing)
@@ -84,7 +88,7 @@ func (c *Controller) probed(median time.Duration, ok bool) {
 		c.base.took = median
 	}
 	c.base.probing, c.base.seenAt, c.base.next = false, c.now, c.now+probeEvery
-	c.peak = c.underWay
+	c.peak = c.underWay - c.inside
 	c.m.open(c.now, true)
 }
 

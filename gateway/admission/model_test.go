@@ -182,6 +182,25 @@ func TestNormalLoadIsLeftAlone(t *testing.T) {
 	}
 }
 
+// TestFewOnASlowMachine proves that a house where everything takes long all of a sudden, and where few ask, refuses nobody: neither these, nor a crowd after them,
+// also while a list of a thousand commands comes from inside.
+func TestFewOnASlowMachine(t *testing.T) {
+	h := house{sync: time.Millisecond, each: 50 * time.Microsecond, batchMax: 5000}
+	c := New(Options{})
+	few := &source{name: "web", perSecond: steady(60)}
+	run(c, &h, 0, 2*time.Second, nil, few)
+	h.sync = 150 * time.Millisecond
+	run(c, &h, 2*time.Second, 10*time.Second, nil, few)
+	c.Inside(10*time.Second, 1000)
+	run(c, &h, 10*time.Second, 11*time.Second, nil, few)
+	c.InsideOver(1000)
+	crowd := &source{name: "web", perSecond: steady(50_000)}
+	run(c, &h, 11*time.Second, 11100*time.Millisecond, nil, crowd)
+	if few.shed > 0 || crowd.shed > 0 {
+		t.Errorf("%d of the few and %d of the crowd refused, the limit is %d", few.shed, crowd.shed, c.Limit())
+	}
+}
+
 // TestSlowChannelPasses proves that a flood of one channel costs another nothing: it sends 5 % of what the house can do and at least 95 % of
 // that is let in, also while two channels flood, one ten times as hard as the other; these two get about the same.
 func TestSlowChannelPasses(t *testing.T) {
