@@ -77,7 +77,7 @@ type Controller struct {
 	bound    float64 // what holds: the limit, or less by the surge
 	underWay int     // all of it
 	inside   int     // of it what was not asked
-	peak     int     // the most under way since the last measurement
+	peak     int     // the most under way of what was asked, since the last measurement
 
 	parties   []party
 	places    map[string]Party
@@ -188,7 +188,7 @@ func (c *Controller) enter(f *party, n int) {
 
 func (c *Controller) add(n int) {
 	c.underWay += n
-	c.peak = max(c.peak, c.underWay)
+	c.peak = max(c.peak, c.underWay-c.inside)
 }
 
 // retryAfter is when a party may come back.
@@ -218,7 +218,7 @@ func (c *Controller) turn(now time.Duration) {
 	}
 	c.turnAt = c.now
 	// The first look after a pause sees an average over the pause: a rate that nobody asked for more of, and no harm.
-	c.rate += 0.3 * (float64(c.out)/since.Seconds() - c.rate)
+	c.rate += smoothing * (float64(c.out)/since.Seconds() - c.rate)
 	c.out = 0
 	c.measure()
 	c.bound = c.limit

@@ -16,7 +16,7 @@
 //     with load by design, long before anything is wrong, and an average would take the batch for congestion and undo it. It is the
 //     median of a window, so that the partitions which move or wait for a dead node do not shrink the limit of all others. The target
 //     is at least ten times what a command takes with nobody before it: with less, a slow house would stand idle between its
-//     commits. That time is the lowest median, looked at anew every twenty seconds while the limit is down, as BBR does it.
+//     commits. That time is the lowest median, looked for anew every twenty seconds while the limit is down, as BBR does it.
 //   - A queue that drains by itself is left alone, as CoDel has it (K. Nichols, V. Jacobson, RFC 8289): the limit comes down only
 //     when the median has been above the target for a whole interval. A crowd of ten thousand in one moment is let in and served
 //     in its order; a flood is not.
@@ -31,7 +31,8 @@
 //
 // Past the limit, room is shared by max-min fairness (progressive filling: D. Bertsekas, R. Gallager, "Data Networks", §6.5): every
 // party gets what it asks for up to one level, and the level is as high as the limit allows. A party is a channel, or a
-// door where callers have no name. Whoever asks for less than the level is never refused; whoever floods meets the level. So many parties
+// door where callers have no name. Whoever asks for less than the level is not
+// refused, nor who asks for no more than an even part of what comes out; whoever floods meets the level. So many parties
 // are told apart; the others share one. Work that is already inside the house enters without being asked and counts as under way:
 // what it takes, new work does not get, down to a quarter.
 //

@@ -12,20 +12,23 @@ type base struct {
 	seenAt  time.Duration // when it was last seen to be about that
 	probing bool
 	since   time.Duration
+	next    time.Duration // no probe before
 }
 
 const (
 	// baseTimes is how many times the base the target must be: nine tenths of what the house can do.
 	baseTimes = 10
-	// A base that was not seen for probeAfter while the limit is down is looked for: who floods is kept out until next to nothing is under
-	// way and the next few commands tell, or probeFor is over. BBR does the same for its round trip.
-	probeAfter = 20 * time.Second
+	// A base that was not seen for baseFor while the limit is down is looked for, every probeEvery at most: who floods is kept out until next to
+	// nothing is under way and the next few commands tell, or probeFor is over. BBR does the same for its round trip. The first look is
+	// early: where many processes share few processors, a command takes longer with nobody before it as soon as all are busy.
+	baseFor    = 3 * time.Second
+	probeEvery = 20 * time.Second
 	probeFor   = 3 * time.Second
 )
 
 // measure closes the window when it has enough to tell, and sets the limit.
 func (c *Controller) measure() {
-	median, ok := c.m.close(c.now, c.target()/2)
+	median, ok := c.m.close(c.now)
 	if c.base.probing && (ok || c.now-c.base.since > probeFor) {
 		c.probed(median, ok)
 		return
@@ -34,6 +37,10 @@ func (c *Controller) measure() {
 		return
 	}
 	was := c.limit
+	// A rate is what the house can do only when there was a queue: on a slow machine few take long, and their rate is only what they ask for.
+	if median > c.target()/2 && c.peak > c.o.Min {
+		c.m.loaded(c.now)
+	}
 	c.base.learn(median, c.now)
 	switch target := c.target(); {
 	case median > target:
@@ -54,8 +61,8 @@ func (c *Controller) measure() {
 		c.limit += max(c.limit/4, math.Sqrt(c.limit))
 	}
 	c.limit = min(max(c.limit, float64(c.o.Min)), float64(c.o.Max))
-	c.peak = c.underWay
-	c.base.probing = c.m.cut && c.contested && c.now-c.base.seenAt > probeAfter
+	c.peak = c.underWay - c.inside
+	c.base.probing = c.m.cut && c.contested && c.now-c.base.seenAt > baseFor && c.now >= c.base.next
 	c.base.since = c.now
 	c.m.open(c.now, c.limit != was || c.base.probing)
 }
@@ -80,8 +87,8 @@ func (c *Controller) probed(median time.Duration, ok bool) {
 	if ok {
 		c.base.took = median
 	}
-	c.base.probing, c.base.seenAt = false, c.now
-	c.peak = c.underWay
+	c.base.probing, c.base.seenAt, c.base.next = false, c.now, c.now+probeEvery
+	c.peak = c.underWay - c.inside
 	c.m.open(c.now, true)
 }
 

@@ -58,9 +58,8 @@ func middleOf(bucket int) time.Duration {
 	return time.Duration(us+uint64(1)<<shift/2) * time.Microsecond
 }
 
-// close gives the window's median if it has enough answers. One in which the median is above queued was under load: its rate is what the
-// house can do.
-func (m *measurement) close(now, queued time.Duration) (time.Duration, bool) {
+// close gives the window's median if it has enough answers.
+func (m *measurement) close(now time.Duration) (time.Duration, bool) {
 	m.lasted = now - m.began
 	switch {
 	case m.samples == 0 && m.lasted >= windowMax && m.out == 0:
@@ -77,12 +76,14 @@ func (m *measurement) close(now, queued time.Duration) (time.Duration, bool) {
 		}
 		half -= n
 	}
-	if median > queued {
-		m.rates[m.filled%bestOf] = float64(m.out) / m.lasted.Seconds()
-		m.filled++
-		m.rateAt = now
-	}
 	return median, true
+}
+
+// loaded says that the window just closed was under load: its rate is what the house can do.
+func (m *measurement) loaded(now time.Duration) {
+	m.rates[m.filled%bestOf] = float64(m.out) / m.lasted.Seconds()
+	m.filled++
+	m.rateAt = now
 }
 
 // open begins a window.

@@ -13,6 +13,9 @@ type party struct {
 
 	active bool    // at the last turn
 	greedy bool    // it wants more than it gets
+	now    float64 // asked for per second, in the last turn
+	rate   float64 // the same, smoothed
+	modest bool    // that is no more than an even part of what comes out
 	demand float64 // the most it had under way, while it is not greedy
 	press  float64 // asked for ÷ got
 	idle   time.Duration
@@ -23,6 +26,8 @@ const (
 	nameMax = 64
 	// idleMax is how long a party keeps its place without asking.
 	idleMax = 10 * time.Second
+	// smoothing is the part a turn has in a rate: some two seconds, for on a slow disk answers come in bursts.
+	smoothing = 0.05
 	// partiesPart of the limit is for those who ask, however much work comes from inside.
 	partiesPart = 0.25
 )
@@ -37,19 +42,29 @@ func (c *Controller) room(f *party) bool {
 	if !c.contested {
 		return true
 	}
+	if c.underWay-c.inside >= c.o.Max+c.o.Max/8 {
+		return false
+	}
+	// Whoever asks for no more than an even part of what comes out is let in: while a queue drains that has become too long, what it has under
+	// way is more than its part of the limit though it never asked for more.
+	if f.modest {
+		return true
+	}
 	if c.base.probing && f.greedy && c.underWay >= c.o.Min {
 		return false
 	}
 	// A party below the level is let in though there is no room: those above it leave that room within the time of a command. Many such
 	// parties at once have a lower level at the next turn, and an eighth over the largest limit until then.
-	return float64(f.underWay) < c.level && c.underWay-c.inside < c.o.Max+c.o.Max/8
+	return float64(f.underWay) < c.level
 }
 
 // share looks at what every party asked for since the last turn and sets the level.
 func (c *Controller) share(since time.Duration) {
-	shed := false
+	shed, active := false, 0
 	for i := range c.parties {
 		f := &c.parties[i]
+		f.now = float64(f.asked) / since.Seconds()
+		f.rate += smoothing * (f.now - f.rate)
 		f.active = f.asked > 0 || f.underWay > 0 || f.waits
 		f.greedy = f.shed > 0 || f.waits
 		shed = shed || f.greedy
@@ -61,7 +76,15 @@ func (c *Controller) share(since time.Duration) {
 		if f.idle += since; f.active {
 			f.idle = 0
 		}
+		if f.active {
+			active++
+		}
 		f.asked, f.shed, f.waits, f.peak = 0, 0, false, f.underWay
+	}
+	for i := range c.parties {
+		f := &c.parties[i]
+		// Who begins to flood is seen at the next turn; chance may double what comes in one.
+		f.modest = f.active && max(f.rate, f.now/2)*float64(active) <= c.rate
 	}
 	c.contested = c.contested && (shed || float64(c.underWay) >= c.bound)
 	if c.contested {

@@ -3,7 +3,7 @@
 //
 // # Running it
 //
-//	go test -tags fault -short -timeout 15m ./test/fault/            the short run: F0 none F1 F3 F3h F3- F8 F10 F11 F12 F14 F14n F15 F18, within 12 minutes
+//	go test -tags fault -short -timeout 20m ./test/fault/            the short run: F0 none F1 F3 F3h F3l F3- F8 F10 F11 F12 F14 F14n F15 F18 F19 F20, within 12 minutes
 //	go test -tags fault -timeout 90m ./test/fault/                   everything, about an hour with the soak and F14's ten minutes
 //	go test -tags fault -run 'F03|NoFence' -v ./test/fault/          some rows
 //	go test -tags fault ./test/fault/ -args -report DIR              faults.json, faults.md and pictures of impossible histories
@@ -19,7 +19,7 @@
 // Package world starts one or three NATS servers (the test binary, started again) and the nodes (the real binary) as processes on fixed
 // addresses. In every row the same are at work: load (orders in a closed loop: Zipf SKUs with one hot SKU, duplicates, cancellations,
 // rejections by sites), history (clients that reserve, confirm, cancel and read a few hot buckets, every answer written down), probe (a
-// writer per partition, so that the longest silence of each is known).
+// writer per partition, so that the longest silence of each is known). Package flood makes more requests than can be answered, in F19 and F20.
 //
 // # What is checked after every fault
 //
@@ -58,6 +58,8 @@
 //	F16   a poison order             at most three tries, then quarantined; neighbors notice nothing
 //	F18   1 → 3 → 5 → 2 nodes        no attempt fails, p99 + ≤ 250 ms, partitions even to one
 //	F18r  rolling restart            the same
+//	F19   ten times overload         ≥ 90 % of the peak, refusals p99 ≤ 10 ms, memory ≤ 1.5 ×; a small channel passes
+//	F20   flash sale, three kills    all sold, none too many, nobody wins who came after the first was told no
 //	soak  ten minutes of all that    goroutines, files and memory of a node that is never killed do not grow
 //
 // # Builds that exist for this suite only

@@ -58,7 +58,7 @@ func (n *Node) Start() error {
 		}
 	}
 	if n.w.o.Behind {
-		args = append([]string{"nice", "-n", "10"}, args...)
+		args = append([]string{"nice", "-n", "5"}, args...)
 	}
 	n.lives++
 	var err error

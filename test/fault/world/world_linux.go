@@ -25,7 +25,7 @@ type Options struct {
 	Store string
 	// DiskBytes puts the store of every NATS server, or of dev, on a disk of its own of that size. It needs DisksAllowed.
 	DiskBytes int64
-	// Behind lets the nodes run behind NATS and the clients (nice 10), which then have the processors first, as on machines of their own.
+	// Behind lets the nodes run behind NATS and the clients (nice 5), which then have the processors first, as on machines of their own.
 	Behind bool
 	// NodeEnv is put into every node's environment.
 	NodeEnv []string
