@@ -74,11 +74,7 @@ func (w *world) replay(p int) {
 	}
 	log := persistence.OpenLog(w.disk, p, persistence.LogOptions{Sleep: noSleep, AppendTimeout: -1, BehindFor: -1, Nonce: 1})
 	err = log.Recover(ctx, manifest, func(position uint64, payload []byte) error {
-		c, err := entity.DecodeCommit(payload)
-		if err != nil {
-			return err
-		}
-		w.audit.Commit(p, position, c)
+		w.audit.Commit(p, position, log.Number(), payload)
 		return nil
 	})
 	if err != nil {

@@ -24,6 +24,7 @@ type Recovery struct {
 	commits   int
 	bytes     int64
 	stream    StreamReader
+	entries   EntryReader
 	from      persistence.Manifest
 }
 
@@ -137,24 +138,24 @@ func (r *Recovery) slice(b []byte) error {
 func (r *Recovery) commit(position uint64, payload []byte) error {
 	r.commits++
 	r.bytes += int64(len(payload))
-	c, err := DecodeCommit(payload)
+	err := r.entries.Each(payload, r.entry)
 	if err != nil {
 		return fmt.Errorf("commit at position %d: %w", position, err)
 	}
-	for _, e := range c.Entries {
-		ref := messages.Ref{Kind: messages.Kind(e.Kind), ID: e.Id}
-		core := r.touched[ref]
-		if core == nil {
-			if core, err = r.store.Core(ref, r.Kinds, r.Planner, r.Limits); err != nil {
-				return fmt.Errorf("commit at position %d: %w", position, err)
-			}
-			r.touched[ref] = core
-		}
-		if err := core.Apply(e); err != nil {
-			return fmt.Errorf("commit at position %d: %w", position, err)
-		}
-	}
 	return nil
+}
+
+func (r *Recovery) entry(e *messages.Entry) error {
+	ref := messages.Ref{Kind: messages.Kind(e.Kind), ID: e.Id}
+	core := r.touched[ref]
+	if core == nil {
+		var err error
+		if core, err = r.store.Core(ref, r.Kinds, r.Planner, r.Limits); err != nil {
+			return err
+		}
+		r.touched[ref] = core
+	}
+	return core.Apply(e)
 }
 
 // DecodeCommit reads a commit's payload.

@@ -2,10 +2,12 @@ package main
 
 import (
 	"os"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 const (
@@ -23,6 +25,17 @@ func tuneMemory() {
 	}
 	if total := memoryOf(); os.Getenv("GOMEMLIMIT") == "" && total > 0 {
 		debug.SetMemoryLimit(int64(total * memoryShare))
+	}
+}
+
+// auditGCPercent is for a process that only replays: most of what it allocates is garbage at once.
+const auditGCPercent = 300
+
+// tuneAuditMemory sets the collector for one. GOGC and GOMEMLIMIT, when set, stand.
+func tuneAuditMemory() {
+	tuneMemory()
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(auditGCPercent)
 	}
 }
 
@@ -44,4 +57,25 @@ func memoryOf() float64 {
 		}
 	}
 	return total
+}
+
+// cpuUsed is the processor time of this process so far.
+func cpuUsed() time.Duration {
+	var usage syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {
+		return 0
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// peakRSS is the most memory this process ever had, in bytes.
+func peakRSS() int64 {
+	var usage syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {
+		return 0
+	}
+	if runtime.GOOS == "darwin" {
+		return usage.Maxrss
+	}
+	return usage.Maxrss << 10
 }
