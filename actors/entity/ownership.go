@@ -154,7 +154,7 @@ func (p *partition) readBack(ctx context.Context, r *reading) (*persistence.Log,
 		mark.Position = position
 	}
 	for opened := false; ; {
-		log, recovery, err := p.readJournal(ctx, mark)
+		log, recovery, err := p.readInTurn(ctx, mark)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -215,6 +215,18 @@ func (p *partition) overtaken(ctx context.Context, log *persistence.Log, err err
 	return again == nil && found && newest.Position > log.Position()
 }
 
+// readInTurn waits until not too many partitions are being read: more at once than there are processors are no faster, and each needs the
+// memory of what is on its way.
+func (p *partition) readInTurn(ctx context.Context, mark persistence.Mark) (*persistence.Log, *Recovery, error) {
+	select {
+	case p.turns <- struct{}{}:
+		defer func() { <-p.turns }()
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	}
+	return p.readJournal(ctx, mark)
+}
+
 // readJournal reads checkpoint and tail. A gap may only mean that a newer checkpoint was made, and the journal cut below it, between
 // the two readings: then it reads once more.
 func (p *partition) readJournal(ctx context.Context, mark persistence.Mark) (*persistence.Log, *Recovery, error) {
@@ -260,7 +272,8 @@ func (p *partition) recovered(ctx actor.Context, m *recovered) {
 	for ref, known := range m.result.known {
 		p.observer.Observe(ref, known.summary, known.waits)
 	}
-	p.sweepAt = p.clock() + sweepEveryMs
+	p.servesFrom = p.clock()
+	p.sweepAt = p.servesFrom + sweepEveryMs
 	p.enter(cluster.PhaseServing)
 	slog.Debug("partition serving", "partition", p.Partition, "entities", p.store.Len(), "replayed", m.result.Commits, "epoch", m.log.Epoch())
 	parked := p.parked

@@ -1,7 +1,6 @@
 package entity
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -85,7 +84,7 @@ func (r *Recovery) Settle(now int64) error {
 		if err := r.store.Put(snap); err != nil {
 			return err
 		}
-		if err := r.know(ref, snap); err != nil {
+		if err := r.know(ref, snap.Summary, snap.Waits); err != nil {
 			return err
 		}
 	}
@@ -94,8 +93,8 @@ func (r *Recovery) Settle(now int64) error {
 }
 
 // know remembers what an observer will be told.
-func (r *Recovery) know(ref messages.Ref, snap *messages.EntitySnapshot) error {
-	if len(snap.Summary) == 0 {
+func (r *Recovery) know(ref messages.Ref, bytes []byte, waits []string) error {
+	if len(bytes) == 0 {
 		return nil
 	}
 	kind, ok := r.Kinds[ref.Kind]
@@ -103,10 +102,10 @@ func (r *Recovery) know(ref messages.Ref, snap *messages.EntitySnapshot) error {
 		return fmt.Errorf("%s: no such kind of entity", ref)
 	}
 	summary := kind.NewSummary()
-	if err := summary.UnmarshalVT(snap.Summary); err != nil {
+	if err := summary.UnmarshalVT(bytes); err != nil {
 		return fmt.Errorf("summary of %s: %w", ref, err)
 	}
-	r.known[ref] = known{summary: summary, waits: snap.Waits}
+	r.known[ref] = known{summary: summary, waits: waits}
 	return nil
 }
 
@@ -124,13 +123,12 @@ func (r *Recovery) Take(ctx context.Context, log *persistence.Log, now int64) (*
 // slice takes one slice of a checkpoint.
 func (r *Recovery) slice(b []byte) error {
 	return r.stream.Take(b, func(blob []byte) error {
-		snap, err := decodeSnapshot(blob)
+		o, err := outlineOf(blob)
 		if err != nil {
 			return err
 		}
-		ref := messages.Ref{Kind: messages.Kind(snap.Kind), ID: snap.Id}
-		r.store.put(ref, bytes.Clone(blob), snap.WakeAtMs)
-		return r.know(ref, snap)
+		r.store.put(o.ref, blob, o.wake)
+		return r.know(o.ref, o.summary, o.waits)
 	})
 }
 

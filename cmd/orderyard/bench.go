@@ -21,7 +21,7 @@ import (
 
 func newBenchCmd(a *app) *cobra.Command {
 	return group("bench", "Measure this machine: each figure beside a baseline taken in the same run",
-		newBenchHotCmd(a), newBenchOrdersCmd(a), newBenchClusterCmd(a), newBenchRoutingCmd(a), newBenchVerifyCmd(a))
+		newBenchHotCmd(a), newBenchOrdersCmd(a), newBenchClusterCmd(a), newBenchRoutingCmd(a), newBenchVerifyCmd(a), newBenchMemoryCmd(a), newBenchMemoryNodeCmd(a))
 }
 
 // benchFlags are common to all benchmarks.

@@ -193,7 +193,7 @@ func (b *verifyBench) round(ctx context.Context, a *app, i int, events int64, r 
 		s.Rates = append(s.Rates, eventsPerSecond(events, time.Since(began).Seconds()))
 		return nil
 	}
-	v, child, err := b.verify(ctx, a)
+	v, child, err := runAudit(ctx, a, b.server.ClientURL())
 	if err != nil {
 		return err
 	}
@@ -203,14 +203,14 @@ func (b *verifyBench) round(ctx context.Context, a *app, i int, events int64, r 
 	return nil
 }
 
-// verify runs the command as a person would, and gives the CPU it used.
-func (b *verifyBench) verify(ctx context.Context, a *app) (*auditReport, time.Duration, error) {
+// runAudit runs `orderyard verify` as a person would, and gives the CPU it used.
+func runAudit(ctx context.Context, a *app, url string) (*auditReport, time.Duration, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, 0, fmt.Errorf("find this program: %w", err)
 	}
 	var out bytes.Buffer
-	cmd := exec.CommandContext(ctx, self, "verify", "-o", "json", "--server", b.server.ClientURL())
+	cmd := exec.CommandContext(ctx, self, "verify", "-o", "json", "--server", url)
 	cmd.Stdout, cmd.Stderr = &out, a.err
 	err = cmd.Run()
 	var exit *exec.ExitError

@@ -63,6 +63,7 @@ const (
 	fillRememberMs   = actors.RememberForMs
 	fillSliceBytes   = persistence.SliceMax
 	fillTellEvery    = 50_000
+	fillTries        = 10 // at a checkpoint
 	fillTheNode      = "filler"
 	fillOrderPrefix  = "f"
 	fillPromisedUnit = 1999
@@ -311,7 +312,9 @@ func (l *fillLane) flush(ctx context.Context) error {
 // checkpoint writes what every partition holds, and cuts the journal below, as a node does.
 func (f *filler) checkpoint(ctx context.Context) error {
 	for p, l := range f.lanes {
-		f.progress(fmt.Sprintf("checkpoint of partition %d of %d", p+1, len(f.lanes)))
+		if p == 0 {
+			f.progress("writing checkpoints")
+		}
 		if err := l.flush(ctx); err != nil {
 			return err
 		}
@@ -322,7 +325,13 @@ func (f *filler) checkpoint(ctx context.Context) error {
 		}
 		manifest := l.log.Manifest()
 		manifest.AtMs = f.now
-		if err := f.store.Write(ctx, p, manifest, l.store.Slices(fillSliceBytes)); err != nil {
+		var err error
+		for range fillTries { // a disk that others use may take longer than the store waits
+			if err = f.store.Write(ctx, p, manifest, l.store.Slices(fillSliceBytes)); err == nil {
+				break
+			}
+		}
+		if err != nil {
 			return err
 		}
 		if err := f.store.Truncate(ctx, p, manifest.Position); err != nil {

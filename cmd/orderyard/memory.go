@@ -4,8 +4,10 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -18,14 +20,47 @@ const (
 	memoryShare = 0.25
 )
 
+// gcHeadroom bounds that garbage: a node with millions of idle entities would else need three times what it holds. What lives there is mostly
+// bytes, which cost the collector nothing, so that it may run more often.
+const gcHeadroom = 512 << 20
+
 // tuneMemory sets the collector for a process that runs a node. GOGC and GOMEMLIMIT, when set, stand.
 func tuneMemory() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
+		tuneOnce.Do(followHeap)
 	}
 	if total := memoryOf(); os.Getenv("GOMEMLIMIT") == "" && total > 0 {
 		debug.SetMemoryLimit(int64(total * memoryShare))
 	}
+}
+
+var tuneOnce sync.Once
+
+// followHeap keeps the percentage at what gcHeadroom allows, after each collection anew: an object that nobody holds tells of it.
+func followHeap() {
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	set := gcPercent
+	var again func(*[16]byte)
+	again = func(*[16]byte) {
+		metrics.Read(live)
+		want := percentFor(live[0].Value.Uint64())
+		if want*10 < set*9 || want*9 > set*10 { // setting it stops the world for a moment
+			debug.SetGCPercent(want)
+			set = want
+		}
+		runtime.SetFinalizer(new([16]byte), again)
+	}
+	runtime.SetFinalizer(new([16]byte), again)
+}
+
+// percentFor is the percentage for a heap of that size.
+func percentFor(live uint64) int {
+	const least = 10
+	if live <= gcHeadroom*100/gcPercent {
+		return gcPercent
+	}
+	return max(int(gcHeadroom*100/live), least)
 }
 
 // auditGCPercent is for a process that only replays: most of what it allocates is garbage at once.
@@ -33,9 +68,11 @@ const auditGCPercent = 300
 
 // tuneAuditMemory sets the collector for one. GOGC and GOMEMLIMIT, when set, stand.
 func tuneAuditMemory() {
-	tuneMemory()
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(auditGCPercent)
+	}
+	if total := memoryOf(); os.Getenv("GOMEMLIMIT") == "" && total > 0 {
+		debug.SetMemoryLimit(int64(total * memoryShare))
 	}
 }
 

@@ -1,0 +1,23 @@
+// Package bare keeps protoactor actors that do nothing, as many as wanted: what an entity would weigh at least if it stayed an actor while nobody
+// asks for it. It is the other side of `orderyard bench memory`, and of no use to a node.
+package bare
+
+import (
+	"log/slog"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+type idle struct{}
+
+func (*idle) Receive(actor.Context) {}
+
+// Start spawns actors, each with a mailbox that has been used once, and gives what ends them.
+func Start(n int) (stop func()) {
+	system := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
+	props := actor.PropsFromProducer(func() actor.Actor { return new(idle) })
+	for range n {
+		system.Root.Send(system.Root.Spawn(props), "")
+	}
+	return system.Shutdown
+}
