@@ -21,6 +21,7 @@ import (
 type benchMemoryFlags struct {
 	orders, buckets, partitions, tail int
 	data, profile                     string
+	rest                              time.Duration
 }
 
 // The goals of B10 and F2.
@@ -61,6 +62,7 @@ func newBenchMemoryCmd(a *app) *cobra.Command {
 	flags.IntVar(&f.buckets, "buckets", 1_000_000, "buckets")
 	flags.IntVar(&f.partitions, "partitions", 16, "partitions of the store")
 	flags.IntVar(&f.tail, "tail", memoryTailDefault, "of the orders: so many are behind the checkpoint, to be replayed")
+	flags.DurationVar(&f.rest, "rest", 10*time.Second, "how long a node is left alone before it is weighed")
 	flags.StringVar(&f.data, "data", "", "folder for the store (default: a temporary one)")
 	flags.StringVar(&f.profile, "heapprofile", "", "write what lives in the full node to this file")
 	return cmd
@@ -92,7 +94,7 @@ func benchMemory(ctx context.Context, a *app, f *benchMemoryFlags) error {
 	defer os.RemoveAll(dir)
 	tuneMemory()
 	r := &benchMemoryReport{Orders: f.orders, Buckets: f.buckets, Machine: a.machine()}
-	if r.Actor, err = weighed(ctx, a, false, "--actors", strconv.Itoa(memoryBareActors)); err != nil {
+	if r.Actor, err = weighed(ctx, a, false, "--actors", strconv.Itoa(memoryBareActors), "--rest", f.rest.String()); err != nil {
 		return err
 	}
 	r.PerActor = r.Actor.Heap / memoryBareActors
@@ -108,7 +110,7 @@ func benchMemory(ctx context.Context, a *app, f *benchMemoryFlags) error {
 		if err := fillFolder(ctx, a, side.dir, plan); err != nil {
 			return err
 		}
-		args := []string{"--dir", side.dir}
+		args := []string{"--dir", side.dir, "--rest", f.rest.String()}
 		if side.orders > 0 {
 			args = append(args, "--order", "first-1", "--heapprofile", f.profile)
 		}
@@ -120,7 +122,7 @@ func benchMemory(ctx context.Context, a *app, f *benchMemoryFlags) error {
 	r.PerBucket = (r.Stock.Heap - r.Empty.Heap) / int64(f.buckets)
 	r.PerOrder = (r.Full.Heap - r.Stock.Heap) / int64(f.orders)
 	fmt.Fprintln(a.err, "starting it again after kill -9")
-	if r.Again, err = weighed(ctx, a, true, "--dir", full, "--order", "first-2"); err != nil {
+	if r.Again, err = weighed(ctx, a, true, "--dir", full, "--order", "first-2", "--rest", f.rest.String()); err != nil {
 		return err
 	}
 	if r.Audit, err = auditFolder(ctx, a, full); err != nil {

@@ -40,13 +40,11 @@ type memoryReading struct {
 	Entities    int64   `json:"entities"`
 }
 
-// memoryRestsFor is how long a node is left alone before it is weighed.
-const memoryRestsFor = 10 * time.Second
-
 func newBenchMemoryNodeCmd(a *app) *cobra.Command {
 	var dir, profile, order string
 	var actors int
 	var began int64
+	var rest time.Duration
 	cmd := &cobra.Command{
 		Use: "memory-node", Hidden: true, Args: cobra.NoArgs, Short: "The process that `bench memory` weighs",
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -60,7 +58,7 @@ func newBenchMemoryNodeCmd(a *app) *cobra.Command {
 			} else if r, end, err = startWeighed(cmd.Context(), dir, order, time.Unix(0, began)); err != nil {
 				return err
 			}
-			if err := r.weigh(cmd.Context(), profile); err != nil {
+			if err := r.weigh(cmd.Context(), rest, profile); err != nil {
 				return errors.Join(err, end())
 			}
 			line, err := json.Marshal(r)
@@ -78,6 +76,7 @@ func newBenchMemoryNodeCmd(a *app) *cobra.Command {
 	flags.StringVar(&dir, "dir", "", "data folder of the node")
 	flags.StringVar(&order, "order", "", "external id of the first order")
 	flags.StringVar(&profile, "heapprofile", "", "write what lives to this file")
+	flags.DurationVar(&rest, "rest", 0, "how long it is left alone before it is weighed")
 	flags.IntVar(&actors, "actors", 0, "weigh so many bare actors instead")
 	flags.Int64Var(&began, "began", 0, "when the process was started, Unix ns")
 	return cmd
@@ -148,11 +147,11 @@ func placeFirst(ctx context.Context, y *yard, external string) error {
 }
 
 // weigh waits, and reads what the process has.
-func (r *memoryReading) weigh(ctx context.Context, profile string) error {
+func (r *memoryReading) weigh(ctx context.Context, rest time.Duration, profile string) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(memoryRestsFor):
+	case <-time.After(rest):
 	}
 	r.AtRest, r.Peak = statusBytes("VmRSS"), peakRSS()
 	runtime.GC()

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,21 @@ import (
 
 // ErrNoStore says that a folder holds no stream of the wanted names.
 var ErrNoStore = errors.New("the folder holds no such streams")
+
+// ErrReplicated says that a stream has several replicas: a server alone does not serve it.
+var ErrReplicated = errors.New("the stream has several replicas, and one server alone does not serve it: read it through its running servers")
+
+// alone reads a stream's own description. One that is missing or cannot be read is left to the server.
+func alone(dir string) error {
+	var described struct {
+		Replicas int `json:"num_replicas"`
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "meta.inf"))
+	if err == nil && json.Unmarshal(text, &described) == nil && described.Replicas > 1 {
+		return ErrReplicated
+	}
+	return nil
+}
 
 // streamsAt are the places of a server's streams below the folders that people name: the data of a node, a server's store, its jetstream folder.
 var streamsAt = []string{"nats/jetstream/*/streams", "jetstream/*/streams", "*/streams"}
@@ -47,6 +63,9 @@ func Copy(from, to string, names ...string) error {
 	}
 	defer lock.Close()
 	for _, name := range names {
+		if err := alone(filepath.Join(found, name)); err != nil {
+			return fmt.Errorf("copy stream %s of %s: %w", name, from, err)
+		}
 		err := copyTree(filepath.Join(found, name), filepath.Join(to, "jetstream", "$G", "streams", name))
 		if err != nil {
 			return fmt.Errorf("copy stream %s of %s: %w", name, from, err)
