@@ -215,18 +215,6 @@ func (p *partition) overtaken(ctx context.Context, log *persistence.Log, err err
 	return again == nil && found && newest.Position > log.Position()
 }
 
-// readInTurn waits until not too many partitions are being read: more at once than there are processors are no faster, and each needs the
-// memory of what is on its way.
-func (p *partition) readInTurn(ctx context.Context, mark persistence.Mark) (*persistence.Log, *Recovery, error) {
-	select {
-	case p.turns <- struct{}{}:
-		defer func() { <-p.turns }()
-	case <-ctx.Done():
-		return nil, nil, ctx.Err()
-	}
-	return p.readJournal(ctx, mark)
-}
-
 // readJournal reads checkpoint and tail. A gap may only mean that a newer checkpoint was made, and the journal cut below it, between
 // the two readings: then it reads once more.
 func (p *partition) readJournal(ctx context.Context, mark persistence.Mark) (*persistence.Log, *Recovery, error) {

@@ -164,3 +164,15 @@ func DecodeCommit(payload []byte) (*messages.Commit, error) {
 	}
 	return c, nil
 }
+
+// readInTurn waits until not too many partitions are being read: more at once than there are processors are no faster, and each needs the
+// memory of what is on its way.
+func (p *partition) readInTurn(ctx context.Context, mark persistence.Mark) (*persistence.Log, *Recovery, error) {
+	select {
+	case p.turns <- struct{}{}:
+		defer func() { <-p.turns }()
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	}
+	return p.readJournal(ctx, mark)
+}

@@ -60,6 +60,9 @@ type part struct {
 
 var _ cluster.Host = (*Runtime)(nil)
 
+// turnsLeast is how many partitions are read back at once at least: a small one mostly waits for answers of the store.
+const turnsLeast = 4
+
 // Start starts the runtime. Without a cluster every partition is taken over in the background and WaitReady tells when all serve; in a
 // cluster all begin idle.
 func Start(o RuntimeOptions) (*Runtime, error) {
@@ -69,7 +72,7 @@ func Start(o RuntimeOptions) (*Runtime, error) {
 	if o.Limits == (Limits{}) {
 		o.Limits = DefaultLimits()
 	}
-	r := &Runtime{options: o, pool: newPool(), turns: make(chan struct{}, runtime.GOMAXPROCS(0)+1)}
+	r := &Runtime{options: o, pool: newPool(), turns: make(chan struct{}, max(turnsLeast, runtime.GOMAXPROCS(0)+1))}
 	r.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 		return slog.New(warnOnly{slog.Default().Handler()})
 	}), actor.WithDeadLetterRequestLogging(false), actor.WithDeadLetterThrottleCount(1))
