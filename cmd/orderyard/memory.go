@@ -105,8 +105,12 @@ func cpuUsed() time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// peakRSS is the most memory this process ever had, in bytes.
+// peakRSS is the most memory this process ever had, in bytes. What getrusage says begins with what the parent had when it started this process, so
+// the kernel is asked first.
 func peakRSS() int64 {
+	if peak := statusBytes("VmHWM"); peak > 0 {
+		return peak
+	}
 	var usage syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {
 		return 0
