@@ -79,6 +79,14 @@ func (m orderMachine) View() *messages.OrderView {
 	return order.View(m.State, &messages.GetOrder{})
 }
 
+// Units counts the order's units per line, for audits: see order.Units.
+func (m orderMachine) Units(dst []*messages.UnitCounts) []*messages.UnitCounts {
+	return order.Units(m.State, dst)
+}
+
+// Lines are the order's lines as they were placed; nil when nothing was.
+func (m orderMachine) Lines() []*messages.OrderLine { return order.Lines(m.State) }
+
 // Explain shows the order with the decisions it keeps.
 func (m orderMachine) Explain() *messages.OrderView {
 	return order.View(m.State, &messages.GetOrder{Decisions: true})

@@ -70,15 +70,9 @@ func (w *world) replay(a *audit.Auditor, p int) {
 			w.violate("I10", "", "%v", err)
 			return
 		}
-		if h.Kind != persistence.RecordCommit {
-			continue
+		if h.Kind == persistence.RecordCommit {
+			a.Commit(p, r.Position, h.Number, payload)
 		}
-		c, err := entity.DecodeCommit(payload)
-		if err != nil {
-			w.violate("I10", "", "partition %d: %v", p, err)
-			return
-		}
-		a.Commit(p, r.Position, c)
 	}
 }
 

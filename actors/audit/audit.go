@@ -1,7 +1,10 @@
 package audit
 
 import (
+	"errors"
 	"fmt"
+	"regexp"
+	"strings"
 
 	"orderyard/actors/entity"
 	"orderyard/messages"
@@ -9,216 +12,269 @@ import (
 
 // Violation is one broken promise.
 type Violation struct {
-	Invariant string `json:"invariant"` // "I1" …
+	Invariant string `json:"invariant"` // "I1" …, or "journal" for a record that is not what was written
 	Entity    string `json:"entity"`
 	Partition int    `json:"partition"`
-	Position  uint64 `json:"position,omitempty"` // of the commit that broke it; 0 = found at the end
+	Position  uint64 `json:"position,omitempty"` // of the record that broke it; 0 = found at the end
+	Record    uint64 `json:"record,omitempty"`   // its number within the partition
 	Detail    string `json:"detail"`
 }
 
 func (v Violation) String() string {
-	where := ""
-	if v.Position != 0 {
+	who, where := "", ""
+	if v.Entity != "" {
+		who = " " + v.Entity
+	}
+	switch {
+	case v.Position != 0 && v.Record != 0:
+		where = fmt.Sprintf(" (partition %d, position %d, record %d)", v.Partition, v.Position, v.Record)
+	case v.Position != 0:
 		where = fmt.Sprintf(" (partition %d, position %d)", v.Partition, v.Position)
 	}
-	return fmt.Sprintf("%s %s: %s%s", v.Invariant, v.Entity, v.Detail, where)
+	return fmt.Sprintf("%s%s: %s%s", v.Invariant, who, v.Detail, where)
 }
 
 // violationsMax bounds what is kept: the first ones matter.
 const violationsMax = 100
 
-// Auditor takes the history of all partitions, each in its order. It belongs to one goroutine.
+// Auditor takes the history of one partition or of several, each in its order. It belongs to one goroutine; auditors of different partitions
+// may work side by side, and what they leave (Part) is compared by Agree. Its memory is what the entities weigh, not what happened to them.
 type Auditor struct {
 	kinds  entity.Kinds
 	limits *entity.Limits
 
-	cores   map[messages.Ref]*entity.Core
-	buckets map[messages.Ref]*bucketModel
-	sites   map[messages.Ref]*siteModel
-	placed  map[string]bool
-	found   []Violation
+	subjects map[messages.Ref]*subject
+	expected map[messages.Ref]expectation // of a checkpoint that the history has yet to reach
+	found    []Violation
+	reader   entity.EntryReader
+	units    []*messages.UnitCounts // scratch
 
 	partition int
 	position  uint64
-	Commits   int64
-	Events    int64
+	record    uint64
+	lastAt    int64
+
+	Commits  int64
+	Events   int64
+	Compared int64 // entities that were found as a checkpoint has them
+}
+
+// subject is one entity under audit: its real machine and the small model beside it.
+type subject struct {
+	core   *entity.Core
+	bucket *bucketModel
+	site   *siteModel
+	placed bool
+	broken bool   // what follows rests on what was wrong, and is not looked at
+	since  uint64 // the version it had in the checkpoint that the audit began with
 }
 
 // New makes an auditor that knows nothing yet.
 func New(kinds entity.Kinds, limits *entity.Limits) *Auditor {
-	return &Auditor{
-		kinds: kinds, limits: limits, cores: map[messages.Ref]*entity.Core{}, buckets: map[messages.Ref]*bucketModel{},
-		sites: map[messages.Ref]*siteModel{}, placed: map[string]bool{},
-	}
+	return &Auditor{kinds: kinds, limits: limits, subjects: map[messages.Ref]*subject{}, expected: map[messages.Ref]expectation{}}
 }
 
 func (a *Auditor) violate(invariant string, ref messages.Ref, format string, args ...any) {
-	if len(a.found) < violationsMax {
-		a.found = append(a.found, Violation{invariant, ref.String(), a.partition, a.position, fmt.Sprintf(format, args...)})
+	if len(a.found) >= violationsMax {
+		return
 	}
+	who := ""
+	if !ref.IsZero() {
+		who = ref.String()
+	}
+	a.found = append(a.found, Violation{invariant, who, a.partition, a.position, a.record, fmt.Sprintf(format, args...)})
 }
 
 // noPlans stands in for routing: a replay never plans.
 func noPlans(*messages.PlanRequest, int64) *messages.AdoptPlan { return &messages.AdoptPlan{} }
-
-// CheckpointSlices takes the slices of a partition's checkpoint, as persistence.Snapshots.Load gives them, and begins from there.
-func (a *Auditor) CheckpointSlices(partition int) func([]byte) error {
-	var reader entity.StreamReader
-	return func(slice []byte) error {
-		return reader.Take(slice, func(blob []byte) error {
-			snap := new(messages.EntitySnapshot)
-			if err := snap.UnmarshalVT(blob); err != nil {
-				return err
-			}
-			return a.begin(partition, snap)
-		})
-	}
-}
 
 func (a *Auditor) begin(partition int, snap *messages.EntitySnapshot) error {
 	core, err := entity.LoadCore(snap, a.kinds, noPlans, a.limits)
 	if err != nil {
 		return err
 	}
-	a.partition, a.position = partition, 0
+	a.partition, a.position, a.record = partition, 0, 0
 	ref := core.Ref()
-	a.cores[ref] = core
+	s := &subject{core: core, since: core.Version()}
+	a.subjects[ref] = s
 	switch ref.Kind {
 	case messages.KindBucket:
-		m, err := newBucketModel(snap.State)
-		if err != nil {
-			return err
-		}
-		a.buckets[ref] = m
+		s.bucket, err = newBucketModel(snap.State)
 	case messages.KindSite:
-		m, err := newSiteModel(snap.State)
-		if err != nil {
-			return err
-		}
-		a.sites[ref] = m
+		s.site, err = newSiteModel(snap.State)
 	case messages.KindOrder:
 		// A checkpoint may hold an order that was asked about, or whose placing was under way: it is not placed yet.
-		if view := orderView(core); view != nil && view.Order != nil {
-			a.placed[ref.ID] = true
-		}
+		s.placed = len(linesOf(core)) > 0
 	}
-	return nil
+	return err
 }
 
-// Commit takes the next commit of a partition.
-func (a *Auditor) Commit(partition int, position uint64, c *messages.Commit) {
-	a.partition, a.position = partition, position
+// Commit takes the next commit of a partition. Nothing of the payload is kept. record is its number in the partition, 0 = not known.
+func (a *Auditor) Commit(partition int, position, record uint64, payload []byte) {
+	a.partition, a.position, a.record = partition, position, record
 	a.Commits++
-	for _, e := range c.Entries {
+	if err := a.reader.Each(payload, func(e *messages.Entry) error {
 		a.Events += int64(len(e.Events))
+		a.lastAt = max(a.lastAt, e.AtMs)
 		a.entry(e)
+		return nil
+	}); err != nil {
+		a.violate("I10", messages.Ref{}, "%v", err)
 	}
 }
 
 func (a *Auditor) entry(e *messages.Entry) {
 	ref := messages.Ref{Kind: messages.Kind(e.Kind), ID: e.Id}
-	core := a.cores[ref]
-	if core == nil {
+	s := a.subjects[ref]
+	if s == nil {
 		kind, ok := a.kinds[ref.Kind]
 		if !ok {
 			a.violate("I10", ref, "unknown kind %d", e.Kind)
 			return
 		}
-		core = entity.NewCore(ref, kind, noPlans, a.limits)
-		a.cores[ref] = core
+		s = &subject{core: entity.NewCore(ref, kind, noPlans, a.limits)}
+		a.subjects[ref] = s
 	}
-	if e.Version+uint64(len(e.Events)) <= core.Version() {
-		return // the checkpoint holds it already
-	}
-	if err := a.apply(core, e); err != nil {
-		a.violate("I9", ref, "%v", err)
+	if s.broken {
 		return
 	}
-	events := make([]messages.Event, 0, len(e.Events))
-	for _, r := range e.Events {
-		if r.Type == messages.TypeCommandRefused { // it changes nothing
-			continue
+	if e.Version+uint64(len(e.Events)) <= s.core.Version() {
+		if e.Version+uint64(len(e.Events)) > s.since {
+			a.violate("I9", ref, "is at version %d, the journal tells version %d again", s.core.Version(), e.Version+1)
 		}
-		event, err := messages.DecodeEvent(r)
-		if err != nil {
-			a.violate("I10", ref, "%v", err)
-			return
-		}
-		events = append(events, event)
+		return // the checkpoint holds it already
 	}
+	events, err := a.reader.Events(e)
+	if err != nil {
+		a.violate("I10", ref, "%v", err)
+		s.broken = true
+		return
+	}
+	refused := a.apply(s.core, e, events)
+	asserted := new(refusal)
+	if refused != nil && !errors.As(refused, &asserted) {
+		a.violate("I9", ref, "%v", refused)
+		s.broken = true
+		return
+	}
+	before := len(a.found)
 	switch ref.Kind {
 	case messages.KindBucket:
-		m := a.buckets[ref]
-		if m == nil {
-			m = &bucketModel{claims: map[string]*claim{}}
-			a.buckets[ref] = m
+		if s.bucket == nil {
+			s.bucket = emptyBucketModel()
 		}
-		m.entry(events, e.AtMs, func(invariant, format string, args ...any) { a.violate(invariant, ref, format, args...) })
+		s.bucket.entry(events, e.AtMs, func(invariant, format string, args ...any) { a.violate(invariant, ref, format, args...) })
 	case messages.KindSite:
-		m := a.sites[ref]
-		if m == nil {
-			m = emptySiteModel()
-			a.sites[ref] = m
+		if s.site == nil {
+			s.site = emptySiteModel()
 		}
-		m.entry(events, func(invariant, format string, args ...any) { a.violate(invariant, ref, format, args...) })
+		s.site.entry(events, func(invariant, format string, args ...any) { a.violate(invariant, ref, format, args...) })
 	case messages.KindOrder:
-		a.order(ref, core, events)
+		a.guard(ref, s, func() { a.order(ref, s, events) })
 	}
+	if refused != nil {
+		s.broken = true
+		if len(a.found) == before { // else the model has said it already
+			a.violate(asserted.invariant(), ref, "%v", refused)
+		}
+		return
+	}
+	a.compare(ref, s.core)
 }
 
-// apply replays through the real machine. Its own assertions panic: that is a finding, not the end of the audit.
-func (a *Auditor) apply(core *entity.Core, e *messages.Entry) (err error) {
+// refusal is what a state machine's own assertion said: a finding, not the end of the audit.
+type refusal struct{ said any }
+
+func (r *refusal) Error() string {
+	return fmt.Sprintf("the state machine refused the event: %v", r.said)
+}
+
+var assertion = regexp.MustCompile(`\bI\d+ broken\b`)
+
+// invariant is the one that the assertion names.
+func (r *refusal) invariant() string {
+	if named := assertion.FindString(fmt.Sprint(r.said)); named != "" {
+		return strings.TrimSuffix(named, " broken")
+	}
+	return "I10"
+}
+
+// apply replays through the real machine.
+func (a *Auditor) apply(core *entity.Core, e *messages.Entry, events []messages.Event) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("the state machine refused the event: %v", r)
+			err = &refusal{r}
 		}
 	}()
-	return core.Apply(e)
+	return core.ApplyEvents(e, events)
+}
+
+// guard keeps an entity that cannot even be looked at from ending the audit.
+func (a *Auditor) guard(ref messages.Ref, s *subject, look func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.broken = true
+			a.violate("I10", ref, "its state is in disorder: %v", r)
+		}
+	}()
+	look()
 }
 
 // order checks that an id is placed once, and its units.
-func (a *Auditor) order(ref messages.Ref, core *entity.Core, events []messages.Event) {
+func (a *Auditor) order(ref messages.Ref, s *subject, events []messages.Event) {
 	for _, e := range events {
 		if _, ok := e.(*messages.OrderPlaced); ok {
-			if a.placed[ref.ID] {
+			if s.placed {
 				a.violate("I6", ref, "placed twice")
+				s.broken = true
+				return
 			}
-			a.placed[ref.ID] = true
+			s.placed = true
 		}
 	}
-	if s, ok := core.Machine().Summary().(*messages.OrderSummary); ok && s != nil && s.Lines > linesEachTime {
-		return // looked at in the end: a view costs as much as the order is long, and a long order has as many entries again
+	lines := linesOf(s.core)
+	if len(lines) > linesEachTime {
+		return // looked at in the end: it costs as much as the order is long, and a long order has as many entries again
 	}
-	a.units(ref, core)
+	a.count(ref, s.core, lines)
 }
 
 // linesEachTime is how many lines an order may have for its units to be counted after every entry.
 const linesEachTime = 8
 
-// units checks that every unit of an order is in exactly one place.
-func (a *Auditor) units(ref messages.Ref, core *entity.Core) {
-	view := orderView(core)
-	if view == nil || view.Order == nil {
+// count checks that every unit of an order is in exactly one place.
+func (a *Auditor) count(ref messages.Ref, core *entity.Core, lines []*messages.OrderLine) {
+	m, ok := core.Machine().(interface {
+		Units(dst []*messages.UnitCounts) []*messages.UnitCounts
+	})
+	if !ok || len(lines) == 0 {
 		return
 	}
-	for i, line := range view.Order.Lines {
-		if i >= len(view.Units) {
-			a.violate("I3", ref, "line %s has no unit counts", line.Id)
-			return
-		}
-		u := view.Units[i]
-		parts := []int64{u.Open, u.Planned, u.Reserved, u.Allocated, u.Released, u.Picked, u.Packed, u.Shipped, u.Delivered, u.Backordered, u.Exception, u.Cancelled}
-		sum := int64(0)
+	units := m.Units(a.units)
+	a.units = append(a.units[:0], units...)
+	if len(units) != len(lines) {
+		a.violate("I3", ref, "has %d lines and unit counts for %d", len(lines), len(units))
+		return
+	}
+	for i, u := range units {
+		parts := [...]int64{u.Open, u.Planned, u.Reserved, u.Allocated, u.Released, u.Picked, u.Packed, u.Shipped, u.Delivered, u.Backordered, u.Exception, u.Cancelled}
+		sum, least := int64(0), int64(0)
 		for _, n := range parts {
-			if n < 0 {
-				a.violate("I3", ref, "line %s has a negative count: %v", line.Id, parts)
-			}
 			sum += n
+			least = min(least, n)
 		}
-		if sum != line.Quantity {
-			a.violate("I3", ref, "line %s: %d ordered, %d accounted for: %v", line.Id, line.Quantity, sum, parts)
+		if sum != lines[i].Quantity || least < 0 {
+			a.violate("I3", ref, "line %s: %d ordered, %d accounted for: %v", lines[i].Id, lines[i].Quantity, sum, parts)
 		}
 	}
+}
+
+func linesOf(core *entity.Core) []*messages.OrderLine {
+	m, ok := core.Machine().(interface{ Lines() []*messages.OrderLine })
+	if !ok {
+		return nil
+	}
+	return m.Lines()
 }
 
 func orderView(core *entity.Core) *messages.OrderView {
@@ -229,54 +285,21 @@ func orderView(core *entity.Core) *messages.OrderView {
 	return v.View()
 }
 
+// Entities counts what the history holds.
+func (a *Auditor) Entities() int { return len(a.subjects) }
+
 // Has says whether the history holds the entity.
 func (a *Auditor) Has(ref messages.Ref) bool {
-	c := a.cores[ref]
-	return c != nil && c.Version() > 0
+	s := a.subjects[ref]
+	return s != nil && s.core.Version() > 0
 }
 
 // HasReservation says whether a bucket ever granted the reservation.
 func (a *Auditor) HasReservation(id string) bool {
-	for _, m := range a.buckets {
-		if m.claims[id] != nil {
+	for _, s := range a.subjects {
+		if s.bucket != nil && s.bucket.claims[id] != nil {
 			return true
 		}
 	}
 	return false
-}
-
-// Live compares a live entity with its replay, bit for bit (I10).
-func (a *Auditor) Live(live *entity.Core, now int64) {
-	a.position = 0
-	ref := live.Ref()
-	back := a.cores[ref]
-	if back == nil {
-		if live.Version() > 0 {
-			a.violate("I10", ref, "lives at version %d and is not in the journal", live.Version())
-		}
-		return
-	}
-	x, y := live.Snapshot(now), back.Snapshot(now)
-	x.WakeAtMs, y.WakeAtMs = 0, 0 // depends on what is under way, which is no state
-	bx, errX := x.MarshalVT()
-	by, errY := y.MarshalVT()
-	if errX != nil || errY != nil || string(bx) != string(by) {
-		a.violate("I10", ref, "the live state (version %d, %d bytes) is not its replay (version %d, %d bytes)", x.Version, len(bx), y.Version, len(by))
-	}
-}
-
-// Finish makes the checks that need the whole: holds past their time at now, and, when nothing is under way (settled), that buckets
-// and orders agree about every claim. It gives everything found.
-func (a *Auditor) Finish(now int64, settled bool) []Violation {
-	a.position = 0
-	for _, ref := range a.refs(messages.KindBucket) {
-		a.buckets[ref].overdue(now, func(format string, args ...any) { a.violate("I7", ref, format, args...) })
-	}
-	for _, ref := range a.refs(messages.KindOrder) {
-		a.units(ref, a.cores[ref])
-	}
-	if settled {
-		a.agree()
-	}
-	return a.found
 }

@@ -27,12 +27,13 @@ func muteKind() entity.Kind                                      { return entity
 type history struct {
 	*Auditor
 	versions map[messages.Ref]uint64
+	at       uint64
 }
 
 func newHistory() *history {
 	limits := entity.DefaultLimits()
 	kinds := entity.Kinds{messages.KindBucket: muteKind(), messages.KindSite: muteKind(), messages.KindOrder: muteKind()}
-	return &history{New(kinds, &limits), map[messages.Ref]uint64{}}
+	return &history{Auditor: New(kinds, &limits), versions: map[messages.Ref]uint64{}}
 }
 
 // happened writes one entry.
@@ -46,7 +47,12 @@ func (h *history) happened(ref messages.Ref, at int64, events ...messages.Event)
 		e.Events = append(e.Events, &messages.EventRecord{Type: messages.EventType(event), Data: data})
 	}
 	h.versions[ref] += uint64(len(events))
-	h.Commit(0, uint64(len(h.versions)), &messages.Commit{Entries: []*messages.Entry{e}})
+	h.at++
+	payload, err := (&messages.Commit{Entries: []*messages.Entry{e}}).MarshalVT()
+	if err != nil {
+		panic(err)
+	}
+	h.Commit(0, 10*h.at, h.at, payload)
 }
 
 // Every promise that is broken on purpose is found under its name, and the same history without the fault passes: a checker that
@@ -132,8 +138,8 @@ func TestOrderInCheckpointBeforePlaced(t *testing.T) {
 	kinds := actors.Kinds(func() int64 { return 1 }, actors.RememberForMs, nil)
 	for _, placedBefore := range []bool{false, true} {
 		core := entity.NewCore(ref, kinds[ref.Kind], noPlans, &limits)
-		placed := &messages.OrderPlaced{Order: &messages.Order{Channel: "web", ExternalId: "1"}}
-		h := &history{New(kinds, &limits), map[messages.Ref]uint64{}}
+		placed := &messages.OrderPlaced{Order: &messages.Order{Channel: "web", ExternalId: "1", Lines: []*messages.OrderLine{{Id: "1", Sku: "A", Quantity: 1}}}}
+		h := &history{Auditor: New(kinds, &limits), versions: map[messages.Ref]uint64{}}
 		if placedBefore {
 			data, err := placed.MarshalVT()
 			if err != nil {

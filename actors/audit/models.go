@@ -28,6 +28,8 @@ type bucketModel struct {
 // expiryGraceMs is how late a hold may end while its bucket's partition is served.
 const expiryGraceMs = 2_000
 
+func emptyBucketModel() *bucketModel { return &bucketModel{claims: map[string]*claim{}} }
+
 func newBucketModel(state []byte) (*bucketModel, error) {
 	s := new(messages.BucketState)
 	if err := s.UnmarshalVT(state); err != nil {

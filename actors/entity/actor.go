@@ -65,6 +65,7 @@ type (
 type liveEntity struct {
 	pid   *actor.PID
 	depth atomic.Int32
+	alive int // index among the partition's live ones: the partition's alone
 }
 
 // entityActor is the thin shell around a Core: it holds outputs back by the batch they depend on and releases them in order.

@@ -84,8 +84,12 @@ func (p *partition) capture(ctx actor.Context, job *checkpoint) {
 		case sl.live != nil:
 			job.expect()
 			ctx.Send(sl.live.pid, &snapshot{job: job})
-		case sl.blob != nil:
-			job.add(sl.blob)
+		case sl.blob != "":
+			blob, err := p.store.blob(sl)
+			if err != nil {
+				job.fail(fmt.Errorf("%s: %w", sl.ref, err))
+			}
+			job.add(blob)
 		}
 	}
 	if len(job.refs) == 0 {

@@ -258,38 +258,14 @@ func (c *Core) seal(out *Output, commandID string, fingerprint uint64, records [
 		if reply != nil {
 			entry.Reply = encodeReply(reply)
 		}
-		c.remember(&entry)
+		c.remember(&entry, entry.Reply)
 	}
 	out.Entry = encodeEntry(&entry)
 	clear(records)
 }
 
-func (c *Core) remember(e *messages.Entry) {
-	c.dedup.add(&messages.DedupEntry{CommandId: e.CommandId, Fingerprint: e.Fingerprint, Reply: e.Reply, AtMs: e.AtMs}, c.kind.DedupForMs, c.limits.DedupMax)
-}
-
-// Apply replays a journal entry. Entries the state already holds are passed over; a gap is an error.
-func (c *Core) Apply(e *messages.Entry) error {
-	last := e.Version + uint64(len(e.Events))
-	switch {
-	case last <= c.version:
-		return nil
-	case e.Version != c.version:
-		return fmt.Errorf("%s is at version %d, the journal goes on at %d", c.ref, c.version, e.Version)
-	}
-	for _, r := range e.Events {
-		event, err := messages.DecodeEvent(r)
-		if err != nil {
-			return fmt.Errorf("%s version %d: %w", c.ref, c.version+1, err)
-		}
-		c.machine.Evolve(event, e.AtMs)
-		c.version++
-	}
-	c.machine.SetVersion(c.version)
-	if e.CommandId != "" {
-		c.remember(e)
-	}
-	return nil
+func (c *Core) remember(e *messages.Entry, reply []byte) {
+	c.dedup.add(&messages.DedupEntry{CommandId: e.CommandId, Fingerprint: e.Fingerprint, Reply: reply, AtMs: e.AtMs}, c.kind.DedupForMs, c.limits.DedupMax)
 }
 
 // Snapshot gives the entity as bytes-to-be, with its next wake-up. The state is the tentative one: write it only when durable.

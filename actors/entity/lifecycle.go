@@ -25,10 +25,14 @@ func (p *partition) crashed(ctx actor.Context, m *crashed) {
 	p.store.setLive(sl, nil)
 	sl.retired, sl.rebuild = false, true
 	sl.crashes++
-	if sl.crashes >= p.limits.CrashesMax {
+	if int(sl.crashes) >= p.limits.CrashesMax {
 		slog.Error("entity quarantined", "entity", m.ref.String(), "crashes", sl.crashes, "error", m.err)
 	}
-	base, blob := p.manifest, sl.blob
+	base := p.manifest
+	blob, err := p.store.blob(sl)
+	if err != nil {
+		slog.Error("entity as it was is lost; it is read back from the checkpoint", "entity", m.ref.String(), "error", err)
+	}
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), rebuildTimeout)
 		defer cancel()
@@ -102,7 +106,7 @@ func (p *partition) rebuilt(ctx actor.Context, m *rebuilt) {
 	sl.parked = nil
 	if m.err != nil {
 		slog.Error("entity cannot be rebuilt", "entity", m.ref.String(), "error", m.err)
-		sl.crashes = p.limits.CrashesMax
+		sl.crashes = uint16(p.limits.CrashesMax)
 	} else if err := p.store.Put(m.snap); err != nil {
 		slog.Error("entity cannot be stored", "entity", m.ref.String(), "error", err)
 	}

@@ -142,7 +142,8 @@ func (p *partition) recovered(ctx actor.Context, m *recovered) {
 	for ref, known := range m.result.known {
 		p.observer.Observe(ref, known.summary, known.waits)
 	}
-	p.sweepAt = p.clock() + sweepEveryMs
+	p.servesFrom = p.clock()
+	p.sweepAt = p.servesFrom + sweepEveryMs
 	p.enter(cluster.PhaseServing)
 	slog.Debug("partition serving", "partition", p.Partition, "entities", p.store.Len(), "replayed", m.result.Commits, "epoch", m.log.Epoch())
 	parked := p.parked

@@ -54,16 +54,18 @@ type partition struct {
 	feed     *Feed
 	props    *actor.Props
 	spawning *entityActor
+	turns    chan struct{} // holds one for every partition of the node that is being read back
 
-	store     *Store
-	committer *committer
-	parked    []*envelope // arrived while the partition was being taken over
-	timer     *time.Timer
-	timerAt   int64
-	sweepAt   int64
-	job       *checkpoint
-	manifest  persistence.Manifest // of the newest checkpoint
-	entities  atomic.Int64
+	store      *Store
+	committer  *committer
+	parked     []*envelope // arrived while the partition was being taken over
+	timer      *time.Timer
+	timerAt    int64
+	sweepAt    int64
+	servesFrom int64
+	job        *checkpoint
+	manifest   persistence.Manifest // of the newest checkpoint
+	entities   atomic.Int64
 
 	// Where it stands between two owners: see ownership.go.
 	phase    atomic.Uint32 // cluster.Phase
@@ -89,8 +91,15 @@ type (
 
 const sweepEveryMs = 1000
 
-func newPartition(system *actor.ActorSystem, o Options, feed *Feed, pool *pool) *partition {
-	p := &partition{Options: o, limits: &o.Limits, system: system, router: o.Router, observer: o.Observer, stats: o.Stats, clock: o.Clock, feed: feed, store: NewStore()}
+// A node that starts has everything to do at once that came due while it was down. Whoever asks goes first: as long as other partitions are still
+// being read back, a partition's timers wait, but no longer than wakeLaterMs from when it began to serve.
+const (
+	wakeLaterMs = 10_000
+	wakePauseMs = 100
+)
+
+func newPartition(system *actor.ActorSystem, o Options, feed *Feed, pool *pool, turns chan struct{}) *partition {
+	p := &partition{Options: o, limits: &o.Limits, system: system, router: o.Router, observer: o.Observer, stats: o.Stats, clock: o.Clock, feed: feed, store: NewStore(), turns: turns}
 	p.props = actor.PropsFromProducer(func() actor.Actor { return p.spawning }, actor.WithDispatcher(pool), actor.WithMailbox(pool.mailbox))
 	return p
 }
@@ -168,7 +177,7 @@ func (p *partition) deliver(ctx actor.Context, e *envelope) {
 	}
 	sl.last = p.clock()
 	switch {
-	case sl.crashes >= p.limits.CrashesMax:
+	case int(sl.crashes) >= p.limits.CrashesMax:
 		e.reply(p.router, messages.Refuse(messages.Fail(messages.CodeInternal, "", "%s is quarantined: it failed %d times; see the log", e.To, sl.crashes)))
 		return
 	case sl.retired || sl.rebuild:
@@ -240,9 +249,14 @@ func (p *partition) alarm(ctx actor.Context) {
 		return
 	}
 	now := p.clock()
+	if len(p.turns) > 0 && now-p.servesFrom < wakeLaterMs {
+		p.timerAt = now + wakePauseMs
+		p.timer = time.AfterFunc(wakePauseMs*time.Millisecond, func() { p.system.Root.Send(p.pid, &alarm{}) })
+		return
+	}
 	for _, ref := range p.store.Due(now, p.limits.ActivationMax) {
 		sl := p.store.slots[ref]
-		if sl.retired || sl.rebuild || sl.crashes >= p.limits.CrashesMax {
+		if sl.retired || sl.rebuild || int(sl.crashes) >= p.limits.CrashesMax {
 			continue
 		}
 		if sl.live == nil && !p.activate(ctx, sl) {

@@ -59,7 +59,7 @@ func (p *partition) readBack(ctx context.Context, r *reading) (*persistence.Log,
 		}
 		back.Log.HighWater.Position = position
 	}
-	if err := back.Read(ctx); err != nil {
+	if err := p.inTurn(ctx, back.Read); err != nil {
 		return nil, nil, err
 	}
 	p.system.Root.Send(p.pid, &warmed{of: r})
@@ -68,6 +68,18 @@ func (p *partition) readBack(ctx context.Context, r *reading) (*persistence.Log,
 		return nil, nil, err
 	}
 	return back.Take(ctx, mark)
+}
+
+// inTurn waits until not too many partitions are being read: more at once than there are processors are no faster, and each needs the
+// memory of what is on its way.
+func (p *partition) inTurn(ctx context.Context, read func(context.Context) error) error {
+	select {
+	case p.turns <- struct{}{}:
+		defer func() { <-p.turns }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return read(ctx)
 }
 
 // follow reads along with the present owner until the partition is to be opened, and gives the mark to be reached then.

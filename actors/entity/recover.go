@@ -1,7 +1,6 @@
 package entity
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -24,6 +23,7 @@ type Recovery struct {
 	commits   int
 	bytes     int64
 	stream    StreamReader
+	entries   EntryReader
 	from      persistence.Manifest
 }
 
@@ -84,7 +84,7 @@ func (r *Recovery) Settle(now int64) error {
 		if err := r.store.Put(snap); err != nil {
 			return err
 		}
-		if err := r.know(ref, snap); err != nil {
+		if err := r.know(ref, snap.Summary, snap.Waits); err != nil {
 			return err
 		}
 	}
@@ -93,8 +93,8 @@ func (r *Recovery) Settle(now int64) error {
 }
 
 // know remembers what an observer will be told.
-func (r *Recovery) know(ref messages.Ref, snap *messages.EntitySnapshot) error {
-	if len(snap.Summary) == 0 {
+func (r *Recovery) know(ref messages.Ref, bytes []byte, waits []string) error {
+	if len(bytes) == 0 {
 		return nil
 	}
 	kind, ok := r.Kinds[ref.Kind]
@@ -102,10 +102,10 @@ func (r *Recovery) know(ref messages.Ref, snap *messages.EntitySnapshot) error {
 		return fmt.Errorf("%s: no such kind of entity", ref)
 	}
 	summary := kind.NewSummary()
-	if err := summary.UnmarshalVT(snap.Summary); err != nil {
+	if err := summary.UnmarshalVT(bytes); err != nil {
 		return fmt.Errorf("summary of %s: %w", ref, err)
 	}
-	r.known[ref] = known{summary: summary, waits: snap.Waits}
+	r.known[ref] = known{summary: summary, waits: waits}
 	return nil
 }
 
@@ -123,13 +123,12 @@ func (r *Recovery) Take(ctx context.Context, log *persistence.Log, now int64) (*
 // slice takes one slice of a checkpoint.
 func (r *Recovery) slice(b []byte) error {
 	return r.stream.Take(b, func(blob []byte) error {
-		snap, err := decodeSnapshot(blob)
+		o, err := outlineOf(blob)
 		if err != nil {
 			return err
 		}
-		ref := messages.Ref{Kind: messages.Kind(snap.Kind), ID: snap.Id}
-		r.store.put(ref, bytes.Clone(blob), snap.WakeAtMs)
-		return r.know(ref, snap)
+		r.store.put(o.ref, blob, o.wake)
+		return r.know(o.ref, o.summary, o.waits)
 	})
 }
 
@@ -137,24 +136,24 @@ func (r *Recovery) slice(b []byte) error {
 func (r *Recovery) commit(position uint64, payload []byte) error {
 	r.commits++
 	r.bytes += int64(len(payload))
-	c, err := DecodeCommit(payload)
+	err := r.entries.Each(payload, r.entry)
 	if err != nil {
 		return fmt.Errorf("commit at position %d: %w", position, err)
 	}
-	for _, e := range c.Entries {
-		ref := messages.Ref{Kind: messages.Kind(e.Kind), ID: e.Id}
-		core := r.touched[ref]
-		if core == nil {
-			if core, err = r.store.Core(ref, r.Kinds, r.Planner, r.Limits); err != nil {
-				return fmt.Errorf("commit at position %d: %w", position, err)
-			}
-			r.touched[ref] = core
-		}
-		if err := core.Apply(e); err != nil {
-			return fmt.Errorf("commit at position %d: %w", position, err)
-		}
-	}
 	return nil
+}
+
+func (r *Recovery) entry(e *messages.Entry) error {
+	ref := messages.Ref{Kind: messages.Kind(e.Kind), ID: e.Id}
+	core := r.touched[ref]
+	if core == nil {
+		var err error
+		if core, err = r.store.Core(ref, r.Kinds, r.Planner, r.Limits); err != nil {
+			return err
+		}
+		r.touched[ref] = core
+	}
+	return core.Apply(e)
 }
 
 // viewCommit reads a commit's payload without copying: the commit shares its memory.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -47,6 +48,7 @@ type Runtime struct {
 	stats   Stats
 	stopped atomic.Bool
 	pool    *pool
+	turns   chan struct{}
 }
 
 type part struct {
@@ -58,6 +60,9 @@ type part struct {
 
 var _ cluster.Host = (*Runtime)(nil)
 
+// turnsLeast is how many partitions are read back at once at least: a small one mostly waits for answers of the store.
+const turnsLeast = 4
+
 // Start starts the runtime. Without a cluster every partition is taken over in the background and WaitReady tells when all serve; in a
 // cluster all begin idle.
 func Start(o RuntimeOptions) (*Runtime, error) {
@@ -67,7 +72,7 @@ func Start(o RuntimeOptions) (*Runtime, error) {
 	if o.Limits == (Limits{}) {
 		o.Limits = DefaultLimits()
 	}
-	r := &Runtime{options: o, pool: newPool()}
+	r := &Runtime{options: o, pool: newPool(), turns: make(chan struct{}, max(turnsLeast, runtime.GOMAXPROCS(0)+1))}
 	r.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 		return slog.New(warnOnly{slog.Default().Handler()})
 	}), actor.WithDeadLetterRequestLogging(false), actor.WithDeadLetterThrottleCount(1))
@@ -89,7 +94,7 @@ func (r *Runtime) addPartition(i int) error {
 	if c := o.Cluster; c != nil {
 		options.Router, options.Lease, options.Changed, options.Keep = c.Router, c.Lease, c.Changed, false
 	}
-	p := newPartition(r.system, options, feed, r.pool)
+	p := newPartition(r.system, options, feed, r.pool, r.turns)
 	pid, err := r.system.Root.SpawnNamed(actor.PropsFromProducer(func() actor.Actor { return p }, actor.WithDispatcher(r.pool), actor.WithMailbox(r.pool.mailbox)), fmt.Sprintf("partition-%d", i))
 	if err != nil {
 		return fmt.Errorf("start partition %d: %w", i, err)

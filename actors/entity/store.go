@@ -17,27 +17,28 @@ type Store struct {
 	slots map[messages.Ref]*slot
 	alive []*slot // those with an actor, in no order, so that a sweep costs what is awake, not what there is
 	wakes wakeHeap
+	packs map[messages.Kind]*packer
 }
 
-// slot is one entity's place in the partition.
+// slot is one entity's place in the partition. There are millions: it is 96 bytes.
 type slot struct {
 	ref  messages.Ref
-	blob []byte // encoded EntitySnapshot; nil when nothing is known yet. Behind the truth while the entity is live
+	blob string // encoded EntitySnapshot, packed; "" when nothing is known yet. Behind the truth while the entity is live
 	wake int64  // 0 = none
-	heap int    // index in the wake heap, -1 = not in it
 
-	live    *liveEntity // the actor, while there is one
-	alive   int         // index among those with an actor
-	retired bool        // it was told to stop: park what arrives
-	last    int64       // time of the last message
-	parked  []*envelope
-	crashes int
+	live   *liveEntity // the actor, while there is one
+	last   int64       // time of the last message
+	parked []*envelope
+
+	heap    int32 // index in the wake heap, -1 = not in it
+	crashes uint16
+	retired bool // it was told to stop: park what arrives
 	rebuild bool // being read back from the journal
 }
 
 // NewStore makes an empty store.
 func NewStore() *Store {
-	return &Store{slots: make(map[messages.Ref]*slot)}
+	return &Store{slots: make(map[messages.Ref]*slot), packs: make(map[messages.Kind]*packer)}
 }
 
 // Len counts the entities.
@@ -45,16 +46,20 @@ func (s *Store) Len() int { return len(s.slots) }
 
 // setLive notes an entity's actor; nil = it has none any more.
 func (s *Store) setLive(sl *slot, live *liveEntity) {
-	was := sl.live != nil
+	was := sl.live
 	switch sl.live = live; {
-	case live != nil && !was:
-		sl.alive = len(s.alive)
+	case live != nil && was == nil:
+		live.alive = len(s.alive)
 		s.alive = append(s.alive, sl)
-	case live == nil && was:
+	case live != nil:
+		live.alive = was.alive
+	case was != nil:
 		last := len(s.alive) - 1
-		s.alive[sl.alive], s.alive[last].alive = s.alive[last], sl.alive
-		s.alive[last] = nil
-		s.alive = s.alive[:last]
+		moved := s.alive[last]
+		s.alive[was.alive], s.alive[last] = moved, nil
+		if s.alive = s.alive[:last]; moved != sl {
+			moved.live.alive = was.alive
+		}
 	}
 }
 
@@ -77,12 +82,25 @@ func (s *Store) Put(snap *messages.EntitySnapshot) error {
 	return nil
 }
 
+// put stores an entity's encoded snapshot; the bytes are not kept.
 func (s *Store) put(ref messages.Ref, blob []byte, wake int64) *slot {
 	sl := s.slot(ref)
-	sl.blob = blob
+	sl.blob = s.packer(ref.Kind).pack(blob)
 	s.setWake(sl, wake)
 	return sl
 }
+
+func (s *Store) packer(kind messages.Kind) *packer {
+	p := s.packs[kind]
+	if p == nil {
+		p = new(packer)
+		s.packs[kind] = p
+	}
+	return p
+}
+
+// blob gives an entity's encoded snapshot as it was stored last, in its own memory; nil when there is none.
+func (s *Store) blob(sl *slot) ([]byte, error) { return s.packer(sl.ref.Kind).unpack(sl.blob) }
 
 // forget drops an entity that nothing ever happened to.
 func (s *Store) forget(ref messages.Ref) {
@@ -95,10 +113,14 @@ func (s *Store) forget(ref messages.Ref) {
 // Get gives an entity as it was last stored; nil when there is nothing.
 func (s *Store) Get(ref messages.Ref) (*messages.EntitySnapshot, error) {
 	sl := s.slots[ref]
-	if sl == nil || sl.blob == nil {
+	if sl == nil || sl.blob == "" {
 		return nil, nil
 	}
-	return decodeSnapshot(sl.blob)
+	blob, err := s.blob(sl)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", ref, err)
+	}
+	return decodeSnapshot(blob)
 }
 
 // Core activates an entity: from its snapshot, or new.
@@ -157,9 +179,9 @@ func (s *Store) setWake(sl *slot, at int64) {
 	sl.wake = at
 	switch {
 	case at == 0 && sl.heap >= 0:
-		heap.Remove(&s.wakes, sl.heap)
+		heap.Remove(&s.wakes, int(sl.heap))
 	case at != 0 && sl.heap >= 0:
-		heap.Fix(&s.wakes, sl.heap)
+		heap.Fix(&s.wakes, int(sl.heap))
 	case at != 0:
 		heap.Push(&s.wakes, sl)
 	}
@@ -185,11 +207,11 @@ func (h wakeHeap) Less(i, j int) bool {
 }
 func (h wakeHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
-	h[i].heap, h[j].heap = i, j
+	h[i].heap, h[j].heap = int32(i), int32(j)
 }
 func (h *wakeHeap) Push(x any) {
 	sl := x.(*slot)
-	sl.heap = len(*h)
+	sl.heap = int32(len(*h))
 	*h = append(*h, sl)
 }
 func (h *wakeHeap) Pop() any {
@@ -206,7 +228,12 @@ func (s *Store) Slices(size int) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		var stream []byte
 		for _, ref := range s.Refs() {
-			if blob := s.slots[ref].blob; blob != nil {
+			blob, err := s.blob(s.slots[ref])
+			if err != nil {
+				yield(nil, fmt.Errorf("%s: %w", ref, err))
+				return
+			}
+			if blob != nil {
 				stream = binary.AppendUvarint(stream, uint64(len(blob)))
 				stream = append(stream, blob...)
 			}

@@ -154,6 +154,9 @@ func New(id string) *State {
 // Channel is the order's channel; empty before placement.
 func Channel(s *State) string { return s.order.GetChannel() }
 
+// Lines are the lines as they were placed; nil before. They are shared: do not change them.
+func Lines(s *State) []*messages.OrderLine { return s.order.GetLines() }
+
 // terminal says that the order's life is over.
 func (s *State) terminal() bool { return s.life == lifeCompleted || s.life == lifeCancelled }
 

@@ -43,15 +43,26 @@ func View(s *State, flags *messages.GetOrder) *messages.OrderView {
 
 // unitCounts gives the units of every line by state. Units coming back from a bucket or a site are open; open units of an order that
 // waits for a person are in that exception.
-func (s *State) unitCounts() []*messages.UnitCounts {
-	counts := make([]*messages.UnitCounts, len(s.lines))
-	for i, open := range s.openUnits() {
-		counts[i] = &messages.UnitCounts{Open: open, Backordered: s.lines[i].backordered, Cancelled: s.lines[i].cancelled}
+func (s *State) unitCounts() []*messages.UnitCounts { return Units(s, nil) }
+
+// Units is that for whoever asks often: it fills the messages in dst, as far as they reach, and gives one for every line.
+func Units(s *State, dst []*messages.UnitCounts) []*messages.UnitCounts {
+	counts := dst[:0]
+	for i := range s.lines {
+		l := &s.lines[i]
+		if i < len(dst) {
+			counts = append(counts, dst[i])
+			counts[i].Reset()
+		} else {
+			counts = append(counts, new(messages.UnitCounts))
+		}
+		counts[i].Open, counts[i].Backordered, counts[i].Cancelled = s.order.Lines[i].GetQuantity()-l.cancelled-l.backordered, l.backordered, l.cancelled
 	}
 	for i := range s.fulfillments {
 		f := &s.fulfillments[i]
 		for j := range f.claims {
 			c, u := &f.claims[j], counts[f.claims[j].line]
+			u.Open -= c.away()
 			if c.stage == claimFreeing {
 				u.Open += c.away()
 				continue

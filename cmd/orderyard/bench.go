@@ -25,11 +25,11 @@ func newBenchCmd(a *app) *cobra.Command {
 		newBenchHot(a), newBenchOrders(a), newBenchOpen(a), newBenchReserve(a), newBenchFlow(a), newBenchSync(a), newBenchCrash(a), newBenchQuery(a),
 		newBenchCluster(a),
 	}
-	commands := make([]*cobra.Command, 0, len(all)+2)
+	commands := make([]*cobra.Command, 0, len(all)+5)
 	for _, b := range all {
 		commands = append(commands, b.cmd)
 	}
-	commands = append(commands, newBenchRoutingCmd(a), newBenchAllCmd(a, all))
+	commands = append(commands, newBenchRoutingCmd(a), newBenchVerifyCmd(a), newBenchMemoryCmd(a), newBenchMemoryNodeCmd(a), newBenchAllCmd(a, all))
 	return group("bench", "Measure this machine: each figure beside a baseline or a database taken in the same run", commands...)
 }
 

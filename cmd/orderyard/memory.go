@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"strconv"
@@ -20,7 +21,7 @@ const (
 	garbageMax   = 1 << 30
 	garbageShare = 1.0 / 16
 	// Between these, in percent of what lives: a large store is still collected before it doubles, a small one not without end.
-	gcPercentMin, gcPercentMax = 50, 800
+	gcPercentMin, gcPercentMax = 25, 800
 )
 
 var tuned sync.Once
@@ -54,6 +55,19 @@ func keepTuned(garbage float64) {
 	}
 }
 
+// auditGCPercent is for a process that only replays: most of what it allocates is garbage at once.
+const auditGCPercent = 300
+
+// tuneAuditMemory sets the collector for one. GOGC and GOMEMLIMIT, when set, stand.
+func tuneAuditMemory() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(auditGCPercent)
+	}
+	if total := memoryOf(); os.Getenv("GOMEMLIMIT") == "" && total > 0 {
+		debug.SetMemoryLimit(int64(total * memoryShare))
+	}
+}
+
 func gcPercentFor(garbage, live float64) int {
 	return int(min(max(100*garbage/max(live, 1), gcPercentMin), gcPercentMax))
 }
@@ -76,4 +90,29 @@ func memoryOf() float64 {
 		}
 	}
 	return total
+}
+
+// cpuUsed is the processor time of this process so far.
+func cpuUsed() time.Duration {
+	var usage syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {
+		return 0
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// peakRSS is the most memory this process ever had, in bytes. What getrusage says begins with what the parent had when it started this process, so
+// the kernel is asked first.
+func peakRSS() int64 {
+	if peak := statusBytes("VmHWM"); peak > 0 {
+		return peak
+	}
+	var usage syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {
+		return 0
+	}
+	if runtime.GOOS == "darwin" {
+		return usage.Maxrss
+	}
+	return usage.Maxrss << 10
 }

@@ -2,7 +2,7 @@ package main
 
 import "testing"
 
-// Proves that a small store may pile up all the garbage there is room for, and a large one is collected before it has grown by half.
+// Proves that a small store may pile up all the garbage there is room for, and a large one is collected before it has grown by a quarter.
 func TestGCPercent(t *testing.T) {
 	const garbage = 1 << 30
 	for _, tt := range []struct {

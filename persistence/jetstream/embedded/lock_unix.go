@@ -22,8 +22,7 @@ func lockDir(path string) (*os.File, error) {
 		if !errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, fmt.Errorf("lock %s: %w", path, err)
 		}
-		holder, _ := io.ReadAll(io.LimitReader(f, 32)) // a courtesy only
-		return nil, fmt.Errorf("%w by process %s: stop it first, or use another directory", ErrLocked, strings.TrimSpace(string(holder)))
+		return nil, lockedBy(f, "stop it first, or use another directory")
 	}
 	if err := f.Truncate(0); err != nil {
 		f.Close()
@@ -34,4 +33,30 @@ func lockDir(path string) (*os.File, error) {
 		return nil, fmt.Errorf("write %s: %w", path, err)
 	}
 	return f, nil
+}
+
+// holdDir keeps servers out of a folder that is only read, without writing to it: the lock file is locked as it lies there. Nobody holds a folder
+// without one.
+func holdDir(path string) (io.Closer, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return io.NopCloser(nil), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB); err != nil {
+		defer f.Close()
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("lock %s: %w", path, err)
+		}
+		return nil, lockedBy(f, "stop it first, or name its server instead of its folder")
+	}
+	return f, nil
+}
+
+// lockedBy says who holds the lock, as far as the file tells.
+func lockedBy(f *os.File, advice string) error {
+	holder, _ := io.ReadAll(io.LimitReader(f, 32)) // a courtesy only
+	return fmt.Errorf("%w by process %s: %s", ErrLocked, strings.TrimSpace(string(holder)), advice)
 }
