@@ -76,7 +76,10 @@ func (c *checks) takenOver(partition int, payload []byte) {
 		c.w.violate("I10", "", "partition %d: %v", partition, err)
 		return
 	}
-	claim := c.w.registry.claims[partition][t.Incarnation]
+	claim := t.Term
+	if claim == 0 { // it does not say: then by its newest
+		claim = c.w.registry.claims[partition][t.Incarnation]
+	}
 	if claim < c.entered[partition] {
 		c.w.violate("ownership", "", "%s took partition %d over by its claim %d, another had by claim %d", t.Incarnation, partition, claim, c.entered[partition])
 	}
