@@ -1,6 +1,9 @@
 package sim
 
 import (
+	"fmt"
+	"strings"
+
 	"orderyard/actors/entity"
 	"orderyard/messages"
 )
@@ -35,6 +38,23 @@ func Bugs() []string {
 }
 
 func (w *world) has(bug string) bool { return w.o.Bug == bug }
+
+// unknownID is a command id that nobody has seen, and yet shows whose it was; knownID gives that one back.
+func (w *world) unknownID(id string) string {
+	if id == "" {
+		return ""
+	}
+	w.seq++
+	return fmt.Sprintf("%s#%d", id, w.seq)
+}
+
+func (w *world) knownID(id string) string {
+	if !w.has(bugNoDedup) {
+		return id
+	}
+	id, _, _ = strings.Cut(id, "#")
+	return id
+}
 
 // buggy is a state machine with a planted fault.
 type buggy struct {

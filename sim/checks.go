@@ -17,15 +17,21 @@ type checks struct {
 	tr       *egress.Translation
 	versions map[messages.Ref]uint64 // durable, of buckets
 	commands map[string]uint64       // of buckets: the version that a command's entry led to
-	known    map[string]bool         // command ids in the journal
+	decided  map[decision]bool       // commands in the journal
 	floors   map[messages.Ref]uint64 // newest version of a bucket that anybody was told
 	events   []map[string]uint64     // public events by partition: id → position
 	entered  []uint64                // by partition: the newest claim under which it was taken over
 }
 
+// decision is a command at an entity.
+type decision struct {
+	ref messages.Ref
+	id  string
+}
+
 func newChecks(w *world) *checks {
 	c := &checks{
-		w: w, tr: egress.NewTranslation(), versions: map[messages.Ref]uint64{}, commands: map[string]uint64{}, known: map[string]bool{},
+		w: w, tr: egress.NewTranslation(), versions: map[messages.Ref]uint64{}, commands: map[string]uint64{}, decided: map[decision]bool{},
 		floors: map[messages.Ref]uint64{}, entered: make([]uint64, w.o.Partitions),
 	}
 	for range w.o.Partitions {
@@ -53,15 +59,18 @@ func (c *checks) stored(partition int, position uint64, record []byte) {
 	for _, e := range commit.Entries {
 		c.w.happened(e)
 		version := e.Version + uint64(len(e.Events))
-		if messages.Kind(e.Kind) == messages.KindBucket {
-			c.versions[messages.Ref{Kind: messages.KindBucket, ID: e.Id}] = version
-			if e.CommandId != "" {
-				c.commands[e.CommandId] = version
-			}
+		ref, id := messages.Ref{Kind: messages.Kind(e.Kind), ID: e.Id}, c.w.knownID(e.CommandId)
+		if ref.Kind == messages.KindBucket {
+			c.versions[ref] = version
+			c.commands[id] = version
 		}
-		if e.CommandId != "" {
-			c.known[e.CommandId] = true
+		if id == "" {
+			continue
 		}
+		if c.decided[decision{ref, id}] {
+			c.w.violate("I6", ref.String(), "command %q was decided twice", id)
+		}
+		c.decided[decision{ref, id}] = true
 	}
 	_ = c.tr.Commit(commit, func(ev egress.Event) error {
 		c.events[partition][ev.ID] = position
@@ -76,7 +85,10 @@ func (c *checks) takenOver(partition int, payload []byte) {
 		c.w.violate("I10", "", "partition %d: %v", partition, err)
 		return
 	}
-	claim := c.w.registry.claims[partition][t.Incarnation]
+	claim := t.Term
+	if claim == 0 { // it does not say: then by its newest
+		claim = c.w.registry.claims[partition][t.Incarnation]
+	}
 	if claim < c.entered[partition] {
 		c.w.violate("ownership", "", "%s took partition %d over by its claim %d, another had by claim %d", t.Incarnation, partition, claim, c.entered[partition])
 	}
@@ -90,7 +102,7 @@ func (c *checks) acknowledged(q *asked, r *messages.Reply) {
 	}
 	switch cmd := q.cmd.(type) {
 	case *messages.ReceiveStock, *messages.ReserveStock, *messages.PlaceOrder:
-		if !c.known[q.id] {
+		if !c.decided[decision{q.to, q.id}] {
 			c.w.violate("I2", q.to.String(), "%T %s was acknowledged and is not in the journal", cmd, q.id)
 		}
 	}

@@ -160,7 +160,7 @@ func (l *lane) run(v *live, q *question) {
 	} else {
 		req := q.Request
 		if l.w.has(bugNoDedup) {
-			req.CommandID = ""
+			req.CommandID = l.w.unknownID(req.CommandID)
 		}
 		out = v.core.Step(&req, now)
 	}

@@ -73,7 +73,7 @@ func (l *load) begin() {
 	}
 	l.w.after(busy+1_500, l.settleDown)
 	if !l.w.o.NoSweeps {
-		l.w.every(l.pace(700, 2_000), func() bool { l.sweep(); return !l.calm })
+		l.w.every(l.pace(150, 400), func() bool { l.sweep(); return !l.calm })
 	}
 }
 

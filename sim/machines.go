@@ -17,10 +17,10 @@ func (w *world) machines(n *node) entity.Kinds {
 		planted := w.plant(n, of, kind)
 		create, load := planted.New, planted.Load
 		again := func(id string, state []byte) (entity.Machine, error) { return load(id, state) }
-		kind.New = func(id string) entity.Machine { return &twice{create(id), n, id, again} }
+		kind.New = func(id string) entity.Machine { return &twice{Machine: create(id), n: n, id: id, again: again} }
 		kind.Load = func(id string, state []byte) (entity.Machine, error) {
 			m, err := load(id, state)
-			return &twice{m, n, id, again}, err
+			return &twice{Machine: m, n: n, id: id, again: again}, err
 		}
 		kinds[of] = kind
 	}
@@ -31,9 +31,16 @@ func (w *world) machines(n *node) entity.Kinds {
 // on the state, the command and the moment it is told, and on nothing else.
 type twice struct {
 	entity.Machine
-	n     *node
-	id    string
-	again func(id string, state []byte) (entity.Machine, error)
+	n       *node
+	id      string
+	version uint64
+	again   func(id string, state []byte) (entity.Machine, error)
+}
+
+// SetVersion implements entity.Machine.
+func (t *twice) SetVersion(version uint64) {
+	t.version = version
+	t.Machine.SetVersion(version)
 }
 
 // Decide implements entity.Machine.
@@ -53,6 +60,7 @@ func (t *twice) Decide(cmd messages.Command, now int64) ([]messages.Event, *mess
 		return events, reply, err
 	}
 	w.result.Decisions++
+	copied.SetVersion(t.version)
 	t.n.clockOffset += 3_600_000
 	other, _, otherErr := copied.Decide(cmd, now)
 	t.n.clockOffset -= 3_600_000

@@ -103,7 +103,7 @@ func (w *world) abandon() {
 
 // drain runs events until the load says that all is at rest, or the patience of the simulation ends.
 func (w *world) drain() {
-	patience, stepsMax := int64(40*dayMs), 60_000+int(w.o.busy()/4)
+	patience, stepsMax := int64(40*dayMs), 200_000+int(w.o.busy()/4)
 	for len(w.queue) > 0 && !w.load.rested {
 		w.next()
 		if w.now-startAt > patience || w.result.Steps > stepsMax {

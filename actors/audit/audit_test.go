@@ -82,6 +82,24 @@ func TestEveryBrokenPromiseIsFound(t *testing.T) {
 			h.happened(bucket, 1, count(5), reserve("a", 5), &messages.ReservationConfirmed{ReservationId: "a"})
 			h.happened(bucket, 2, count(2), &messages.StockOvercommitted{Short: 3, Victims: []string{"a"}})
 		}},
+		{"stock came and went before the victim had answered", "I1", false, func(h *history) {
+			h.happened(bucket, 1, count(5), reserve("a", 5), &messages.ReservationConfirmed{ReservationId: "a"})
+			h.happened(bucket, 2, count(2), &messages.StockOvercommitted{Short: 3, Victims: []string{"a"}})
+			h.happened(bucket, 3, count(9))
+			h.happened(bucket, 4, count(0))
+		}},
+		{"oversold beside a victim", "I1", true, func(h *history) {
+			h.happened(bucket, 1, count(5), reserve("a", 5), &messages.ReservationConfirmed{ReservationId: "a"})
+			h.happened(bucket, 2, count(2), &messages.StockOvercommitted{Short: 3, Victims: []string{"a"}})
+			h.happened(bucket, 3, count(9), reserve("b", 4))
+			h.happened(bucket, 4, count(3))
+		}},
+		{"kept, then short again", "I1", true, func(h *history) {
+			h.happened(bucket, 1, count(5), reserve("a", 5), &messages.ReservationConfirmed{ReservationId: "a"})
+			h.happened(bucket, 2, count(2), &messages.StockOvercommitted{Short: 3, Victims: []string{"a"}})
+			h.happened(bucket, 3, &messages.ClaimKept{ReservationId: "a", OnHandDelta: 3})
+			h.happened(bucket, 4, count(0))
+		}},
 		{"released twice", "I7", true, func(h *history) {
 			h.happened(bucket, 1, count(5), reserve("a", 1), &messages.ReservationReleased{ReservationId: "a"})
 			h.happened(bucket, 2, &messages.ReservationReleased{ReservationId: "a"})

@@ -15,6 +15,8 @@ type claim struct {
 	order    string
 	firm     bool
 	live     bool
+	// contested: an over-commitment named it and nobody has kept it since. Its order has been told; stock that comes and goes meanwhile is no new one.
+	contested bool
 }
 
 // bucketModel adds and subtracts; it shares no code with the bucket.
@@ -37,7 +39,7 @@ func newBucketModel(state []byte) (*bucketModel, error) {
 	}
 	m := &bucketModel{onHand: s.OnHand, claims: make(map[string]*claim, len(s.Reservations))}
 	for _, r := range s.Reservations {
-		c := &claim{quantity: r.Quantity - r.Shipped, expires: r.ExpiresAtMs, order: r.OrderId, firm: r.Status == 2, live: r.Status == 1 || r.Status == 2}
+		c := &claim{quantity: r.Quantity - r.Shipped, expires: r.ExpiresAtMs, order: r.OrderId, firm: r.Status == 2, live: r.Status == 1 || r.Status == 2, contested: r.Contested}
 		m.claims[r.Id] = c
 		if c.live {
 			m.claimed += c.quantity
@@ -51,9 +53,10 @@ func (m *bucketModel) entry(events []messages.Event, at int64, bad report) {
 	for _, e := range events {
 		m.event(e, at, bad)
 	}
-	if m.claimed <= m.onHand {
+	switch {
+	case m.claimed <= m.onHand:
 		m.declared = false
-	} else if !m.declared {
+	case !m.declared && m.claimed-m.contested() > m.onHand:
 		bad("I1", "oversold: %d on hand, %d claimed, and no over-commitment was declared", m.onHand, m.claimed)
 	}
 	if m.onHand < 0 {
@@ -108,9 +111,28 @@ func (m *bucketModel) event(e messages.Event, at int64, bad report) {
 		m.onHand += e.OnHandDelta
 	case *messages.StockOvercommitted:
 		m.declared = true
+		for _, id := range e.Victims {
+			if c := m.claims[id]; c != nil {
+				c.contested = true
+			}
+		}
 	case *messages.ClaimKept:
 		m.onHand += e.OnHandDelta
+		if c := m.claims[e.ReservationId]; c != nil {
+			c.contested = false
+		}
 	}
+}
+
+// contested counts the units of claims that are.
+func (m *bucketModel) contested() int64 {
+	n := int64(0)
+	for _, c := range m.claims {
+		if c.live && c.contested {
+			n += c.quantity
+		}
+	}
+	return n
 }
 
 // exit ends a claim, once.

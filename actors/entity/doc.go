@@ -16,6 +16,9 @@
 //	Core       one entity without goroutines: Step decides a command against tentative state and yields an Output; whoever
 //	           drives it makes the Output's entry durable and only then releases the rest. The simulator drives it too.
 //	Store      the partition's idle entities as bytes, with their wake-ups; rebuilt by Recover from checkpoint and journal.
+//	Batches, Outbox, ReadBack
+//	           which entries share an append, what may not leave before it is durable, how a partition is read back beside its owner:
+//	           the rules of the three shells below, without goroutines. The simulator drives these, too.
 //	committer  one goroutine per partition: all entries that arrive while an append is in flight share the next one.
 //	actor      the thin protoactor shell around a Core.
 //	partition  the protoactor actor through which every message to its entities goes: it spawns, parks, retires, wakes.

@@ -41,14 +41,21 @@ func (b *ReadBack) Along(ctx context.Context) error {
 
 // Take reads on, up to the mark at least, and takes the partition over.
 func (b *ReadBack) Take(ctx context.Context, mark persistence.Mark) (*persistence.Log, *Recovered, error) {
-	if err := b.catchUp(ctx, mark); err != nil {
-		return nil, nil, err
+	for {
+		if err := b.catchUp(ctx, mark); err != nil {
+			return nil, nil, err
+		}
+		result, err := b.recovery.Take(ctx, b.log, b.Clock())
+		switch {
+		case err == nil:
+			return b.log, result, nil
+		case !b.overtaken(ctx, err):
+			return nil, nil, err
+		}
+		if err := b.readJournal(ctx); err != nil {
+			return nil, nil, err
+		}
 	}
-	result, err := b.recovery.Take(ctx, b.log, b.Clock())
-	if err != nil {
-		return nil, nil, err
-	}
-	return b.log, result, nil
 }
 
 // catchUp reads on. A gap may be none: whoever reads along is no reader that the owner waits for, so the owner may have written a checkpoint and
