@@ -30,7 +30,7 @@ type Options struct {
 // Cluster connects a node with the others. All functions may be called concurrently and must not block.
 type Cluster struct {
 	Route   func(messages.Request)                   // carries a request to whatever node owns its entity, this one included
-	Lease   func() bool                              // see entity.Options
+	Lease   func(partition int) bool                 // see entity.Options
 	Changed func(partition int, phase cluster.Phase) // told every change of a partition's phase here
 }
 

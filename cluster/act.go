@@ -22,6 +22,7 @@ const wordWarm = "warm"
 type writeOutcome struct {
 	action Action
 	err    error
+	breaks uint64 // of the lease, when the write began
 }
 
 type warmNotice struct {
@@ -35,7 +36,7 @@ func (k *Keeper) act(m *Map, actions []Action, now time.Duration) {
 	for _, a := range actions {
 		s := &k.spots[a.Partition]
 		switch a.Kind {
-		case ActClaim, ActOffer, ActTakeBack, ActRelease:
+		case ActClaim, ActOffer, ActTakeBack, ActRelease, ActKeep:
 			k.write(a, now)
 			continue
 		case ActTellWarm:
@@ -70,13 +71,14 @@ func (k *Keeper) write(a Action, now time.Duration) {
 	if a.Kind == ActRelease {
 		k.given[a.Partition] = a.Revision
 	}
+	breaks := k.renewal.breaks
 	k.hands.Go(func() {
 		ctx, cancel := context.WithTimeout(k.ctx, writeWithin)
 		defer cancel()
 		record := proto.Clone(a.Record).(*messages.PartitionOwner)
 		record.AtMs = time.Now().UnixMilli() // for people
 		err := k.o.Registry.SetOwner(ctx, a.Partition, record, a.Revision)
-		k.mail(func(in *inbox) { in.writes = append(in.writes, writeOutcome{a, err}) })
+		k.mail(func(in *inbox) { in.writes = append(in.writes, writeOutcome{a, err, breaks}) })
 	})
 }
 
@@ -91,6 +93,7 @@ func (k *Keeper) wrote(outcomes []writeOutcome, now time.Duration) {
 		case w.err == nil:
 			log.Debug("partition")
 			k.held[p] = 0
+			k.sure(p, w.action.Kind != ActRelease && w.breaks == k.renewal.breaks)
 			if w.action.Late {
 				k.spots[p].Rest = now + restFor
 				k.log.Warn("a partition was not read back at its next owner in time, it stays here for now", "partition", p, "limit", k.o.WarmWithin)

@@ -41,6 +41,7 @@ type Keeper struct {
 	clock   func() time.Duration
 	current atomic.Pointer[Map]
 	lease   lease
+	kept    []atomic.Bool // the spots' Sure, for everybody to see
 	news    news
 
 	wake   chan struct{}
@@ -113,8 +114,9 @@ func New(o Options) (*Keeper, error) {
 	}
 	k := &Keeper{
 		o: o, log: o.Log, clock: o.Clock, wake: make(chan struct{}, 1), ended: make(chan struct{}),
-		roster: newRoster(o.Session, o.Grace), session: proto.Clone(o.Session).(*messages.NodeSession),
+		roster: newRoster(o.Session, o.Grace, o.TTL), session: proto.Clone(o.Session).(*messages.NodeSession),
 		ready: o.Session.Ready,
+		kept:  make([]atomic.Bool, o.Partitions),
 		spots: make([]Spot, o.Partitions), held: make([]time.Duration, o.Partitions), records: make([]uint64, o.Partitions),
 		given:   make([]uint64, o.Partitions),
 		telling: make(map[string]bool), hinted: make(map[string]time.Duration),
@@ -189,6 +191,17 @@ func (k *Keeper) OnChange(fn func(*Map)) { k.news.add(fn, k.Map()) }
 func (k *Keeper) Lease() bool {
 	_, up := k.o.Registry.Connection()
 	return up && k.lease.holds(k.clock())
+}
+
+// Sure says whether this process can be sure that a partition is still its own: Lease holds, and it has written the record since the lease last
+// broke. Without the second, another member that had proven it dead before it came back might claim the partition a moment after the records were
+// read afresh; that claim fails now, because the record is another. Ask it before a read that rests on memory alone.
+func (k *Keeper) Sure(partition int) bool { return k.kept[partition].Load() && k.Lease() }
+
+// sure notes whether the record of a partition was written since the lease last broke.
+func (k *Keeper) sure(partition int, is bool) {
+	k.spots[partition].Sure = is
+	k.kept[partition].Store(is)
 }
 
 // Suspect is a hint that a process may be dead: it is pinged at once. One that answers lives; hints about who is not known do nothing, nor

@@ -12,7 +12,7 @@ import (
 
 // lease says how long this process may believe that nobody took its place: since it *sent* the last renewal that was stored, plus a
 // time shorter than a session's. After it ran out, or the connection was a new one, it holds again only when the records were read
-// afresh: others may have claimed partitions meanwhile.
+// afresh: others may have claimed partitions meanwhile. And each of its partitions' records must be written once more, see Keeper.Sure.
 type lease struct {
 	lasts time.Duration
 	sent  atomic.Int64 // of the newest stored renewal
@@ -155,4 +155,7 @@ func (k *Keeper) refresh(now time.Duration, ended *refreshOutcome) {
 func (k *Keeper) broken() {
 	k.lease.fresh.Store(false)
 	k.renewal.breaks++
+	for p := range k.spots {
+		k.sure(p, false)
+	}
 }

@@ -20,6 +20,7 @@ type roster struct {
 	self        string // incarnation
 	node        string
 	grace       time.Duration
+	ttl         time.Duration // of a session
 	peers       map[string]*peer
 	up          bool
 	connections uint64
@@ -45,6 +46,9 @@ type peer struct {
 	dead   string // why; "" = it lives
 	diedAt time.Duration
 	buried uint64 // the session's revision then
+
+	wrote  uint64        // newest ownership record that it has written, as far as is known
+	lapses time.Duration // before then a session that is gone proves nothing: it has written a record since
 }
 
 // rosterEvent is a thing an operator cares about.
@@ -55,8 +59,8 @@ type rosterEvent struct {
 	reason      string
 }
 
-func newRoster(own *messages.NodeSession, grace time.Duration) *roster {
-	return &roster{self: own.Incarnation, node: own.Node, grace: grace, peers: make(map[string]*peer)}
+func newRoster(own *messages.NodeSession, grace, ttl time.Duration) *roster {
+	return &roster{self: own.Incarnation, node: own.Node, grace: grace, ttl: ttl, peers: make(map[string]*peer)}
 }
 
 // connection tells how the connection to the arbiter stands. A new one makes all earlier silence worthless.
@@ -88,6 +92,7 @@ func (r *roster) see(picture *Picture, now time.Duration) {
 			continue
 		}
 		named[o.Incarnation] = true
+		r.hasWritten(o.Incarnation, o.Revision, now)
 		if p := r.peer(o.Incarnation, now); p != nil && p.session == nil && p.dead == "" && p.suspect == "" {
 			p.state = SessionLapsed
 			r.doubt(p, "owns partitions without a session", now)
@@ -98,6 +103,21 @@ func (r *roster) see(picture *Picture, now time.Duration) {
 			delete(r.peers, id)
 		}
 	}
+}
+
+// hasWritten takes a record that names its owner for a word of that owner, for nobody else writes it. A dead process that writes one was not dead when it
+// did: whatever was proven before is worth nothing, and a session that seems to be gone proves nothing until one that was renewed then would be, too.
+func (r *roster) hasWritten(id string, revision uint64, now time.Duration) {
+	p := r.peer(id, now)
+	if p == nil || revision <= p.wrote {
+		return
+	}
+	if p.wrote = revision; p.dead == "" || p.state == SessionEnded {
+		return
+	}
+	p.dead, p.known, p.lapses = "", now, now+r.ttl
+	r.doubt(p, "it has written a record after it was proven dead", now)
+	r.events = append(r.events, rosterEvent{"back", id, p.node(), p.suspect})
 }
 
 // peer finds a process or notes a new one; nil when there are too many.
@@ -267,7 +287,7 @@ func (r *roster) silent(id string, p *peer, found Liveness, sent, now time.Durat
 	case waited && p.nobody >= 2 && (p.waived || p.state != SessionPresent || now-p.known >= knownFor):
 		r.bury(id, p, p.suspect+", and nobody is there", now)
 		return
-	case waited && p.state != SessionPresent && p.missed >= 2:
+	case waited && p.state != SessionPresent && p.missed >= 2 && now >= p.lapses:
 		r.bury(id, p, p.suspect+", and it does not answer", now)
 		return
 	}

@@ -16,7 +16,7 @@ import (
 // concludes. See the head of testdata/roster.txt for the notation.
 func TestRosterStories(t *testing.T) {
 	datadriven.RunTest(t, "testdata/roster.txt", func(t *testing.T, d *datadriven.TestData) string {
-		s := &rosterStory{r: newRoster(&messages.NodeSession{Incarnation: "me", Node: "node-me"}, time.Second), picture: Picture{Owners: make([]OwnerAt, 4)}}
+		s := &rosterStory{r: newRoster(&messages.NodeSession{Incarnation: "me", Node: "node-me"}, time.Second, 3*time.Second), picture: Picture{Owners: make([]OwnerAt, 4)}}
 		var out strings.Builder
 		for _, line := range strings.Split(strings.TrimSpace(d.Input), "\n") {
 			said := s.line(t, strings.Fields(line))
@@ -115,7 +115,7 @@ func (s *rosterStory) session(who string, state SessionState, words *messages.No
 // Proves that the roster has a limit, that the dead are forgotten after a while unless a record names them, and that only so many are
 // pinged at once.
 func TestRosterLimits(t *testing.T) {
-	r := newRoster(&messages.NodeSession{Incarnation: "me", Node: "node-me"}, time.Second)
+	r := newRoster(&messages.NodeSession{Incarnation: "me", Node: "node-me"}, time.Second, 3*time.Second)
 	r.connection(1, true, 0)
 	picture := Picture{Owners: make([]OwnerAt, 1)}
 	for i := range MembersMax + 10 {

@@ -17,6 +17,7 @@ const (
 	ActOffer               // write the record: To shall have it, and reads it back while I serve
 	ActTakeBack            // write the record: it stays mine, the offer came to nothing
 	ActRelease             // write the record: I have stopped, To may claim it
+	ActKeep                // write the record again: it is mine still
 	ActTellWarm            // tell the owner, To, that the partition is read back here
 	ActWarm                // the host's
 	ActOpen
@@ -25,11 +26,11 @@ const (
 )
 
 func (k ActionKind) String() string {
-	return [...]string{"none", "claim", "offer", "take back", "release", "tell warm", "warm", "open", "close", "drop"}[k]
+	return [...]string{"none", "claim", "offer", "take back", "release", "keep", "tell warm", "warm", "open", "close", "drop"}[k]
 }
 
 // Writes says whether the action is a change of the record.
-func (k ActionKind) Writes() bool { return k >= ActClaim && k <= ActRelease }
+func (k ActionKind) Writes() bool { return k >= ActClaim && k <= ActKeep }
 
 // Action is one thing to do. Doing it too late or twice does no harm: records change by compare-and-set with Revision, and hosts
 // and owners ignore what no longer fits.
@@ -50,6 +51,7 @@ type Spot struct {
 	Since     time.Duration    // when the record's present revision was first seen
 	WarmAt    uint64           // the revision at which the next owner said it is warm
 	Busy      ActionKind       // the change of the record that is under way; 0 = none
+	Sure      bool             // this process has written the record since its lease last broke
 	Rest      time.Duration    // not offered before this moment
 	Last      ActionKind       // what was last asked of the host or told,
 	LastAt    time.Duration    // when,
@@ -75,7 +77,7 @@ type View struct {
 //
 //   - nobody, released, or a dead owner: whom placement names claims it; after a release only the named next one, for a while.
 //   - this node: it is open here. When the journal knows a later claim than the record it is claimed anew first, which fails if the record is
-//     another by now. When placement names another member it is offered, and that one reads it back; when that one is warm
+//     another by now; and written once more after the lease broke, before reads are answered here. When placement names another member it is offered, and that one reads it back; when that one is warm
 //     it is closed here, then released to it. An offer ends when its receiver goes away or takes too long.
 //   - offered to this node: it is read back, and the owner is told.
 //   - anything else: nothing of it stays here.
@@ -205,6 +207,10 @@ func (d *decision) mine(p int) {
 		return
 	case !open:
 		d.ask(p, ActOpen)
+	}
+	if !s.Sure { // whoever has taken this process for dead, and is about to claim, finds another record than it decided on
+		d.write(p, ActKeep, o.Phase, o.Next, markOf(o))
+		return
 	}
 	if o.Phase == messages.OwnerPhase_OWNER_MOVING {
 		d.moving(p)

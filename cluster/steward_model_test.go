@@ -169,6 +169,7 @@ func (w *world) write(n *modelNode) {
 	if w.truth(p).Revision == a.Revision {
 		w.last++
 		w.records[p] = append(w.records[p], cluster.OwnerAt{PartitionOwner: a.Record, Revision: w.last})
+		n.spots[p].Sure = a.Kind != cluster.ActRelease
 		if a.Kind == cluster.ActClaim {
 			w.claims++
 		}
@@ -400,7 +401,14 @@ func (w *world) actions() map[string]func(*rapid.T) {
 			}
 		},
 		"crash": func(t *rapid.T) { w.pick(t, notLast, w.crash) },
-		"pause": func(t *rapid.T) { w.pick(t, notLast, func(n *modelNode) { n.paused = true }) },
+		"pause": func(t *rapid.T) {
+			w.pick(t, notLast, func(n *modelNode) {
+				n.paused = true
+				for p := range n.spots {
+					n.spots[p].Sure = false // when it wakes
+				}
+			})
+		},
 		"resume": func(t *rapid.T) {
 			w.pick(t, func(n *modelNode) bool { return n.paused }, func(n *modelNode) {
 				n.paused = false

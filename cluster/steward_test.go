@@ -133,11 +133,13 @@ func storyOwner(t *testing.T, text string, revision uint64) cluster.OwnerAt {
 
 // storySpot reads "serving", "closed mark 9/4", "warm told", "since 3" (seconds ago), "busy offer", "resting", "just open".
 func storySpot(t *testing.T, text string, revision uint64, now time.Duration) cluster.Spot {
-	s := cluster.Spot{Since: now - time.Second}
+	s := cluster.Spot{Since: now - time.Second, Sure: true}
 	words := strings.Fields(text)
 	for i := 0; i < len(words); i++ {
 		next := func() string { i++; return words[i] }
 		switch words[i] {
+		case "unsure":
+			s.Sure = false
 		case "told":
 			s.WarmAt = revision
 		case "told-before":

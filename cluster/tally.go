@@ -25,7 +25,7 @@ func (t *tally) touch(now time.Duration) {
 }
 
 func (t *tally) count(kind ActionKind, now time.Duration) {
-	if kind == ActOffer { // what comes of it counts
+	if kind == ActOffer || kind == ActKeep { // what comes of the one counts, and the other changes nothing
 		return
 	}
 	t.touch(now)

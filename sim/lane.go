@@ -199,7 +199,7 @@ func (l *lane) enqueue(v *live, out *entity.Output, o *output) {
 	}
 }
 
-func (l *lane) leased() bool { return l.w.has(bugNoLease) || l.n.keeper.Lease() }
+func (l *lane) leased() bool { return l.w.has(bugNoLease) || l.n.keeper.Sure(l.partition) }
 
 // commit is the committer: it appends batch after batch while there is any. A refusal is final.
 func (l *lane) commit(life int) {

@@ -52,7 +52,7 @@ func (p *pair) start(i int) *Runtime {
 	r, err := Start(RuntimeOptions{
 		Node: fmt.Sprint("n", i), Incarnation: fmt.Sprint(i), Partitions: pairPartitions, Kinds: toyKinds(), Limits: p.limit, Store: store,
 		Observer: &seen{}, Cluster: &ClusterOptions{
-			Router: p, Lease: p.lease[i].Load,
+			Router: p, Lease: func(int) bool { return p.lease[i].Load() },
 			Changed: func(partition int, phase cluster.Phase) {
 				p.mu.Lock()
 				defer p.mu.Unlock()

@@ -36,7 +36,7 @@ type RuntimeOptions struct {
 // ClusterOptions connect a runtime with the cluster it is a part of.
 type ClusterOptions struct {
 	Router  Router                                   // carries what entities owe each other to whatever node owns the receiver
-	Lease   func() bool                              // see Options.Lease
+	Lease   func(partition int) bool                 // see Options.Lease
 	Changed func(partition int, phase cluster.Phase) // told every change of a partition's phase, in order per partition; must not block
 }
 
@@ -92,7 +92,8 @@ func (r *Runtime) addPartition(i int) error {
 		Planner: o.Planner, Observer: o.Observer, Clock: o.Clock, Stats: &r.stats, Floor: o.Floor, HighWater: o.HighWater, Keep: true,
 	}
 	if c := o.Cluster; c != nil {
-		options.Router, options.Lease, options.Changed, options.Keep = c.Router, c.Lease, c.Changed, false
+		options.Router, options.Changed, options.Keep = c.Router, c.Changed, false
+		options.Lease = func() bool { return c.Lease(i) }
 	}
 	p := newPartition(r.system, options, feed, r.pool, r.turns)
 	pid, err := r.system.Root.SpawnNamed(actor.PropsFromProducer(func() actor.Actor { return p }, actor.WithDispatcher(r.pool), actor.WithMailbox(r.pool.mailbox)), fmt.Sprintf("partition-%d", i))

@@ -297,9 +297,14 @@ func (m *member) current() *cluster.Map {
 	return &cluster.Map{Self: m.incarnation, Owners: make([]cluster.OwnerAt, m.y.cfg.Partitions)}
 }
 
-func (m *member) lease() bool {
+func (m *member) leased() bool {
 	k := m.keeper.Load()
 	return k != nil && k.Lease()
+}
+
+func (m *member) lease(partition int) bool {
+	k := m.keeper.Load()
+	return k != nil && k.Sure(partition)
 }
 
 func (m *member) suspect(incarnation string) {

@@ -117,7 +117,7 @@ func newMemberCollector(m *member) *memberCollector {
 		}
 		return 0
 	}
-	add(prometheus.GaugeValue, "lease", "1 while NATS has confirmed this node's session lately.", func() float64 { return yes(m.lease()) })
+	add(prometheus.GaugeValue, "lease", "1 while NATS has confirmed this node's session lately.", func() float64 { return yes(m.leased()) })
 	add(prometheus.GaugeValue, "clock_off_seconds", "How far this machine's clock is ahead of the time the cluster goes by.", func() float64 {
 		return m.clock.Off().Seconds()
 	})
