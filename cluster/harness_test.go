@@ -410,3 +410,8 @@ func (p *proxy) resume() {
 		p.held = nil
 	}
 }
+
+// sameOwner says that nobody else has claimed the partition, nor its owner anew: a record that is only written once more is the same.
+func sameOwner(a, b cluster.OwnerAt) bool {
+	return a.PartitionOwner != nil && b.PartitionOwner != nil && a.Incarnation == b.Incarnation && a.Phase == b.Phase && a.Next == b.Next && a.Term == b.Term
+}

@@ -259,13 +259,20 @@ func TestServerRestart(t *testing.T) {
 			t.Errorf("%s sees %d members, lease %v", n.id, len(n.Map().Members), n.Lease())
 		}
 		for p, o := range n.Map().Owners {
-			if o.Revision != before[p].Revision {
+			if !sameOwner(o, before[p]) {
 				t.Errorf("partition %d: %v, was %v", p, o, before[p])
 			}
 		}
 	}
 	if y.logged("member proven dead") > 0 {
 		t.Error("somebody was declared dead")
+	}
+	for p, o := range a.Map().Owners {
+		for _, n := range []*node{a, b, c} {
+			if n.Sure(p) != (n.id == o.Incarnation) {
+				t.Errorf("partition %d of %s: %s is sure of it: %v", p, o.Incarnation, n.id, n.Sure(p))
+			}
+		}
 	}
 }
 

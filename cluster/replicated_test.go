@@ -81,7 +81,7 @@ func TestReplicated(t *testing.T) {
 	t.Logf("leases are back after %s", time.Since(began))
 	time.Sleep(testTTL * 2)
 	for p, o := range b.Map().Owners {
-		if o.Revision != before[p].Revision {
+		if !sameOwner(o, before[p]) {
 			t.Errorf("partition %d: %v, was %v", p, o, before[p])
 		}
 	}
