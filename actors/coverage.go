@@ -13,11 +13,12 @@ type coverage struct {
 	covered []bool
 	missing int
 	own     []uint32 // covered by serving it here, in that order
+	serving []bool   // served here now: nobody else makes buckets of it
 	ring    func()
 }
 
 func (c *coverage) init(partitions int) {
-	c.covered, c.missing = make([]bool, partitions), partitions
+	c.covered, c.serving, c.missing = make([]bool, partitions), make([]bool, partitions), partitions
 }
 
 // note marks a partition. own says that it was served here, which others are to be told.
@@ -34,11 +35,38 @@ func (c *coverage) note(partition int, own bool) {
 	if !own {
 		return
 	}
+	c.serving[partition] = true
 	c.own = append(c.own, uint32(partition))
 	if c.ring != nil {
 		c.ring()
 	}
 }
+
+// left notes that a partition is served here no more. What the view holds of it stays, and may be behind from now on.
+func (c *coverage) left(partition int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if partition < len(c.serving) {
+		c.serving[partition] = false
+	}
+}
+
+// Serving lists the partitions that are served here now: of those this node knows every bucket, whatever it may have missed of others.
+func (k *Knowledge) Serving() []uint32 {
+	c := &k.coverage
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var list []uint32
+	for p, yes := range c.serving {
+		if yes {
+			list = append(list, uint32(p))
+		}
+	}
+	return list
+}
+
+// Partitions is how many there are.
+func (k *Knowledge) Partitions() int { return len(k.coverage.covered) }
 
 // served lists the partitions that were served here.
 func (c *coverage) served() []uint32 {

@@ -102,6 +102,7 @@ func (k *Knowledge) noteSite(s *messages.SiteView, own bool) {
 // Forget drops the orders of a partition that is served here no more: their rows are listed, and their waiting is looked after, where it is
 // served now. What an ending entity still says is ignored, until Remember. Stock and sites stay. Forgetting again does nothing.
 func (k *Knowledge) Forget(partition int) {
+	k.coverage.left(partition)
 	k.orders.forget(partition, k.waiters.forget)
 }
 

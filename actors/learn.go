@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"orderyard/cluster/bus"
 	"orderyard/messages"
@@ -13,7 +14,8 @@ import (
 
 // Learn asks other nodes about SKUs that this one has never heard of, notes what they know and says which SKUs exist. A bucket's owner knows it
 // before it answers the count that made it, so whoever was told of the count finds the SKU through every door, however far behind this
-// node's view is. It fails when a living member does not answer: then not to have heard proves nothing.
+// node's view is. It fails when a living member does not answer, and when a partition is served by none of those who did, or is on its way between
+// owners: then not to have heard proves nothing.
 func (s *Sharing) Learn(ctx context.Context, skus, members []string) (map[string]bool, error) {
 	if len(skus) > skusAskMax {
 		skus = skus[:skusAskMax]
@@ -21,6 +23,7 @@ func (s *Sharing) Learn(ctx context.Context, skus, members []string) (map[string
 	ctx, cancel := context.WithTimeout(ctx, learnWithin)
 	defer cancel()
 	body := []byte(strings.Join(skus, "\n")) // a SKU is printable: it holds no line break
+	served := newPartitionSet(s.know.Serving())
 	results := make(chan error, len(members))
 	for _, member := range members {
 		go func() {
@@ -30,6 +33,7 @@ func (s *Sharing) Learn(ctx context.Context, skus, members []string) (map[string
 					return fmt.Errorf("read what is known of SKUs: %w", err)
 				}
 				s.apply(d)
+				served.add(d.Covered)
 				return nil
 			})
 			if errors.Is(err, bus.ErrNobody) { // it has just ended; its successor tells what it had, and this node waits for that with all others
@@ -45,6 +49,9 @@ func (s *Sharing) Learn(ctx context.Context, skus, members []string) (map[string
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("ask the other nodes: %w", err)
 	}
+	if missing := s.know.Partitions() - served.count(); missing > 0 {
+		return nil, fmt.Errorf("%d partitions are served by nobody at the moment", missing)
+	}
 	known := make(map[string]bool)
 	for _, sku := range skus {
 		known[sku] = s.know.view.Known(sku)
@@ -52,7 +59,33 @@ func (s *Sharing) Learn(ctx context.Context, skus, members []string) (map[string
 	return known, nil
 }
 
-// serveSKUs answers with what this node knows of the SKUs.
+// partitionSet collects who serves what.
+type partitionSet struct {
+	mu  sync.Mutex
+	has map[uint32]bool
+}
+
+func newPartitionSet(list []uint32) *partitionSet {
+	s := &partitionSet{has: make(map[uint32]bool)}
+	s.add(list)
+	return s
+}
+
+func (s *partitionSet) add(list []uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range list {
+		s.has[p] = true
+	}
+}
+
+func (s *partitionSet) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.has)
+}
+
+// serveSKUs answers with what this node knows of the SKUs, and of which partitions that is all.
 func (s *Sharing) serveSKUs(_ context.Context, body []byte, send func([]byte) error) error {
 	skus := bytes.Split(body, []byte("\n"))
 	if len(skus) > skusAskMax {
@@ -65,6 +98,7 @@ func (s *Sharing) serveSKUs(_ context.Context, body []byte, send func([]byte) er
 		}
 		return send(b)
 	}}
+	serving := s.know.Serving() // before the stock is looked at
 	for _, sku := range skus {
 		if one, ok := s.know.view.skus.Load(string(sku)); ok {
 			if err := w.stock(one.(*skuStock), false); err != nil {
@@ -72,5 +106,8 @@ func (s *Sharing) serveSKUs(_ context.Context, body []byte, send func([]byte) er
 			}
 		}
 	}
-	return w.flush()
+	if err := w.flush(); err != nil {
+		return err
+	}
+	return w.send(&messages.ViewDelta{From: s.self, Covered: serving})
 }

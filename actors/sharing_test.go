@@ -347,6 +347,39 @@ func TestLearn(t *testing.T) {
 	})
 }
 
+// A node that was cut off has not heard of a SKU that was counted meanwhile, and its owner is gone. As long as a partition is on its way between owners,
+// nobody can say that the SKU does not exist; once every partition is served by somebody who answers, what they do not know is unknown.
+func TestLearnNeedsEveryPartition(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, 7, 6)
+		defer w.end()
+		for range 2 {
+			w.join()
+		}
+		w.settle(5 * time.Second)
+		one, two := w.members["n1"], w.members["n2"]
+		one.SplitBy(2)
+		two.SplitBy(2)
+		one.Cover(0)
+		two.Cover(1)
+		ask := func() error {
+			_, err := two.Learn(t.Context(), []string{"never"}, []string{"n1"})
+			return err
+		}
+		if err := ask(); err != nil {
+			t.Errorf("everything is served: %v", err)
+		}
+		one.Forget(0)
+		if err := ask(); err == nil {
+			t.Error("a partition is served by nobody, and that is fine")
+		}
+		two.Cover(0)
+		if err := ask(); err != nil {
+			t.Errorf("the asker serves it now: %v", err)
+		}
+	})
+}
+
 // A node that joins knows everything after one snapshot from one member, and asks nobody else although it hears of them for the first time;
 // a member that does not answer is passed over.
 func TestJoin(t *testing.T) {

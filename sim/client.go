@@ -115,6 +115,13 @@ func (n *node) prepare(place *messages.PlaceOrder) *messages.Failure {
 }
 
 func (n *node) knownElsewhere(sku string) (bool, *messages.Failure) {
+	served := map[uint32]bool{}
+	note := func(list []uint32) {
+		for _, p := range list {
+			served[p] = true
+		}
+	}
+	note(n.know.Serving())
 	for _, m := range n.keeper.Map().Members {
 		to := n.w.running(m.Incarnation)
 		switch {
@@ -123,7 +130,12 @@ func (n *node) knownElsewhere(sku string) (bool, *messages.Failure) {
 			return false, messages.Retry(messages.CodeUnavailable, 200, "whether %q exists is not known", sku)
 		case to.know.View().Known(sku):
 			return true, nil
+		default:
+			note(to.know.Serving())
 		}
+	}
+	if len(served) < n.know.Partitions() {
+		return false, messages.Retry(messages.CodeUnavailable, 200, "whether %q exists is not known", sku)
 	}
 	return false, nil
 }
