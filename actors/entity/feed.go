@@ -42,9 +42,16 @@ type sharedCommit struct {
 }
 
 func (c *feedCommit) decode() (*messages.Commit, error) {
+	if c.decoded == nil {
+		return viewCommit(c.payload)
+	}
 	c.decoded.once.Do(func() { c.decoded.commit, c.decoded.err = viewCommit(c.payload) })
 	return c.decoded.commit, c.decoded.err
 }
+
+// decodedKept is how many of the newest commits are kept decoded: whoever keeps up reads them at once, and to the collector they are a hundred
+// times what their bytes are.
+const decodedKept = 16
 
 // NewFeed makes the feed of one partition, keeping at most bytesMax of recent commits.
 func NewFeed(journal persistence.Journal, partition, bytesMax int) *Feed {
@@ -57,6 +64,9 @@ func (f *Feed) push(position uint64, payload []byte) {
 	defer f.mu.Unlock()
 	f.recent = append(f.recent, feedCommit{before: f.last, position: position, payload: payload, decoded: &sharedCommit{}})
 	f.bytes += len(payload)
+	if i := len(f.recent) - 1 - decodedKept; i >= 0 {
+		f.recent[i].decoded = nil
+	}
 	drop := 0
 	for f.bytes > f.bytesMax && drop < len(f.recent)-1 {
 		f.bytes -= len(f.recent[drop].payload)

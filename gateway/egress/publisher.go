@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,10 +22,12 @@ type publisher struct {
 	s       *session
 	lane    *lane
 	number  uint64 // within the session
-	index   string // the same, as text
+	answers string // where its acknowledgements go: the session's inbox, its number
 	message *message
 	tr      *translator
-	types   map[string]string // "order.placed" → "orderyard.order.placed.v1" and its kin, made once
+	words   map[eventKind]eventWords // made once: the same few come again and again
+	toldMs  int64                    // the time of the event before
+	told    string                   // as it is written
 	refused atomic.Bool
 	at      uint64 // every commit up to here is sent
 	failure error  // why publishing failed, as opposed to reading
@@ -39,8 +42,8 @@ type publisher struct {
 
 func newPublisher(s *session, l *lane, number uint64) *publisher {
 	return &publisher{
-		s: s, lane: l, number: number, index: strconv.FormatUint(number, 10), at: l.acked.Load(),
-		message: newMessage(s.e.o.Origin), tr: newTranslator(s.e.o.Log, s.e.metrics), types: make(map[string]string),
+		s: s, lane: l, number: number, answers: s.inbox + strconv.FormatUint(number, 10) + ".", at: l.acked.Load(),
+		message: newMessage(s.e.o.Origin), tr: newTranslator(s.e.o.Log, s.e.metrics), words: make(map[eventKind]eventWords),
 		window: NewWindow(s.e.o.Window), room: make(chan struct{}, 1),
 	}
 }
@@ -68,11 +71,11 @@ func (p *publisher) publish(ctx context.Context, position uint64, ev *outgoing) 
 		return err
 	}
 	m := p.message
-	m.Subject = messages.EventSubject(ev.family, ev.event, ev.key)
-	m.Reply = p.s.inbox + p.index + "." + strconv.FormatUint(number, 10)
+	words := p.wordsOf(ev)
+	m.Subject = words.subject
+	m.Reply = p.answers + strconv.FormatUint(number, 10)
 	m.Data = ev.data
-	m.id[0], m.about[0], m.kind[0] = ev.id, ev.about, p.typeOf(ev)
-	m.at[0] = string(wire.AppendTime(nil, ev.atMs))
+	m.id[0], m.about[0], m.kind[0], m.at[0] = ev.id, ev.about, words.kind, p.timeOf(ev.atMs)
 	m.msgID[0] = p.lane.redo.MessageID(ev.id, position)
 	switch err := p.s.nc.PublishMsg(&m.Msg); {
 	case errors.Is(err, nats.ErrMaxPayload):
@@ -88,14 +91,35 @@ func (p *publisher) publish(ctx context.Context, position uint64, ev *outgoing) 
 	return nil
 }
 
-func (p *publisher) typeOf(ev *outgoing) string {
-	key := ev.family + ev.event
-	kind, ok := p.types[key]
+// eventKind and eventWords are what events of one kind with one key have in common, and how it is written.
+type (
+	eventKind  struct{ family, event, key string }
+	eventWords struct{ subject, kind string }
+)
+
+// wordsMax bounds the kinds that are remembered: there are as many keys as channels and sites.
+const wordsMax = 4096
+
+func (p *publisher) wordsOf(ev *outgoing) eventWords {
+	kind := eventKind{ev.family, ev.event, ev.key}
+	w, ok := p.words[kind]
 	if !ok {
-		kind = "orderyard." + ev.family + "." + ev.event + ".v1"
-		p.types[key] = kind
+		if len(p.words) >= wordsMax {
+			clear(p.words)
+		}
+		kind.key = strings.Clone(ev.key) // it may be a part of a journal record
+		w = eventWords{messages.EventSubject(ev.family, ev.event, ev.key), "orderyard." + ev.family + "." + ev.event + ".v1"}
+		p.words[kind] = w
 	}
-	return kind
+	return w
+}
+
+// timeOf writes a time; all events of a commit that were decided in one millisecond have the same.
+func (p *publisher) timeOf(ms int64) string {
+	if ms != p.toldMs || p.told == "" {
+		p.toldMs, p.told = ms, string(wire.AppendTime(nil, ms))
+	}
+	return p.told
 }
 
 // take gives the next number once the window has room, and none when ctx has ended: a released lane is silent.
