@@ -27,6 +27,7 @@ type checkpoint struct {
 	base  persistence.Manifest
 	bytes int64
 	refs  []messages.Ref // still to capture; the partition actor's alone
+	turn  bool           // it has the node's turn, until the journal is cut: partitions that fill alike would else all write, and cut, at once
 
 	written atomic.Int64
 
@@ -54,10 +55,10 @@ const (
 	truncateTimeout = time.Minute
 )
 
-// checkpoint starts one in the background.
-func (p *partition) checkpoint(ctx actor.Context) {
+// checkpoint starts one in the background. turn says that the node's turn was taken for it.
+func (p *partition) checkpoint(ctx actor.Context, turn bool) {
 	base, bytes := p.committer.checkpointBase()
-	job := &checkpoint{base: base, bytes: bytes, refs: p.store.Refs()}
+	job := &checkpoint{base: base, bytes: bytes, refs: p.store.unsorted(), turn: turn}
 	job.changed.L = &job.mu
 	p.job = job
 	go func() {
@@ -101,11 +102,20 @@ func (p *partition) capture(ctx actor.Context, job *checkpoint) {
 
 // checkpointDone truncates what the checkpoint made unnecessary, as far as followers have read.
 func (p *partition) checkpointDone(m *checkpointDone) {
+	over := func() {
+		if m.job.turn {
+			p.writing.Store(false)
+		}
+	}
+	if p.job != m.job || m.err != nil {
+		defer over()
+	}
 	if p.job != m.job {
 		return
 	}
 	p.job = nil
 	if p.closing != nil && p.closing.left == 0 && p.closing.shut != nil {
+		defer over()
 		p.closed(&persistence.Mark{Position: m.job.base.Position, Number: m.job.base.Number}, m.err)
 		return
 	}
@@ -119,6 +129,7 @@ func (p *partition) checkpointDone(m *checkpointDone) {
 	p.committer.checkpointed(m.job.bytes)
 	below := m.job.base.Position
 	go func() {
+		defer over()
 		if p.Floor != nil {
 			below = min(below, p.Floor(p.Partition))
 		}

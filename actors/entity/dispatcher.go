@@ -27,8 +27,8 @@ type runFunc func()
 func (f runFunc) run() { f() }
 
 const (
-	workersPerCore = 4
-	poolThroughput = 300 // messages a mailbox handles before it yields, as the stock dispatcher has it
+	workersPerCore = 2
+	poolThroughput = 48 // messages a mailbox handles before it yields: what waits for a turn includes what brings the next commit's answer
 )
 
 var _ actor.Dispatcher = (*pool)(nil)

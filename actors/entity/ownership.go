@@ -308,7 +308,7 @@ func (p *partition) closeWhenIdle(ctx actor.Context) {
 	if p.job != nil {
 		p.job.fail(errors.New("the node is stopping"))
 	}
-	p.checkpoint(ctx)
+	p.checkpoint(ctx, false)
 }
 
 // closed is the end of a close; mark is nil when the journal was lost on the way.

@@ -55,6 +55,7 @@ type partition struct {
 	props    *actor.Props
 	spawning *entityActor
 	turns    chan struct{} // holds one for every partition of the node that is being read back
+	writing  *atomic.Bool  // one of the node's partitions writes a checkpoint
 
 	store      *Store
 	committer  *committer
@@ -62,6 +63,7 @@ type partition struct {
 	timer      *time.Timer
 	timerAt    int64
 	sweepAt    int64
+	sweepFrom  int // index of whom the next part begins with
 	servesFrom int64
 	job        *checkpoint
 	manifest   persistence.Manifest // of the newest checkpoint
@@ -89,7 +91,13 @@ type (
 	}
 )
 
-const sweepEveryMs = 1000
+// Whoever is awake is looked at once in sweepEveryMs; when that is many, a part of them every sweepStepMs, for those who become bytes keep everybody
+// else waiting: thousands at once were felt as a tenth of a second, every second.
+const (
+	sweepEveryMs = 1000
+	sweepStepMs  = 50
+	sweepAtOnce  = 64
+)
 
 // A node that starts has everything to do at once that came due while it was down. Whoever asks goes first: as long as other partitions are still
 // being read back, a partition's timers wait, but no longer than wakeLaterMs from when it began to serve.
@@ -98,8 +106,8 @@ const (
 	wakePauseMs = 100
 )
 
-func newPartition(system *actor.ActorSystem, o Options, feed *Feed, pool *pool, turns chan struct{}) *partition {
-	p := &partition{Options: o, limits: &o.Limits, system: system, router: o.Router, observer: o.Observer, stats: o.Stats, clock: o.Clock, feed: feed, store: NewStore(), turns: turns}
+func newPartition(system *actor.ActorSystem, o Options, feed *Feed, pool *pool, turns chan struct{}, writing *atomic.Bool) *partition {
+	p := &partition{Options: o, limits: &o.Limits, system: system, router: o.Router, observer: o.Observer, stats: o.Stats, clock: o.Clock, feed: feed, store: NewStore(), turns: turns, writing: writing}
 	p.props = actor.PropsFromProducer(func() actor.Actor { return p.spawning }, actor.WithDispatcher(pool), actor.WithMailbox(pool.mailbox))
 	return p
 }
@@ -266,15 +274,25 @@ func (p *partition) alarm(ctx actor.Context) {
 		ctx.Send(sl.live.pid, &tick{})
 	}
 	if now >= p.sweepAt {
-		p.sweepAt = now + sweepEveryMs
-		p.sweep(ctx, now)
+		p.sweepAt = now + p.sweep(ctx, now)
 	}
 	p.arm()
 }
 
-// sweep turns entities that nobody asked for a while into bytes, and starts a checkpoint when enough has been written.
-func (p *partition) sweep(ctx actor.Context, now int64) {
-	for _, sl := range p.store.alive {
+// sweep turns entities that nobody asked for a while into bytes, and starts a checkpoint when enough has been written. It says when to go on, in
+// milliseconds.
+func (p *partition) sweep(ctx actor.Context, now int64) (pause int64) {
+	alive := p.store.alive
+	part, pause := alive, int64(sweepEveryMs)
+	if len(alive) > sweepAtOnce {
+		pause = sweepStepMs
+		if p.sweepFrom >= len(alive) {
+			p.sweepFrom = 0
+		}
+		part = alive[p.sweepFrom:min(p.sweepFrom+len(alive)*sweepStepMs/sweepEveryMs+1, len(alive))]
+		p.sweepFrom += len(part)
+	}
+	for _, sl := range part {
 		if !sl.retired && now-sl.last >= p.limits.PassivateAfterMs {
 			sl.retired = true
 			ctx.Send(sl.live.pid, &retire{})
@@ -282,9 +300,11 @@ func (p *partition) sweep(ctx actor.Context, now int64) {
 	}
 	// Half of a large checkpoint's size: what is written stays within three times what happens.
 	_, bytes := p.committer.checkpointBase()
-	if bytes >= max(p.limits.CheckpointTailBytes, p.manifest.Bytes/2) && p.job == nil {
-		p.checkpoint(ctx)
+	if bytes >= max(p.limits.CheckpointTailBytes, p.manifest.Bytes/2) && p.job == nil &&
+		p.writing.CompareAndSwap(false, true) {
+		p.checkpoint(ctx, true)
 	}
+	return pause
 }
 
 // retired takes an entity back as bytes; what was parked meanwhile brings it to life again.

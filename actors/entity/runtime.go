@@ -49,6 +49,7 @@ type Runtime struct {
 	stopped atomic.Bool
 	pool    *pool
 	turns   chan struct{}
+	writing atomic.Bool // a partition writes a checkpoint
 }
 
 type part struct {
@@ -95,7 +96,7 @@ func (r *Runtime) addPartition(i int) error {
 		options.Router, options.Changed, options.Keep = c.Router, c.Changed, false
 		options.Lease = func() bool { return c.Lease(i) }
 	}
-	p := newPartition(r.system, options, feed, r.pool, r.turns)
+	p := newPartition(r.system, options, feed, r.pool, r.turns, &r.writing)
 	pid, err := r.system.Root.SpawnNamed(actor.PropsFromProducer(func() actor.Actor { return p }, actor.WithDispatcher(r.pool), actor.WithMailbox(r.pool.mailbox)), fmt.Sprintf("partition-%d", i))
 	if err != nil {
 		return fmt.Errorf("start partition %d: %w", i, err)
