@@ -284,6 +284,18 @@ func (l *load) settleDown() {
 	l.calm, l.over = true, l.w.now
 	l.w.heal()
 	l.w.note("calm")
+	l.supply()
+	// A refusal that was sent before, and comes late, may close a site or empty a bucket again: rightly, and then orders wait for days.
+	l.w.after(supplyAgainMs, func() {
+		if !l.rested {
+			l.supply()
+		}
+	})
+	l.w.every(500, func() bool { l.rested = l.rested || l.atRest(); return !l.rested })
+}
+
+// supply opens every site and fills every bucket.
+func (l *load) supply() {
 	for _, site := range l.sites {
 		l.ask(l.id("online"), messages.SiteRef(site), &messages.SetSiteStatus{Status: "online"}, nil)
 		l.ask(l.id("capacity"), messages.SiteRef(site), &messages.SetSiteCapacity{Capacity: &messages.SiteCapacity{}}, nil)
@@ -291,7 +303,6 @@ func (l *load) settleDown() {
 			l.count(sku, site, 2_000)
 		}
 	}
-	l.w.every(500, func() bool { l.rested = l.rested || l.atRest(); return !l.rested })
 }
 
 // atRest says that every question is answered and nobody owes anything but far timers.
@@ -299,6 +310,9 @@ func (l *load) atRest() bool { return l.w.now >= l.over+calmMs && l.pending == 0
 
 // calmMs is how long the calm lasts at least: holds run out in it.
 const calmMs = 10_000
+
+// supplyAgainMs is later than anything that was sent before the calm can arrive.
+const supplyAgainMs = 60_000
 
 // restless names something that is not finished yet; "" when all is.
 func (l *load) restless() string {
