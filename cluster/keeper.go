@@ -114,7 +114,7 @@ func New(o Options) (*Keeper, error) {
 	}
 	k := &Keeper{
 		o: o, log: o.Log, clock: o.Clock, wake: make(chan struct{}, 1), ended: make(chan struct{}),
-		roster: newRoster(o.Session, o.Grace, o.TTL), session: proto.Clone(o.Session).(*messages.NodeSession),
+		roster: newRoster(o.Session, o.Grace), session: proto.Clone(o.Session).(*messages.NodeSession),
 		ready: o.Session.Ready,
 		kept:  make([]atomic.Bool, o.Partitions),
 		spots: make([]Spot, o.Partitions), held: make([]time.Duration, o.Partitions), records: make([]uint64, o.Partitions),
@@ -168,7 +168,7 @@ func (k *Keeper) join(ctx context.Context) error {
 	if err := k.o.Registry.PutSession(ctx, k.session); err != nil {
 		return err
 	}
-	k.lease.renewed(sent)
+	k.lease.renewed(sent, k.clock)
 	k.renewal.begun(sent, k.session)
 	return nil
 }

@@ -169,9 +169,29 @@ func TestLease(t *testing.T) {
 		t.Error("it stood still, and has a lease")
 	}
 	await(t, "it is back again", k.Lease)
-	k.lease.renewed(0)
+	k.lease.renewed(0, k.clock)
 	if !k.Lease() {
 		t.Error("an old renewal took the lease away")
+	}
+}
+
+// Proves that a process which slept does not believe in a lease that had run out in between, though it wakes up with the answer to a renewal that it had
+// sent before: what the answer makes good is the time since, and others may have looked in the time before.
+func TestRenewalKnownTooLate(t *testing.T) {
+	now := time.Duration(0)
+	clock := func() time.Duration { return now }
+	var l lease
+	l.init(2200 * time.Millisecond)
+	l.renewed(0, clock)
+	l.fresh.Store(true)
+	now = 2199 * time.Millisecond
+	l.renewed(time.Second, clock)
+	if now = 3199 * time.Millisecond; !l.holds(now) || l.gap.Load() {
+		t.Error("renewed in time, and it does not hold")
+	}
+	now = 3201 * time.Millisecond
+	if l.renewed(2*time.Second, clock); l.holds(now) || !l.gap.Load() {
+		t.Error("it had run out, and holds")
 	}
 }
 

@@ -17,6 +17,7 @@ type lease struct {
 	lasts time.Duration
 	sent  atomic.Int64 // of the newest stored renewal
 	fresh atomic.Bool
+	gap   atomic.Bool // it had run out when a renewal came to be known: the loop has to learn that it broke
 }
 
 const leaseNever = -1 << 62
@@ -28,13 +29,27 @@ func (l *lease) init(lasts time.Duration) {
 
 func (l *lease) end() { l.sent.Store(leaseNever); l.fresh.Store(false) }
 
-// renewed notes a stored renewal; they may end in another order than they began.
-func (l *lease) renewed(sent time.Duration) {
+// renewed notes a stored renewal; they may end in another order than they began. One that was sent in time and came to be known too late does not
+// mend the lease: a process may have slept in between, and woken up with an answer that makes the time before seem covered.
+func (l *lease) renewed(sent time.Duration, clock func() time.Duration) {
 	for {
 		old := l.sent.Load()
-		if int64(sent) <= old || l.sent.CompareAndSwap(old, int64(sent)) {
+		if int64(sent) <= old {
 			return
 		}
+		l.look(old, clock())
+		if l.sent.CompareAndSwap(old, int64(sent)) {
+			l.look(old, clock()) // it may have slept just now
+			return
+		}
+	}
+}
+
+// look ends the lease if the renewal before had run out.
+func (l *lease) look(sent int64, now time.Duration) {
+	if sent != leaseNever && now-time.Duration(sent) >= l.lasts {
+		l.fresh.Store(false)
+		l.gap.Store(true)
 	}
 }
 
@@ -63,6 +78,7 @@ type putOutcome struct{ err error }
 type refreshOutcome struct {
 	err    error
 	breaks uint64
+	began  time.Duration
 }
 
 func (r *renewal) begun(now time.Duration, s *messages.NodeSession) {
@@ -94,7 +110,7 @@ func (k *Keeper) renew(now time.Duration) {
 		defer cancel()
 		err := k.o.Registry.PutSession(ctx, s)
 		if err == nil {
-			k.lease.renewed(now)
+			k.lease.renewed(now, k.clock)
 		}
 		k.mail(func(in *inbox) { in.puts = append(in.puts, putOutcome{err}) })
 	})
@@ -118,14 +134,23 @@ func (k *Keeper) renewedOrNot(puts []putOutcome) {
 	}
 }
 
-// refresh reads the records afresh when the lease needs it. It looks before the renewal of the same step, so that a process that
+// refresh reads sessions and records afresh when the lease needs it, or the roster. It looks before the renewal of the same step, so that a process that
 // slept notices before it renews.
 func (k *Keeper) refresh(now time.Duration, ended *refreshOutcome) {
 	r := &k.renewal
+	if k.lease.gap.Swap(false) {
+		k.broken()
+	}
 	if ended != nil {
 		r.refreshing = false
+		if ended.err == nil {
+			k.roster.read(ended.began)
+		}
 		if ended.err == nil && ended.breaks == r.breaks && !k.lease.ran(now) {
 			k.lease.fresh.Store(true)
+			if k.lease.gap.Load() { // just now
+				k.lease.fresh.Store(false)
+			}
 		}
 		if ended.err != nil {
 			k.log.Warn("cannot read the ownership records", "error", ended.err)
@@ -138,7 +163,7 @@ func (k *Keeper) refresh(now time.Duration, ended *refreshOutcome) {
 		k.broken()
 		return // first the renewal
 	}
-	if k.lease.fresh.Load() || r.refreshing || !k.roster.up || r.refreshed != 0 && now-r.refreshed < tickBusy {
+	if k.lease.fresh.Load() && !k.roster.asks() || r.refreshing || !k.roster.up || r.refreshed != 0 && now-r.refreshed < tickBusy {
 		return
 	}
 	r.refreshing, r.refreshed = true, now
@@ -147,7 +172,7 @@ func (k *Keeper) refresh(now time.Duration, ended *refreshOutcome) {
 		ctx, cancel := context.WithTimeout(k.ctx, writeWithin)
 		defer cancel()
 		err := k.o.Registry.Refresh(ctx)
-		k.mail(func(in *inbox) { in.fresh = &refreshOutcome{err, breaks} })
+		k.mail(func(in *inbox) { in.fresh = &refreshOutcome{err, breaks, now} })
 	})
 }
 

@@ -15,17 +15,21 @@ import (
 // has known the process, for a second: after the arbiter came back everybody is silent. One that took its own session away has
 // left; that needs no proof. A dead process that renews its session and answers lives again.
 //
+// An ownership record is a sign of life, too, and outlives what is known of sessions, which comes another way and may be late. So both proofs must be
+// newer than the newest record of that process: the pings were sent after it was seen, and the session was found gone at the arbiter itself after it was
+// seen. Then a claim that replaces this very record can only succeed when its writer had no session after writing it, or has not renewed that it had.
+//
 // Who has proven a death tells the others, and they look at once. Their second of waiting is waived then: somebody else has waited it.
 type roster struct {
 	self        string // incarnation
 	node        string
 	grace       time.Duration
-	ttl         time.Duration // of a session
 	peers       map[string]*peer
 	up          bool
 	connections uint64
 	upSince     time.Duration
 	begun       bool          // has seen a picture before
+	readAt      time.Duration // when the newest reading of everything at the arbiter itself began
 	events      []rosterEvent // for the log; taken by the keeper
 }
 
@@ -47,8 +51,8 @@ type peer struct {
 	diedAt time.Duration
 	buried uint64 // the session's revision then
 
-	wrote  uint64        // newest ownership record that it has written, as far as is known
-	lapses time.Duration // before then a session that is gone proves nothing: it has written a record since
+	wrote   uint64        // newest ownership record that it has written, as far as is known,
+	wroteAt time.Duration // and when that was seen: what was found out before proves nothing
 }
 
 // rosterEvent is a thing an operator cares about.
@@ -59,8 +63,8 @@ type rosterEvent struct {
 	reason      string
 }
 
-func newRoster(own *messages.NodeSession, grace, ttl time.Duration) *roster {
-	return &roster{self: own.Incarnation, node: own.Node, grace: grace, ttl: ttl, peers: make(map[string]*peer)}
+func newRoster(own *messages.NodeSession, grace time.Duration) *roster {
+	return &roster{self: own.Incarnation, node: own.Node, grace: grace, readAt: -1, peers: make(map[string]*peer)}
 }
 
 // connection tells how the connection to the arbiter stands. A new one makes all earlier silence worthless.
@@ -105,17 +109,19 @@ func (r *roster) see(picture *Picture, now time.Duration) {
 	}
 }
 
-// hasWritten takes a record that names its owner for a word of that owner, for nobody else writes it. A dead process that writes one was not dead when it
-// did: whatever was proven before is worth nothing, and a session that seems to be gone proves nothing until one that was renewed then would be, too.
+// hasWritten takes a record that names its owner for a word of that owner, for nobody else writes it. Whatever was found out before is worth nothing; a
+// dead process that writes one was not dead when it did.
 func (r *roster) hasWritten(id string, revision uint64, now time.Duration) {
 	p := r.peer(id, now)
 	if p == nil || revision <= p.wrote {
 		return
 	}
-	if p.wrote = revision; p.dead == "" || p.state == SessionEnded {
+	p.wrote, p.wroteAt = revision, now
+	p.missed, p.nobody = 0, 0
+	if p.dead == "" || p.state == SessionEnded {
 		return
 	}
-	p.dead, p.known, p.lapses = "", now, now+r.ttl
+	p.dead, p.known = "", now
 	r.doubt(p, "it has written a record after it was proven dead", now)
 	r.events = append(r.events, rosterEvent{"back", id, p.node(), p.suspect})
 }
@@ -246,6 +252,8 @@ func (r *roster) pinged(id string, found Liveness, connection uint64, sent, now 
 	switch {
 	case !r.up || connection != r.connections:
 		p.due = now // our own break: it proves nothing
+	case found != Alive && sent < p.wroteAt:
+		p.due = now // it has lived since
 	case found == Alive:
 		r.answered(id, p, now)
 	default:
@@ -287,7 +295,7 @@ func (r *roster) silent(id string, p *peer, found Liveness, sent, now time.Durat
 	case waited && p.nobody >= 2 && (p.waived || p.state != SessionPresent || now-p.known >= knownFor):
 		r.bury(id, p, p.suspect+", and nobody is there", now)
 		return
-	case waited && p.state != SessionPresent && p.missed >= 2 && now >= p.lapses:
+	case waited && p.state != SessionPresent && p.missed >= 2 && !r.unread(p):
 		r.bury(id, p, p.suspect+", and it does not answer", now)
 		return
 	}
@@ -297,6 +305,22 @@ func (r *roster) silent(id string, p *peer, found Liveness, sent, now time.Durat
 		p.due = now + pingAgain
 	}
 }
+
+// unread says whether nobody has looked at the arbiter itself since a process gave its newest word: then that its session is gone may be old news.
+func (r *roster) unread(p *peer) bool { return p.wrote > 0 && r.readAt < p.wroteAt }
+
+// asks says whether the arbiter is to be read: what it says of a session is about to prove a death.
+func (r *roster) asks() bool {
+	for _, p := range r.peers {
+		if p.dead == "" && p.suspect != "" && p.state != SessionPresent && p.missed > 0 && r.unread(p) {
+			return true
+		}
+	}
+	return false
+}
+
+// read notes that everything was read at the arbiter: what the picture has now is as new as the arbiter was then.
+func (r *roster) read(began time.Duration) { r.readAt = max(r.readAt, began) }
 
 func (r *roster) bury(id string, p *peer, why string, now time.Duration) {
 	kind := "dead"

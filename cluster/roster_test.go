@@ -16,7 +16,7 @@ import (
 // concludes. See the head of testdata/roster.txt for the notation.
 func TestRosterStories(t *testing.T) {
 	datadriven.RunTest(t, "testdata/roster.txt", func(t *testing.T, d *datadriven.TestData) string {
-		s := &rosterStory{r: newRoster(&messages.NodeSession{Incarnation: "me", Node: "node-me"}, time.Second, 3*time.Second), picture: Picture{Owners: make([]OwnerAt, 4)}}
+		s := &rosterStory{r: newRoster(&messages.NodeSession{Incarnation: "me", Node: "node-me"}, time.Second), picture: Picture{Owners: make([]OwnerAt, 4)}}
 		var out strings.Builder
 		for _, line := range strings.Split(strings.TrimSpace(d.Input), "\n") {
 			said := s.line(t, strings.Fields(line))
@@ -32,8 +32,8 @@ type rosterStory struct {
 	last    uint64
 }
 
-// line carries out "<ms> connect|break|tick", "<ms> before <who>" (is there when this node comes), "<ms> renews|lapses|leaves <who>", "<ms> owns <who>", "<ms> hint|proven <who>" or "<ms>
-// alive|gone|silent <who>", the latter an answer to a ping just sent.
+// line carries out "<ms> connect|break|tick", "<ms> before <who>" (is there when this node comes), "<ms> renews|lapses|leaves <who>", "<ms> owns <who>", "<ms> hint|proven <who>", "<ms> reads" (the
+// arbiter was read) or "<ms> alive|gone|silent <who>", the latter an answer to a ping just sent.
 func (s *rosterStory) line(t *testing.T, words []string) string {
 	var ms int
 	if _, err := fmt.Sscan(words[0], &ms); err != nil {
@@ -72,6 +72,8 @@ func (s *rosterStory) line(t *testing.T, words []string) string {
 		s.r.pinged(who, Silent, s.r.connections, now-s.r.within(who), now)
 	case "late": // an answer that was asked for on the connection before
 		s.r.pinged(who, Gone, s.r.connections-1, now, now)
+	case "reads": // what the arbiter itself has
+		s.r.read(now)
 	case "tick":
 	default:
 		t.Fatalf("no word %q", words[1])
@@ -86,6 +88,9 @@ func (s *rosterStory) line(t *testing.T, words []string) string {
 	s.r.events = nil
 	for _, o := range s.r.pings(now) {
 		said = append(said, fmt.Sprintf("ping %s for %s", o.incarnation, o.within))
+	}
+	if s.r.asks() {
+		said = append(said, "read")
 	}
 	return strings.Join(said, "; ")
 }
@@ -115,7 +120,7 @@ func (s *rosterStory) session(who string, state SessionState, words *messages.No
 // Proves that the roster has a limit, that the dead are forgotten after a while unless a record names them, and that only so many are
 // pinged at once.
 func TestRosterLimits(t *testing.T) {
-	r := newRoster(&messages.NodeSession{Incarnation: "me", Node: "node-me"}, time.Second, 3*time.Second)
+	r := newRoster(&messages.NodeSession{Incarnation: "me", Node: "node-me"}, time.Second)
 	r.connection(1, true, 0)
 	picture := Picture{Owners: make([]OwnerAt, 1)}
 	for i := range MembersMax + 10 {
