@@ -28,8 +28,8 @@ type feed struct {
 	loaded    bool
 	running   bool
 	released  bool
-	at        uint64 // every commit up to here is sent
-	acked     uint64 // everything up to here is published
+	at        uint64        // every commit up to here is sent
+	acked     egress.Cursor // everything up to here is published
 	saved     uint64
 	window    egress.Window
 	tr        *egress.Translation // of one session: what fails in the middle of a commit leaves it in the middle
@@ -45,7 +45,7 @@ func newFeeds(n *node) *feeds {
 }
 
 func (e *feeds) serve(partition int) *feed {
-	f := &feed{e: e, partition: partition, window: egress.NewWindow(windowEvents), tr: egress.NewTranslation()}
+	f := &feed{e: e, partition: partition, tr: egress.NewTranslation()}
 	e.lanes[partition] = f
 	e.order = append(e.order, partition)
 	e.n.process(f.load)
@@ -67,9 +67,8 @@ func (e *feeds) release(partition int) {
 		}
 	}
 	f.settle()
-	if f.loaded && f.acked != f.saved {
-		position := f.acked
-		e.n.process(func() { _ = e.n.store.saveCursor(partition, position) }) // else the next owner publishes a little more again
+	if c := f.acked; f.loaded && c.Position != f.saved {
+		e.n.process(func() { _ = e.n.store.saveCursor(partition, c) }) // else the next owner publishes a little more again
 	}
 }
 
@@ -120,11 +119,10 @@ func (e *feeds) beat() {
 			f.refused = true
 			e.fail()
 		}
-		if f.loaded && f.acked != f.saved {
-			position := f.acked
+		if c := f.acked; f.loaded && c.Position != f.saved {
 			e.n.process(func() {
-				if e.n.store.saveCursor(f.partition, position) == nil {
-					f.saved = max(f.saved, position)
+				if e.n.store.saveCursor(f.partition, c) == nil {
+					f.saved = max(f.saved, c.Position)
 				}
 			})
 		}
@@ -136,9 +134,10 @@ func (e *feeds) now() time.Time { return time.UnixMilli(e.n.w.now) }
 
 func (f *feed) load() {
 	for !f.released {
-		position, err := f.e.n.store.cursor(f.partition)
+		c, err := f.e.n.store.cursor(f.partition)
 		if err == nil {
-			f.at, f.acked, f.saved, f.loaded = position, position, position, true
+			f.at, f.acked, f.saved, f.loaded = c.Position, c, c.Position, true
+			f.window = egress.NewWindow(windowEvents, c)
 			f.wake()
 			return
 		}
@@ -155,8 +154,8 @@ func (f *feed) settle() {
 	}
 	f.refused = false
 	f.life++
-	f.window, f.tr = egress.NewWindow(windowEvents), egress.NewTranslation()
-	f.at = f.acked
+	f.window, f.tr = egress.NewWindow(windowEvents, f.acked), egress.NewTranslation()
+	f.at = f.acked.Position
 }
 
 // wake has what is new published.
@@ -191,9 +190,8 @@ func (f *feed) publish() {
 					return err
 				}
 			}
-			if f.window.Complete(position) {
-				f.acked = position
-			}
+			f.window.Complete(position)
+			f.acked = f.window.Done()
 			f.at = position
 			return nil
 		})
@@ -228,12 +226,12 @@ func (f *feed) send(position uint64, ev egress.Event, ended func() bool) error {
 			if e.session != session || e.n.cut {
 				return // lost with its connection
 			}
-			place, stored := w.stream.take(f.partition, name, id)
+			answer, stored := w.stream.take(f.partition, name, id)
 			e.n.after(w.between(0, 2), func() {
 				if e.session != session || f.released || f.life != life {
 					return
 				}
-				f.answered(number, place, stored)
+				f.answered(number, answer, stored)
 			})
 		})
 		return nil
@@ -241,18 +239,15 @@ func (f *feed) send(position uint64, ev egress.Event, ended func() bool) error {
 }
 
 // answered takes the stream's answer. A refusal ends the session.
-func (f *feed) answered(number, place uint64, stored bool) {
-	through, disordered := uint64(0), false
+func (f *feed) answered(number uint64, answer egress.Ack, stored bool) {
+	disordered := false
 	if stored {
-		through, _, disordered = f.window.Acknowledge(number, place)
+		_, disordered = f.window.Acknowledge(number, answer)
+		f.acked = f.window.Done()
 	}
 	if !stored || disordered {
 		f.refused = true
 		f.e.fail()
-		return
-	}
-	if through > 0 {
-		f.acked = through
 	}
 }
 
@@ -280,17 +275,17 @@ func newStream(w *world) *stream {
 }
 
 // take stores a message unless it has it; false = it was refused.
-func (s *stream) take(partition int, id, messageID string) (uint64, bool) {
+func (s *stream) take(partition int, id, messageID string) (egress.Ack, bool) {
 	if s.w.full || s.w.strikes(faultEvents) && s.w.chance(0.5) {
-		return 0, false
+		return egress.Ack{}, false
 	}
 	s.w.result.Events++
 	if place := s.ids[messageID]; place != 0 {
 		s.w.result.Repeats++
-		return place, true
+		return egress.Ack{Place: place, Repeat: true}, true
 	}
 	s.stored = append(s.stored, id)
 	s.ids[messageID] = uint64(len(s.stored))
 	s.w.checks.published(partition, id)
-	return uint64(len(s.stored)), true
+	return egress.Ack{Place: uint64(len(s.stored))}, true
 }

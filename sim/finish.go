@@ -82,7 +82,7 @@ func (w *world) compareReadBack(a *audit.Auditor, p int) {
 	back := &entity.ReadBack{
 		Partition: p, Kinds: w.kinds, Planner: func(*messages.PlanRequest, int64) *messages.AdoptPlan { return &messages.AdoptPlan{} },
 		Limits: &w.limits, Store: disk, Clock: func() int64 { return w.now },
-		Log: persistence.LogOptions{Nonce: 1, AppendTimeout: -1, BehindFor: -1, HighWater: persistence.Mark{Position: w.storage.cursors[p]}},
+		Log: persistence.LogOptions{Nonce: 1, AppendTimeout: -1, BehindFor: -1, HighWater: persistence.Mark{Position: w.storage.cursors[p].Position}},
 	}
 	ctx := context.Background()
 	err := back.Read(ctx)

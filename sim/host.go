@@ -125,7 +125,7 @@ func (l *lane) read() {
 
 func (l *lane) readBack(r *reading, life int) (*persistence.Log, *entity.Recovered, error) {
 	ctx := context.Background()
-	position, err := l.n.store.cursor(l.partition)
+	published, err := l.n.store.cursor(l.partition)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -134,7 +134,7 @@ func (l *lane) readBack(r *reading, life int) (*persistence.Log, *entity.Recover
 		Partition: l.partition, Kinds: l.n.kinds, Planner: l.n.know.Answer, Limits: &l.w.limits, Store: l.n.store, Clock: l.n.wall,
 		Log: persistence.LogOptions{
 			Node: "sim", Incarnation: l.n.incarnation, Nonce: uint64(l.w.seq), AppendTimeout: -1, Sleep: l.w.logSleep,
-			HighWater: persistence.Mark{Position: position},
+			HighWater: persistence.Mark{Position: published.Position},
 		},
 	}
 	if err := back.Read(ctx); err != nil {

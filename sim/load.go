@@ -326,7 +326,7 @@ func (l *load) restless() string {
 			case lane.phase == cluster.PhaseIdle:
 			case lane.phase != cluster.PhaseServing || lane.committing || owners[p] != nil:
 				return fmt.Sprintf("partition %d is %s on %s", p, lane.phase, n.incarnation)
-			case lane.feed.acked != lane.head.Position:
+			case lane.feed.acked.Position != lane.head.Position:
 				return fmt.Sprintf("events of partition %d are published up to %d of %d", p, lane.feed.acked, lane.head.Position)
 			default:
 				owners[p] = lane

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 
+	"orderyard/gateway/egress"
 	"orderyard/persistence"
 	"orderyard/persistence/faulty"
 	"orderyard/persistence/memory"
@@ -17,11 +18,11 @@ type storage struct {
 	disk    *memory.Store
 	faulty  *faulty.Store
 	history [][]memory.Record // by partition
-	cursors []uint64
+	cursors []egress.Cursor
 }
 
 func newStorage(w *world) *storage {
-	s := &storage{w: w, disk: memory.New(), history: make([][]memory.Record, w.o.Partitions), cursors: make([]uint64, w.o.Partitions)}
+	s := &storage{w: w, disk: memory.New(), history: make([][]memory.Record, w.o.Partitions), cursors: make([]egress.Cursor, w.o.Partitions)}
 	s.faulty = faulty.New(&recorder{s.disk, s}, faulty.Options{Script: s.strike})
 	return s
 }
@@ -169,20 +170,21 @@ func (s *nodeStore) Truncate(ctx context.Context, partition int, below uint64) e
 }
 
 // cursor is how far the public events of a partition are known to be published.
-func (s *nodeStore) cursor(partition int) (uint64, error) {
+func (s *nodeStore) cursor(partition int) (egress.Cursor, error) {
 	if err := s.reach(1); err != nil {
-		return 0, err
+		return egress.Cursor{}, err
 	}
 	return s.n.w.storage.cursors[partition], nil
 }
 
 // saveCursor moves a cursor forward, never back.
-func (s *nodeStore) saveCursor(partition int, position uint64) error {
+func (s *nodeStore) saveCursor(partition int, c egress.Cursor) error {
 	if err := s.reach(1); err != nil {
 		return err
 	}
-	c := &s.n.w.storage.cursors[partition]
-	*c = max(*c, position)
+	if stored := &s.n.w.storage.cursors[partition]; stored.Position < c.Position {
+		*stored = c
+	}
 	return nil
 }
 

@@ -28,29 +28,32 @@ const saveAttempts = 4
 
 func cursorKey(name string) string { return "cursor." + name }
 
-// Load gives a cursor; 0 when there is none yet.
-func (c *cursors) Load(ctx context.Context, name string) (uint64, error) {
+// Load gives a cursor; zeros when there is none yet. Older versions wrote the position alone.
+func (c *cursors) Load(ctx context.Context, name string) (egress.Cursor, error) {
 	value, revision, err := c.store.Get(ctx, cursorKey(name))
 	if err != nil {
-		return 0, fmt.Errorf("read cursor %s: %w", name, err)
+		return egress.Cursor{}, fmt.Errorf("read cursor %s: %w", name, err)
 	}
 	c.note(name, revision)
-	if value == nil {
-		return 0, nil
+	switch len(value) {
+	case 0:
+		return egress.Cursor{}, nil
+	case 8:
+		return egress.Cursor{Position: binary.BigEndian.Uint64(value)}, nil
+	case 16:
+		return egress.Cursor{Position: binary.BigEndian.Uint64(value), Place: binary.BigEndian.Uint64(value[8:])}, nil
 	}
-	if len(value) != 8 {
-		return 0, fmt.Errorf("cursor %s has %d bytes instead of 8", name, len(value))
-	}
-	return binary.BigEndian.Uint64(value), nil
+	return egress.Cursor{}, fmt.Errorf("cursor %s has %d bytes instead of 16", name, len(value))
 }
 
 // Save moves a cursor forward. Where a newer position is stored it changes nothing.
-func (c *cursors) Save(ctx context.Context, name string, position uint64) error {
+func (c *cursors) Save(ctx context.Context, name string, to egress.Cursor) error {
+	value := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, to.Position), to.Place)
 	for range saveAttempts {
 		c.mu.Lock()
 		revision := c.revisions[name]
 		c.mu.Unlock()
-		next, err := c.store.Update(ctx, cursorKey(name), binary.BigEndian.AppendUint64(nil, position), revision)
+		next, err := c.store.Update(ctx, cursorKey(name), value, revision)
 		if err == nil {
 			c.note(name, next)
 			return nil
@@ -59,7 +62,7 @@ func (c *cursors) Save(ctx context.Context, name string, position uint64) error 
 			return fmt.Errorf("write cursor %s: %w", name, err)
 		}
 		stored, err := c.Load(ctx, name)
-		if err != nil || stored >= position {
+		if err != nil || stored.Position >= to.Position {
 			return err
 		}
 	}

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
 	"testing"
 
+	"orderyard/gateway/egress"
 	"orderyard/persistence/memory"
 )
 
@@ -17,11 +19,18 @@ func TestCursorNeverGoesBack(t *testing.T) {
 		position uint64
 		want     uint64
 	}{{slept, 10, 10}, {owner, 20, 20}, {slept, 15, 20}, {owner, 30, 30}, {slept, 40, 40}, {slept, 41, 41}} {
-		if err := step.who.Save(ctx, "x", step.position); err != nil {
+		if err := step.who.Save(ctx, "x", egress.Cursor{Position: step.position, Place: 7 * step.position}); err != nil {
 			t.Fatalf("save %d: %v", step.position, err)
 		}
-		if got, err := owner.Load(ctx, "x"); err != nil || got != step.want {
-			t.Fatalf("after saving %d: %d, %v", step.position, got, err)
+		if got, err := owner.Load(ctx, "x"); err != nil || got != (egress.Cursor{Position: step.want, Place: 7 * step.want}) {
+			t.Fatalf("after saving %d: %v, %v", step.position, got, err)
 		}
+	}
+	// As older versions wrote it.
+	if err := store.Put(ctx, cursorKey("old"), binary.BigEndian.AppendUint64(nil, 12)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := owner.Load(ctx, "old"); err != nil || got != (egress.Cursor{Position: 12}) {
+		t.Fatalf("a position alone: %v, %v", got, err)
 	}
 }

@@ -348,7 +348,7 @@ func (f *filler) cursors(ctx context.Context) error {
 		if err := l.flush(ctx); err != nil {
 			return err
 		}
-		if err := c.Save(ctx, egress.CursorName(p), l.log.Position()); err != nil {
+		if err := c.Save(ctx, egress.CursorName(p), egress.Cursor{Position: l.log.Position()}); err != nil {
 			return err
 		}
 	}

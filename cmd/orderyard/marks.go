@@ -126,8 +126,9 @@ func highWater(ctx context.Context, store persistence.Values, partition int) (ui
 	if err != nil {
 		return 0, err
 	}
+	position := published.Position
 	if partition < len(list) {
-		published = max(published, list[partition])
+		position = max(position, list[partition])
 	}
-	return published, nil
+	return position, nil
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"orderyard/actors/entity"
+	"orderyard/gateway/egress"
 	"orderyard/persistence"
 	"orderyard/persistence/memory"
 )
@@ -47,7 +48,7 @@ func TestMarks(t *testing.T) {
 	heads[0] = map[int]uint64{0: 20} // and does not know of partition 3
 	save(0)
 	want(20, 11, 12, 15)
-	if err := (&cursors{store: store}).Save(ctx, "egress.1", 30); err != nil {
+	if err := (&cursors{store: store}).Save(ctx, "egress.1", egress.Cursor{Position: 30}); err != nil {
 		t.Fatal(err)
 	}
 	_, before, err := loadMarks(ctx, store)

@@ -187,7 +187,7 @@ func TestVerifyNamesTheDamagedRecord(t *testing.T) {
 // expectPublished notes that the event feed once read to the end, as it does in a yard.
 func expectPublished(t *testing.T, store persistence.Store, whole [verifyPartitions][]memory.Record) {
 	t.Helper()
-	if err := (&cursors{store: store}).Save(t.Context(), egress.CursorName(1), whole[1][len(whole[1])-1].Position); err != nil {
+	if err := (&cursors{store: store}).Save(t.Context(), egress.CursorName(1), egress.Cursor{Position: whole[1][len(whole[1])-1].Position}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -19,7 +19,7 @@
 // one begins behind the cursor it finds, which may be the one before. Both may publish the same events for a moment. Both do it
 // in the journal's order and under the same Nats-Msg-Id, so the first sighting of every event stands in order, whichever of
 // them was quicker. That the server had just refused a message of the old node is not handed over; the new one finds it out
-// by the answers to what it publishes.
+// by the answers to what it publishes, for the cursor says where in the stream the events before it have come to lie.
 //
 // The translation from journal to public events is a function of one commit, with no memory. So it gives the same events and
 // ids whenever it runs, on whatever node.

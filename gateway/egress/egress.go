@@ -24,15 +24,15 @@ type Source interface {
 	Follow(ctx context.Context, partition int, after uint64, fn func(position uint64, c *messages.Commit) error) error
 }
 
-// Cursors remembers how far the egress has come, for all nodes. A cursor that was never saved loads as 0.
+// Cursors remembers how far the egress has come, for all nodes. A cursor that was never saved loads as zeros.
 //
 // Save should not move a cursor back: where a newer position is stored, it should change nothing and give no error. The egress
 // looks before a lane's last save, but between the look and the save another node may save, and a process that slept wakes up
 // with an old position. Only a Save that compares with what is stored closes that gap. A cursor that went back costs repeats under
 // the same ids, and journal that is kept longer; no event.
 type Cursors interface {
-	Load(ctx context.Context, name string) (uint64, error)
-	Save(ctx context.Context, name string, position uint64) error
+	Load(ctx context.Context, name string) (Cursor, error)
+	Save(ctx context.Context, name string, c Cursor) error
 }
 
 // Options are what the egress needs. Source, Cursors and Connect are required.

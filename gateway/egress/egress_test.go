@@ -116,7 +116,7 @@ func TestResumesFromCursor(t *testing.T) {
 	if len(got) != 200 {
 		t.Errorf("%d events in the stream, want 200 without a repeat", len(got))
 	}
-	y.cursors = &fakeCursors{saved: make(map[string]uint64)}
+	y.cursors = &fakeCursors{saved: make(map[string]Cursor)}
 	e, stop = y.run(Options{})
 	eventually(t, "told again", func() bool { return e.Published(0) == 20 && e.Published(1) == 20 })
 	stop()

@@ -29,6 +29,7 @@ type lane struct {
 	ended     chan struct{}
 
 	acked   atomic.Uint64 // everything up to here is published
+	place   atomic.Uint64 // and lies up to here in the stream; see published
 	saved   atomic.Uint64 // position known to the cursor store; 0 before it is loaded
 	unsaved atomic.Int64  // events acknowledged since the last save
 
@@ -107,14 +108,27 @@ func (l *lane) retry(what string, try func(context.Context) error) {
 func (l *lane) load(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, cursorFor)
 	defer cancel()
-	position, err := l.e.o.Cursors.Load(ctx, l.name)
+	c, err := l.e.o.Cursors.Load(ctx, l.name)
 	if err != nil {
 		return err
 	}
-	l.acked.Store(position)
-	l.saved.Store(position)
+	l.advance(c)
+	l.saved.Store(c.Position)
 	l.loaded = true
 	return nil
+}
+
+// advance notes how far everything is published. One goroutine at a time calls it.
+func (l *lane) advance(c Cursor) {
+	l.place.Store(c.Place)
+	l.acked.Store(c.Position)
+}
+
+// published is how far everything is published. Beside advance it may join a position with the place of a newer one: whoever begins from there may
+// publish something once more than needed, nothing too little.
+func (l *lane) published() Cursor {
+	position := l.acked.Load()
+	return Cursor{position, l.place.Load()}
 }
 
 // publish follows the journal within one session, until the session ends or the lane is released. A journal that cannot be read is
@@ -151,20 +165,20 @@ func (l *lane) publish(s *session) {
 func (l *lane) save(ctx context.Context) {
 	l.saving.Lock()
 	defer l.saving.Unlock()
-	unsaved, position := l.unsaved.Load(), l.acked.Load()
-	if l.over || position == l.saved.Load() {
+	unsaved, c := l.unsaved.Load(), l.published()
+	if l.over || c.Position == l.saved.Load() {
 		return
 	}
 	within, cancel := context.WithTimeout(ctx, cursorFor)
 	defer cancel()
-	if err := l.e.o.Cursors.Save(within, l.name, position); err != nil {
+	if err := l.e.o.Cursors.Save(within, l.name, c); err != nil {
 		if ctx.Err() == nil {
 			l.e.o.Log.Warn("cursor not saved", "cursor", l.name, "error", err)
 		}
 		return
 	}
 	l.unsaved.Add(-unsaved)
-	l.saved.Store(position)
+	l.saved.Store(c.Position)
 }
 
 // lastSave stores the cursor of a lane that ends, unless a newer one is stored: the next owner may be ahead already. It looks for
@@ -178,7 +192,7 @@ func (l *lane) lastSave() {
 		switch {
 		case err != nil:
 			l.e.o.Log.Warn("cursor not saved", "cursor", l.name, "error", err)
-		case stored < l.acked.Load():
+		case stored.Position < l.acked.Load():
 			l.save(ctx)
 		}
 	}

@@ -295,7 +295,7 @@ func TestBrokenLane(t *testing.T) {
 	y := newYard(t, 3)
 	y.source.fails(0, errors.New("a damaged record"))
 	y.cursors.blind = CursorName(1)
-	y.cursors.saved[CursorName(1)] = 5
+	y.cursors.saved[CursorName(1)] = Cursor{Position: 5}
 	var log bytes.Buffer
 	w := &syncWriter{w: &log}
 	e, _ := y.run(Options{Log: slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelWarn}))})

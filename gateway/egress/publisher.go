@@ -41,10 +41,11 @@ type publisher struct {
 }
 
 func newPublisher(s *session, l *lane, number uint64) *publisher {
+	from := l.published()
 	return &publisher{
-		s: s, lane: l, number: number, answers: s.inbox + strconv.FormatUint(number, 10) + ".", at: l.acked.Load(),
+		s: s, lane: l, number: number, answers: s.inbox + strconv.FormatUint(number, 10) + ".", at: from.Position,
 		message: newMessage(s.e.o.Origin), tr: newTranslator(s.e.o.Log, s.e.metrics), words: make(map[eventKind]eventWords),
-		window: NewWindow(s.e.o.Window), room: make(chan struct{}, 1),
+		window: NewWindow(s.e.o.Window, from), room: make(chan struct{}, 1),
 	}
 }
 
@@ -82,7 +83,7 @@ func (p *publisher) publish(ctx context.Context, position uint64, ev *outgoing) 
 		// Publishing it again would fail for ever and hold up everything behind it. The journal has it.
 		p.s.e.o.Log.Error("event too large for the server, skipped", "id", ev.id, "bytes", len(ev.data))
 		p.s.e.metrics.skipped.Inc()
-		p.acknowledge(number, 0)
+		p.acknowledge(number, Ack{})
 	case err != nil:
 		return fmt.Errorf("publish: %w", err)
 	default:
@@ -144,23 +145,20 @@ func (p *publisher) take(ctx context.Context, position uint64) (uint64, error) {
 // complete notes that a commit's events are all sent: it is done when the newest of them is acknowledged, at once when none waits.
 func (p *publisher) complete(position uint64) {
 	p.mu.Lock()
-	if p.window.Complete(position) {
-		p.lane.acked.Store(position)
-	}
+	p.window.Complete(position)
+	p.lane.advance(p.window.Done())
 	p.mu.Unlock()
 }
 
-// acknowledge takes the answer to one event. Positions become done in order, whatever the order of the answers. False = the event lies behind later ones.
-func (p *publisher) acknowledge(number, place uint64) bool {
+// acknowledge takes the answer to one event. Positions become done in order, whatever the order of the answers. False = the event lies before one that it follows.
+func (p *publisher) acknowledge(number uint64, answer Ack) bool {
 	p.mu.Lock()
 	if p.settled {
 		p.mu.Unlock()
 		return true
 	}
-	through, n, disordered := p.window.Acknowledge(number, place)
-	if through > 0 {
-		p.lane.acked.Store(through)
-	}
+	n, disordered := p.window.Acknowledge(number, answer)
+	p.lane.advance(p.window.Done())
 	p.mu.Unlock()
 	if disordered || n == 0 {
 		return !disordered

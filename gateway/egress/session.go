@@ -67,6 +67,7 @@ func (s *session) publisher(number uint64) *publisher {
 type pubAck struct {
 	Stream string `json:"stream"`
 	Place  uint64 `json:"seq"` // where it lies; of a repeat: where it lay already
+	Repeat bool   `json:"duplicate"`
 	Error  *struct {
 		Description string `json:"description"`
 	} `json:"error"`
@@ -84,13 +85,13 @@ func (s *session) acknowledged(m *nats.Msg) {
 	if p == nil {
 		return // its lane has left
 	}
-	place, err := readAck(m)
+	answer, err := readAck(m)
 	if err != nil {
 		s.refuse(p, err)
 		return
 	}
-	if !p.acknowledge(number, place) {
-		s.refuse(p, &refusedError{"an event of an earlier attempt is stored behind later ones"})
+	if !p.acknowledge(number, answer) {
+		s.refuse(p, &refusedError{"an event lies in the stream before one that it follows"})
 	}
 }
 
@@ -103,32 +104,35 @@ func (s *session) refuse(p *publisher, err error) {
 	}
 }
 
-// ackedBytes is how the answer begins that nearly all are: an error comes first in one that has it.
-var ackedBytes = []byte(`{"stream":"` + messages.StreamEvents + `","seq":`)
+// ackedBytes is how the answer begins that nearly all are, repeatBytes what says of one that it was there: an error comes first in one that has it.
+var (
+	ackedBytes  = []byte(`{"stream":"` + messages.StreamEvents + `","seq":`)
+	repeatBytes = []byte(`"duplicate":true`)
+)
 
 // readAck says where in the stream a message lies; the error is a refusal.
-func readAck(m *nats.Msg) (uint64, error) {
+func readAck(m *nats.Msg) (Ack, error) {
 	if len(m.Data) == 0 {
-		return 0, &refusedError{"no stream listens (" + m.Header.Get("Status") + ")"}
+		return Ack{}, &refusedError{"no stream listens (" + m.Header.Get("Status") + ")"}
 	}
 	if rest, ok := bytes.CutPrefix(m.Data, ackedBytes); ok {
 		if end := bytes.IndexAny(rest, ",}"); end > 0 {
 			if place, err := strconv.ParseUint(string(rest[:end]), 10, 64); err == nil {
-				return place, nil
+				return Ack{place, bytes.Contains(rest[end:], repeatBytes)}, nil
 			}
 		}
 	}
 	var ack pubAck
 	if err := json.Unmarshal(m.Data, &ack); err != nil {
-		return 0, &refusedError{"its answer cannot be read: " + err.Error()}
+		return Ack{}, &refusedError{"its answer cannot be read: " + err.Error()}
 	}
 	if ack.Error != nil {
-		return 0, &refusedError{ack.Error.Description}
+		return Ack{}, &refusedError{ack.Error.Description}
 	}
 	if ack.Stream != messages.StreamEvents {
-		return 0, &refusedError{fmt.Sprintf("stream %q answered", ack.Stream)}
+		return Ack{}, &refusedError{fmt.Sprintf("stream %q answered", ack.Stream)}
 	}
-	return ack.Place, nil
+	return Ack{ack.Place, ack.Repeat}, nil
 }
 
 // watch returns when the session has ended. It ends it when its connection does or an acknowledgement is overdue.

@@ -2,6 +2,16 @@ package egress
 
 import "time"
 
+// Cursor is how far a partition's events are published, for good and whoever owns it next: up to which position of the journal, and where in the stream the
+// newest of them lies. The place is what tells the next owner that an event which follows in the journal lies before it in the stream, see Window; 0 = unknown.
+type Cursor struct{ Position, Place uint64 }
+
+// Ack is the stream's answer to an event that it has: where it lies, and whether it lay there already. Place 0 = the stream was not asked.
+type Ack struct {
+	Place  uint64
+	Repeat bool
+}
+
 // Window is what one lane has published in one session and not heard of yet: it numbers events, takes their acknowledgements in any order, and says up
 // to which position everything is published. It has no clock and no connection, and belongs to one goroutine or to a lock; the publisher and the
 // simulation use the same.
@@ -11,6 +21,7 @@ type Window struct {
 	tail uint64 // number the next one gets
 	last uint64 // newest position of which anything was sent
 	high uint64 // place in the stream of the newest event that needs no more waiting
+	done Cursor // everything up to here needs no more waiting
 }
 
 // slot is a published event that waits for its acknowledgement. through is the position that is complete with it: that of its
@@ -18,12 +29,17 @@ type Window struct {
 type slot struct {
 	through uint64
 	acked   bool
-	place   uint64 // in the stream; 0 = it was not asked
+	answer  Ack
 	sent    time.Time
 }
 
-// NewWindow has room for so many events.
-func NewWindow(size int) Window { return Window{ring: make([]slot, size)} }
+// NewWindow has room for so many events behind a cursor.
+func NewWindow(size int, from Cursor) Window {
+	return Window{ring: make([]slot, size), high: from.Place, done: from}
+}
+
+// Done is how far everything is published.
+func (w *Window) Done() Cursor { return w.done }
 
 // Take gives the number of the next event, which belongs to the commit at a position; false when there is no room.
 func (w *Window) Take(position uint64, now time.Time) (number uint64, ok bool) {
@@ -37,42 +53,47 @@ func (w *Window) Take(position uint64, now time.Time) (number uint64, ok bool) {
 	return number, true
 }
 
-// Complete notes that a commit's events are all sent. It is done when the newest of them is acknowledged; at once, which is what is told, when
-// none waits.
-func (w *Window) Complete(position uint64) (done bool) {
+// Complete notes that a commit's events are all sent. It is done when the newest of them is acknowledged; at once when none waits.
+func (w *Window) Complete(position uint64) {
 	if w.Quiet() {
-		return true
+		w.done = Cursor{position, w.high}
+		return
 	}
 	w.ring[(w.tail-1)%uint64(len(w.ring))].through = position
-	return false
 }
 
-// Acknowledge takes the answer to one event: its place in the stream, the first one when it was there already; 0 = the stream was not asked. Positions
-// become done in order, whatever the order of the answers: through is the newest, 0 = none. n counts the events that need no more waiting.
+// Acknowledge takes the answer to one event. Positions become done in order, whatever the order of the answers. n counts the events that need no
+// more waiting.
 //
-// Disordered says that the next one lies behind a later one: an earlier attempt had it refused, and the answer was lost with its connection, or went to the
-// node that had the partition before. It is to be taken as a refusal.
-func (w *Window) Acknowledge(number, place uint64) (through uint64, n int64, disordered bool) {
+// Disordered says that the next one lay already before one that it follows: an earlier attempt had that one refused, and the answer was lost with its
+// connection, or went to the node that had the partition before. It is to be taken as a refusal. What was stored just now lies behind everything else,
+// so a place that is too low for that is of a stream that was made anew, and what was known of the old one is worth nothing.
+func (w *Window) Acknowledge(number uint64, answer Ack) (n int64, disordered bool) {
 	if number < w.head || number >= w.tail {
-		return 0, 0, false
+		return 0, false
 	}
 	s := &w.ring[number%uint64(len(w.ring))]
-	s.acked, s.place = true, place
+	s.acked, s.answer = true, answer
 	for w.head < w.tail {
 		s := &w.ring[w.head%uint64(len(w.ring))]
 		if !s.acked {
 			break
 		}
-		if s.place != 0 && s.place < w.high {
-			return through, n, true
+		switch a := s.answer; {
+		case a.Place == 0:
+		case a.Repeat && a.Place < w.high:
+			return n, true
+		default:
+			w.high = a.Place
 		}
-		w.high = max(w.high, s.place)
 		// The newest one may yet learn that its commit ends with it: Complete sees an empty window then.
-		through = max(through, s.through)
+		if s.through > 0 {
+			w.done = Cursor{s.through, w.high}
+		}
 		w.head++
 		n++
 	}
-	return through, n, false
+	return n, false
 }
 
 // Quiet says that nothing waits for its acknowledgement.

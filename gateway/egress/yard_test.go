@@ -77,42 +77,42 @@ func (s *fakeSource) Follow(ctx context.Context, partition int, after uint64, fn
 // fakeCursors is a cursor store in memory that can refuse. It does not compare: what is saved last stands.
 type fakeCursors struct {
 	mu      sync.Mutex
-	saved   map[string]uint64
+	saved   map[string]Cursor
 	refuses bool
 	blind   string // the cursor that cannot be read
 	slow    time.Duration
 }
 
-func (c *fakeCursors) Load(_ context.Context, name string) (uint64, error) {
+func (c *fakeCursors) Load(_ context.Context, name string) (Cursor, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.blind == name {
-		return 0, errors.New("refused")
+		return Cursor{}, errors.New("refused")
 	}
 	return c.saved[name], nil
 }
 
-func (c *fakeCursors) Save(_ context.Context, name string, position uint64) error {
+func (c *fakeCursors) Save(_ context.Context, name string, to Cursor) error {
 	time.Sleep(c.slow)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.refuses {
 		return errors.New("refused")
 	}
-	c.saved[name] = position
+	c.saved[name] = to
 	return nil
 }
 
 func (c *fakeCursors) set(name string, position uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.saved[name] = position
+	c.saved[name] = Cursor{Position: position}
 }
 
 func (c *fakeCursors) get(name string) uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.saved[name]
+	return c.saved[name].Position
 }
 
 // yard is a NATS server with the event stream, a journal and cursors.
@@ -143,7 +143,7 @@ func newYard(t testing.TB, partitions int) *yard {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	y := &yard{t: t, srv: srv, source: newFakeSource(partitions), cursors: &fakeCursors{saved: make(map[string]uint64)}}
+	y := &yard{t: t, srv: srv, source: newFakeSource(partitions), cursors: &fakeCursors{saved: make(map[string]Cursor)}}
 	if y.js, err = jetstream.New(nc); err != nil {
 		t.Fatal(err)
 	}
