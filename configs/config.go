@@ -99,6 +99,7 @@ type Limits struct {
 	InflightMax          int           `yaml:"inflight_max" min:"1" max:"1048576"`
 	PartitionInflightMax int           `yaml:"partition_inflight_max" min:"1" max:"4194304"`
 	CommitBytesMax       Bytes         `yaml:"commit_bytes_max" min:"512KiB" max:"8MiB"`
+	CommitPace           time.Duration `yaml:"commit_pace" min:"0s" max:"20ms"`
 	DedupMax             int           `yaml:"dedup_max" min:"16" max:"16777216"`
 	DedupFor             time.Duration `yaml:"dedup_for" min:"1m" max:"720h"`
 	RetryMin             time.Duration `yaml:"retry_min" min:"1ms" max:"10s"`
@@ -165,6 +166,7 @@ func Default() Config {
 			InflightMax:          16384,
 			PartitionInflightMax: 32768,
 			CommitBytesMax:       768 * KiB,
+			CommitPace:           time.Millisecond,
 			DedupMax:             65536,
 			DedupFor:             24 * time.Hour,
 			RetryMin:             20 * time.Millisecond,
@@ -179,7 +181,7 @@ func Default() Config {
 			RetryMax: 2 * time.Second,
 		},
 		Checkpoint:     Checkpoint{TailBytesMax: 8 * MiB},
-		PassivateAfter: 10 * time.Second,
+		PassivateAfter: 2 * time.Second,
 		Fleet: Fleet{
 			PickAfter: 2 * time.Second, PackAfter: 2 * time.Second, ShipAfter: 2 * time.Second, DeliverAfter: 10 * time.Second,
 			RejectPermille: 50, Seed: 1,

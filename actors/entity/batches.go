@@ -1,6 +1,6 @@
 package entity
 
-// Batches gathers entries into appends: all that arrive while one append is under way share the next one. Nothing is timed. It belongs to one
+// Batches gathers entries into appends: all that arrive while one append is under way share the next one. Nothing is timed here. It belongs to one
 // goroutine, or to a lock; the committer and the simulation use the same. Who is told when a batch is durable is the user's.
 type Batches[Who any] struct {
 	open   *Batch[Who]
@@ -53,3 +53,6 @@ func (b *Batches[Who]) Take(bytesMax int) *Batch[Who] {
 
 // Full counts the closed batches that wait.
 func (b *Batches[Who]) Full() int { return len(b.closed) }
+
+// Gathered counts the entries of the open batch.
+func (b *Batches[Who]) Gathered() int { return b.open.Entries }

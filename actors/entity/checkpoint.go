@@ -27,6 +27,7 @@ type checkpoint struct {
 	base  persistence.Manifest
 	bytes int64
 	refs  []messages.Ref // still to capture; the partition actor's alone
+	fresh int            // of refs, those that were not looked at yet
 	turn  bool           // it has the node's turn, until the journal is cut: partitions that fill alike would else all write, and cut, at once
 
 	written atomic.Int64
@@ -49,16 +50,22 @@ type (
 
 const (
 	sliceBytes      = persistence.SliceMax
-	streamAheadMax  = 16 * sliceBytes      // captured and not yet written; capturing pauses above it
-	captureAtOnce   = 512                  // entities captured per turn of the partition actor
-	capturePause    = 2 * time.Millisecond // before the next turn
+	streamAheadMax  = 16 * sliceBytes // captured and not yet written; capturing pauses above it
 	truncateTimeout = time.Minute
+
+	// What is captured per turn of the partition actor, and the pause before the next one. A checkpoint as fast as it could go took half a node for
+	// two seconds, and whoever asked meanwhile waited a tenth of a second. So it takes its time: a few percent of a core, at most 32 MB/s.
+	captureAtOnce = 512
+	captureBytes  = 128 << 10
+	captureAsks   = 16 // of them alive: they write themselves down for it
+	capturePause  = 4 * time.Millisecond
 )
 
 // checkpoint starts one in the background. turn says that the node's turn was taken for it.
 func (p *partition) checkpoint(ctx actor.Context, turn bool) {
 	base, bytes := p.committer.checkpointBase()
 	job := &checkpoint{base: base, bytes: bytes, refs: p.store.unsorted(), turn: turn}
+	job.fresh = len(job.refs)
 	job.changed.L = &job.mu
 	p.job = job
 	go func() {
@@ -69,28 +76,39 @@ func (p *partition) checkpoint(ctx actor.Context, turn bool) {
 	p.capture(ctx, job)
 }
 
-// capture takes the next entities, idle ones as they lie, live ones by asking, and comes back until all are taken.
+// capture takes the next entities, idle ones as they lie, live ones by asking, and comes back until all are taken. Who is alive comes last: most have
+// become bytes by then, and need not be asked.
 func (p *partition) capture(ctx actor.Context, job *checkpoint) {
 	if job != p.job || p.committer == nil {
 		return
 	}
-	for n := min(captureAtOnce, len(job.refs)); n > 0 && job.roomy(); n-- {
+	asks, bytes := captureAsks, captureBytes
+	if !job.turn { // somebody waits for it
+		asks, bytes = captureAtOnce, captureAtOnce*sliceBytes
+	}
+	for n := min(captureAtOnce, len(job.refs)); n > 0 && asks > 0 && bytes > 0 && job.roomy(); n-- {
 		sl := p.store.slots[job.refs[0]]
 		job.refs = job.refs[1:]
+		first := job.fresh > 0
+		if first {
+			job.fresh--
+		}
 		switch {
 		case sl == nil:
-		case sl.retired || sl.rebuild:
-			// Between two lives; its state arrives in a moment. Look again last.
+		case sl.retired || sl.rebuild, sl.live != nil && first:
+			// Between two lives, its state arrives in a moment; or alive. Look again last.
 			job.refs = append(job.refs, sl.ref)
 		case sl.live != nil:
 			job.expect()
 			ctx.Send(sl.live.pid, &snapshot{job: job})
+			asks--
 		case sl.blob != "":
 			blob, err := p.store.blob(sl)
 			if err != nil {
 				job.fail(fmt.Errorf("%s: %w", sl.ref, err))
 			}
 			job.add(blob)
+			bytes -= len(blob)
 		}
 	}
 	if len(job.refs) == 0 {
@@ -173,6 +191,9 @@ func (j *checkpoint) captured(snap *messages.EntitySnapshot) {
 
 func (j *checkpoint) add(blob []byte) {
 	j.mu.Lock()
+	if j.stream == nil {
+		j.stream = make([]byte, 0, sliceBytes+sliceBytes/4)
+	}
 	j.stream = binary.AppendUvarint(j.stream, uint64(len(blob)))
 	j.stream = append(j.stream, blob...)
 	j.changed.Signal()

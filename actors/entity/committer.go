@@ -13,7 +13,8 @@ import (
 )
 
 // committer makes entries durable: all that arrive while an append is in flight share the next one. At most one append of a
-// partition is in flight, so the number of commands per sync grows with the load by itself; there is no timer and no tuning.
+// partition is in flight, so the number of commands per sync grows with the load by itself. Between nothing to do and more than enough, a pace
+// keeps appends from being many and small: see linger.
 //
 // add may be called by any entity of the partition; run is the one goroutine that touches the log.
 type committer struct {
@@ -28,6 +29,7 @@ type committer struct {
 	mu      sync.Mutex
 	batches Batches[*actor.PID]
 	work    chan struct{} // holds a token while there may be work
+	enough  chan struct{} // holds a token when a batch has become large enough not to wait for more
 	backlog atomic.Int64  // closed batches waiting
 	began   atomic.Int64  // when the append under way began, by clock; 0 = none is
 	head    persistence.Manifest
@@ -47,7 +49,7 @@ type journalLost struct {
 func newCommitter(log *persistence.Log, replayed int64, limits *Limits, system *actor.ActorSystem, owner *actor.PID, feed *Feed, stats *Stats, clock func() int64) *committer {
 	return &committer{
 		log: log, limits: limits, system: system, owner: owner, feed: feed, stats: stats, clock: clock,
-		batches: NewBatches[*actor.PID](), work: make(chan struct{}, 1), head: log.Manifest(), bytes: replayed,
+		batches: NewBatches[*actor.PID](), work: make(chan struct{}, 1), enough: make(chan struct{}, 1), head: log.Manifest(), bytes: replayed,
 	}
 }
 
@@ -57,12 +59,21 @@ func (c *committer) add(entry []byte, who *actor.PID, last uint64) uint64 {
 	c.mu.Lock()
 	number := c.batches.Add(entry, who, last, c.limits.CommitBytesMax)
 	c.backlog.Store(int64(c.batches.Full()))
+	gathered := c.batches.Gathered()
 	c.mu.Unlock()
-	select {
-	case c.work <- struct{}{}:
-	default:
+	token(c.work)
+	if gathered == paceEnough {
+		token(c.enough)
 	}
 	return number
+}
+
+// token puts one into a channel that holds one.
+func token(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }
 
 // busy says that clients should be shed: too many full batches wait for the journal.
@@ -83,9 +94,37 @@ func (c *committer) take() *Batch[*actor.PID] {
 	return b
 }
 
+// linger lets company gather for the next append, as long as pace says.
+func (c *committer) linger(ctx context.Context, last *lastAppend, timer *time.Timer) {
+	select {
+	case <-c.enough: // of the batch that was just appended
+	default:
+	}
+	c.mu.Lock()
+	waiting, full := c.batches.Gathered(), c.batches.Full() > 0
+	c.mu.Unlock()
+	if full {
+		return
+	}
+	wait := last.pace(c.limits.CommitPace, time.Since(last.began), waiting)
+	if wait <= 0 {
+		return
+	}
+	timer.Reset(wait)
+	select {
+	case <-timer.C:
+	case <-c.enough:
+	case <-ctx.Done():
+	}
+}
+
 // run appends until ctx ends or the journal refuses. A refusal is final: the outcome of later entries must not be guessed.
 func (c *committer) run(ctx context.Context) {
+	var last lastAppend
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
+		c.linger(ctx, &last, timer)
 		b := c.take()
 		if b == nil {
 			select {
@@ -95,10 +134,11 @@ func (c *committer) run(ctx context.Context) {
 				return
 			}
 		}
-		began := time.Now()
+		last.entries, last.began = b.Entries, time.Now()
 		c.began.Store(c.clock())
 		position, err := c.log.Append(ctx, b.Payload)
 		c.began.Store(0)
+		last.took = time.Since(last.began)
 		if err != nil {
 			if ctx.Err() == nil {
 				slog.Warn("journal append failed", "entries", b.Entries, "error", err)
@@ -109,7 +149,7 @@ func (c *committer) run(ctx context.Context) {
 			c.system.Root.Send(c.owner, &journalLost{from: c, err: err})
 			return
 		}
-		c.stats.commit(b.Entries, len(b.Payload), time.Since(began))
+		c.stats.commit(b.Entries, len(b.Payload), last.took)
 		c.mu.Lock()
 		c.head = c.log.Manifest()
 		c.bytes += int64(len(b.Payload))

@@ -1,15 +1,18 @@
 package entity
 
+import "time"
+
 // Limits bounds everything in the runtime; configs/orderyard.yaml holds the operator's side with the reasons.
 type Limits struct {
-	MailboxMax           int   // requests waiting at one entity before clients are shed
-	PartitionInflightMax int64 // client requests inside one partition before it sheds
-	ParkedMax            int   // requests kept while an entity or the partition is between two lives
-	CommitBytesMax       int   // a batch is closed at this size
-	BatchesMax           int   // closed batches waiting for the journal before clients are shed
-	ActivationMax        int   // idle entities woken per tick
-	DedupMax             int   // remembered answers per entity
-	RetryMinMs           int64 // an unanswered or refused task is sent again after this, doubling
+	MailboxMax           int           // requests waiting at one entity before clients are shed
+	PartitionInflightMax int64         // client requests inside one partition before it sheds
+	ParkedMax            int           // requests kept while an entity or the partition is between two lives
+	CommitBytesMax       int           // a batch is closed at this size
+	CommitPace           time.Duration // between the beginnings of appends, while few entries come; 0 = one right after the other
+	BatchesMax           int           // closed batches waiting for the journal before clients are shed
+	ActivationMax        int           // idle entities woken per tick
+	DedupMax             int           // remembered answers per entity
+	RetryMinMs           int64         // an unanswered or refused task is sent again after this, doubling
 	RetryMaxMs           int64
 	AnswerMs             int64 // a task without an answer is sent again after this
 	PassivateAfterMs     int64 // an entity without messages for this long becomes bytes
@@ -22,7 +25,7 @@ type Limits struct {
 // DefaultLimits are sane for one node on two cores.
 func DefaultLimits() Limits {
 	return Limits{
-		MailboxMax: 8192, PartitionInflightMax: 32768, ParkedMax: 8192, CommitBytesMax: 512 << 10, BatchesMax: 8, ActivationMax: 1000,
+		MailboxMax: 8192, PartitionInflightMax: 32768, ParkedMax: 8192, CommitBytesMax: 512 << 10, CommitPace: time.Millisecond, BatchesMax: 8, ActivationMax: 1000,
 		DedupMax: 1 << 18, RetryMinMs: 20, RetryMaxMs: 30_000, AnswerMs: 5_000, PassivateAfterMs: 5_000, CheckpointTailBytes: 64 << 20,
 		CrashesMax: 3, StallAfterMs: 2_000, FeedBytesMax: 4 << 20,
 	}

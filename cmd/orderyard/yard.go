@@ -397,6 +397,7 @@ func runtimeLimits(cfg configs.Config) entity.Limits {
 	l.MailboxMax, l.PartitionInflightMax = cfg.Limits.MailboxMax, int64(cfg.Limits.PartitionInflightMax)
 	l.CommitBytesMax, l.DedupMax, l.ParkedMax = int(cfg.Limits.CommitBytesMax), cfg.Limits.DedupMax, cfg.Limits.ParkedMax
 	l.RetryMinMs, l.RetryMaxMs, l.ActivationMax = cfg.Limits.RetryMin.Milliseconds(), cfg.Limits.RetryMax.Milliseconds(), cfg.Limits.ActivationMax
+	l.CommitPace = cfg.Limits.CommitPace
 	l.CheckpointTailBytes, l.PassivateAfterMs = int64(cfg.Checkpoint.TailBytesMax), cfg.PassivateAfter.Milliseconds()
 	return l
 }
