@@ -17,7 +17,13 @@ import (
 const (
 	// window bounds what the server sends per pull, in messages and bytes.
 	windowMessages = 16_384
-	windowBytes    = 16 << 20
+	windowBytes    = 2 << 20
+
+	// aheadBytes bounds what it sends ahead over one connection, all pulls together. A server cuts off whoever has more than max_pending waiting for it
+	// (64 MiB unless told otherwise), and what it had sent is lost; the answers to appends wait behind it, too.
+	aheadBytes = 8 << 20
+	// lookEvery is how often a silent pull looks whether its connection is still the one it was sent on.
+	lookEvery = 500 * time.Millisecond
 	// stallMax is how long a consumer may be silent before the leader is asked what comes next. An election takes up to 10 s.
 	stallMax = 15 * time.Second
 	// restartsMax bounds new starts without a single record between them.
@@ -50,9 +56,13 @@ func (r *reader) consume(ctx context.Context, fn func(position uint64, data []by
 // pull makes a consumer behind the last record and pulls until the end.
 func (r *reader) pull(ctx context.Context, fn func(position uint64, data []byte) error) error {
 	name := r.stream.CachedInfo().Config.Name
-	consumer, err := r.stream.CreateConsumer(ctx, js.ConsumerConfig{
-		FilterSubject: r.subject, DeliverPolicy: js.DeliverByStartSequencePolicy, OptStartSeq: r.at + 1,
-		AckPolicy: js.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: time.Minute,
+	var consumer js.Consumer
+	err := Patiently(ctx, func(ctx context.Context) (err error) {
+		consumer, err = r.stream.CreateConsumer(ctx, js.ConsumerConfig{
+			FilterSubject: r.subject, DeliverPolicy: js.DeliverByStartSequencePolicy, OptStartSeq: r.at + 1,
+			AckPolicy: js.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: time.Minute,
+		})
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("read %s: make consumer: %w", r.subject, err)
@@ -72,34 +82,51 @@ func (r *reader) pull(ctx context.Context, fn func(position uint64, data []byte)
 	if err := sub.SetPendingLimits(-1, -1); err != nil {             // the window is the limit
 		return fmt.Errorf("read %s: %w", r.subject, err)
 	}
-	p := puller{reader: r, sub: sub, inbox: inbox, next: "$JS.API.CONSUMER.MSG.NEXT." + name + "." + made.Name}
+	p := puller{
+		reader: r, sub: sub, inbox: inbox, next: "$JS.API.CONSUMER.MSG.NEXT." + name + "." + made.Name, reconnects: r.store.nc.Stats().Reconnects,
+	}
 	return p.run(ctx, fn)
 }
+
+// windowOf is the bytes of one pull: what is larger than that would never come.
+func windowOf(nc *nats.Conn) int64 { return max(windowBytes, 2*nc.MaxPayload()) }
+
+// pullsAtOnce is how many pulls may be under way over one connection.
+func pullsAtOnce(nc *nats.Conn) int64 { return max(1, aheadBytes/windowOf(nc)) }
 
 // puller is one consumer's life.
 type puller struct {
 	*reader
-	sub       *nats.Subscription
-	inbox     string // + the number of the pull: a status that comes late names the pull it belongs to
-	next      string
-	pulls     int
-	delivered uint64 // of the consumer's messages: they come without gaps, or one was lost on the way
+	sub        *nats.Subscription
+	inbox      string // + the number of the pull: a status that comes late names the pull it belongs to
+	next       string
+	reconnects uint64 // of the connection when it began: what was on its way over an earlier one is lost
+	pulls      int
+	delivered  uint64 // of the consumer's messages: they come without gaps, or one was lost on the way
+	came       []record
+}
+
+type record struct {
+	position uint64
+	data     []byte
 }
 
 func (p *puller) run(ctx context.Context, fn func(position uint64, data []byte) error) error {
 	request, _ := json.Marshal(map[string]int64{ // numbers: cannot fail
-		"batch": windowMessages, "max_bytes": max(windowBytes, 2*p.store.nc.MaxPayload()), "expires": int64(stallMax),
+		"batch": windowMessages, "max_bytes": windowOf(p.store.nc), "expires": int64(stallMax),
 	})
 	progress := time.Now()
 	for p.at < p.target {
-		p.pulls++
-		reply := p.inbox + strconv.Itoa(p.pulls)
-		if err := p.store.nc.PublishRequest(p.next, reply, request); err != nil {
-			return fmt.Errorf("read %s: %w", p.subject, err)
-		}
 		before := p.delivered
-		if err := p.batch(reply, fn); err != nil {
-			return err
+		gathered := p.gather(ctx, request)
+		for _, r := range p.came {
+			p.at = r.position
+			if err := fn(r.position, r.data); err != nil {
+				return err
+			}
+		}
+		if gathered != nil {
+			return gathered
 		}
 		switch {
 		case p.delivered > before:
@@ -113,12 +140,33 @@ func (p *puller) run(ctx context.Context, fn func(position uint64, data []byte) 
 	return nil
 }
 
-// batch takes what one pull brings.
-func (p *puller) batch(reply string, fn func(position uint64, data []byte) error) error {
-	for n := 0; n < windowMessages && p.at < p.target; {
-		m, err := p.sub.NextMsg(stallMax + time.Second)
+// gather has one pull's records come, before anything is done with them: only so long does it take a part of what may be on its way over the
+// connection, and whoever takes his time with the records holds up nobody.
+func (p *puller) gather(ctx context.Context, request []byte) error {
+	clear(p.came)
+	p.came = p.came[:0]
+	select {
+	case p.store.pulls <- struct{}{}:
+		defer func() { <-p.store.pulls }()
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", errInterrupted, ctx.Err())
+	}
+	p.pulls++
+	reply := p.inbox + strconv.Itoa(p.pulls)
+	if err := p.store.nc.PublishRequest(p.next, reply, request); err != nil {
+		return fmt.Errorf("%w: %w", errInterrupted, err)
+	}
+	began := time.Now()
+	for n, end := 0, p.at; n < windowMessages && end < p.target; {
+		m, err := p.sub.NextMsg(lookEvery)
 		if errors.Is(err, nats.ErrTimeout) {
-			return nil
+			switch {
+			case p.store.nc.Stats().Reconnects != p.reconnects:
+				return fmt.Errorf("%w: the connection was lost", errInterrupted)
+			case time.Since(began) > stallMax+time.Second:
+				return nil
+			}
+			continue
 		}
 		if err != nil {
 			return fmt.Errorf("%w: %w", errInterrupted, err)
@@ -133,14 +181,11 @@ func (p *puller) batch(reply string, fn func(position uint64, data []byte) error
 		if !ok || sequence != p.delivered+1 {
 			return fmt.Errorf("%w: message %d follows %d", errInterrupted, sequence, p.delivered)
 		}
-		p.delivered = sequence
+		p.delivered, began = sequence, time.Now()
 		n++
-		if position <= p.at {
-			continue
-		}
-		p.at = position
-		if err := fn(position, m.Data); err != nil {
-			return err
+		if position > end {
+			end = position
+			p.came = append(p.came, record{position, m.Data})
 		}
 	}
 	return nil

@@ -57,6 +57,7 @@ type Store struct {
 	meta       js.KeyValue
 	sync       Sync
 	life       *life
+	pulls      chan struct{} // one per pull under way
 }
 
 var _ persistence.Store = (*Store)(nil)
@@ -70,7 +71,7 @@ func Open(ctx context.Context, nc *nats.Conn, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	s := &Store{nc: nc, js: j, sync: o.Sync}
+	s := &Store{nc: nc, js: j, sync: o.Sync, pulls: make(chan struct{}, pullsAtOnce(nc))}
 	if s.journal, err = s.stream(ctx, config(StreamJournal, subjectJournal+"*", o.Replicas)); err != nil {
 		return nil, err
 	}
