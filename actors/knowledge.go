@@ -25,9 +25,13 @@ type Knowledge struct {
 	pastMu sync.Mutex
 	past   []*routing.Rules // the last ones in force, the newest last
 
-	offeredAt int64 // OfferStock's own
+	offeredAt int64    // OfferStock's own
+	offering  []string // the SKUs that it has not offered yet,
+	offerMore bool     // and whether one of those before was not done
 
 	demand atomic.Pointer[demand] // nil = nobody counts
+
+	partial func() bool // partitions are still being read back
 
 	coverage coverage
 	watcher  atomic.Pointer[Watcher]
@@ -43,6 +47,7 @@ func NewKnowledge(rules *routing.Rules, clock func() int64, send func(messages.R
 		view: NewView(), orders: newOrders(1), clock: clock,
 		Stopwatch: func() int64 { return int64(time.Since(start)) },
 	}
+	k.partial = func() bool { return k.Uncovered() > 0 }
 	k.waiters = newWaiters(clock, func(order, sku, site string) {
 		send(messages.Request{To: messages.OrderRef(order), Command: &messages.StockArrived{Sku: sku, Site: site}})
 	})
@@ -89,7 +94,9 @@ func (k *Knowledge) Observe(_ messages.Ref, summary messages.Message, waits []st
 func (k *Knowledge) noteStock(sku, site string, atp int64, version uint64, own bool) {
 	if k.view.setStock(sku, site, atp, version, own) {
 		k.waiters.grown(sku)
-		k.waiters.offer(sku, site, atp)
+		if !k.partial() { // else OfferStock does: whoever tries now knows little of other stock and sites, and tries in vain
+			k.waiters.offer(sku, site, atp, &allowance{offerNoLimit, offerNoLimit})
+		}
 	}
 }
 
@@ -111,18 +118,36 @@ func (k *Knowledge) Forget(partition int) {
 func (k *Knowledge) Remember(partition int) { k.orders.remember(partition) }
 
 // OfferStock compares present stock with those who still wait: the net under a wake-up that was lost or came before its site was known.
-// It is called again and again by one goroutine.
-func (k *Knowledge) OfferStock() {
-	now := k.clock()
-	if k.view.reopened(k.offeredAt, now) {
-		k.waiters.routesGrown()
+// It wakes a few at a time; one goroutine calls it again after the time it gives.
+func (k *Knowledge) OfferStock() (next time.Duration) {
+	if len(k.offering) == 0 {
+		k.offerMore = false
+		now := k.clock()
+		if k.view.reopened(k.offeredAt, now) {
+			k.waiters.routesGrown()
+		}
+		k.offeredAt = now
+		k.offering = k.waiters.waiting()
 	}
-	k.offeredAt = now
-	for _, sku := range k.waiters.waiting() {
+	most := allowance{offerMost, offerAgain}
+	for len(k.offering) > 0 {
+		sku := k.offering[0]
 		for _, s := range k.view.Stock(sku) {
-			k.waiters.offer(sku, s.Site, s.ATP)
+			k.waiters.offer(sku, s.Site, s.ATP, &most)
+		}
+		if most.all <= 0 {
+			return offerNext // with the same SKU: it may not be done
+		}
+		k.offering = k.offering[1:]
+		if most.again <= 0 { // others have their turn before those of this SKU who tried in vain
+			k.offerMore = true
+			break
 		}
 	}
+	if k.offerMore || len(k.offering) > 0 {
+		return offerNext
+	}
+	return offerEvery
 }
 
 // Prepare completes a placement with what only the node knows: which SKUs exist, where the address lies, and the content's fingerprint. While the

@@ -76,6 +76,49 @@ func TestTriedOrderIsPassedOver(t *testing.T) {
 	k.expect(t, "whole")
 }
 
+// After a restart everybody who waits may try again, and who places an order meanwhile must not wait for all of them: the net wakes a few at a time, those
+// who have not tried yet before those who tried in vain, and each of them soon. Buckets that are read back wake nobody: who tries then knows neither
+// the other stock nor the sites.
+func TestNetWakesAFewAtATime(t *testing.T) {
+	const waiting = 10*offerMost + 1
+	k := newKnower()
+	reading := true
+	k.partial = func() bool { return reading }
+	for i := range waiting {
+		k.waits(fmt.Sprintf("o%04d", i), "A", 1, 0, "", int64(i))
+	}
+	k.stock("A", "S1", 1_000_000)
+	k.expect(t)
+	reading = false
+	turns := 0
+	round := func() (woken int) {
+		for next := offerNext; next == offerNext; turns++ {
+			k.woken = nil
+			if next = k.OfferStock(); len(k.woken) > offerMost {
+				t.Fatalf("%d woken at once", len(k.woken))
+			}
+			woken += len(k.woken)
+			k.now += next.Milliseconds()
+		}
+		return woken
+	}
+	if n := round(); n != waiting || turns != 11 {
+		t.Fatalf("%d of %d woken in %d turns", n, waiting, turns)
+	}
+	// All went back to waiting: in a minute each has tried once more at least, and never many at once.
+	again := 0
+	for end := k.now + 60_000; k.now < end; {
+		k.woken = nil
+		k.now += k.OfferStock().Milliseconds()
+		if again += len(k.woken); len(k.woken) > offerAgain {
+			t.Fatalf("%d tried once more at once", len(k.woken))
+		}
+	}
+	if again < waiting {
+		t.Fatalf("%d of %d tried again within a minute", again, waiting)
+	}
+}
+
 // An order that no longer waits is not woken.
 func TestServedOrderIsForgotten(t *testing.T) {
 	k := newKnower()

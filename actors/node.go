@@ -63,6 +63,16 @@ func Start(o Options) (*Node, error) {
 		n.route(req)
 	})
 	n.SplitBy(o.Partitions)
+	if o.Cluster == nil {
+		n.partial = func() bool {
+			select {
+			case <-started:
+				return !n.Ready()
+			default:
+				return true
+			}
+		}
+	}
 	options := entity.RuntimeOptions{
 		Node: o.Name, Incarnation: o.Incarnation, Partitions: o.Partitions, Kinds: Kinds(o.Clock, o.RememberMs, n.Answer), Limits: o.Limits, Store: o.Store,
 		Planner: n.Answer, Observer: n, Clock: o.Clock, Floor: o.Floor, HighWater: o.HighWater,
@@ -147,14 +157,14 @@ func (n *Node) Ask(ctx context.Context, req messages.Request) (*messages.Reply, 
 }
 
 func (n *Node) offer() {
-	ticker := time.NewTicker(offerEvery)
-	defer ticker.Stop()
+	timer := time.NewTimer(offerEvery)
+	defer timer.Stop()
 	for {
 		select {
 		case <-n.done:
 			return
-		case <-ticker.C:
-			n.OfferStock()
+		case <-timer.C:
+			timer.Reset(n.OfferStock())
 		}
 	}
 }

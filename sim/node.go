@@ -41,9 +41,10 @@ type node struct {
 	lanes   []*lane
 	feeds   *feeds
 
-	stepAt  int64 // when the keeper steps next; 0 = it is not planned
-	telling bool
-	healing bool
+	stepAt   int64 // when the keeper steps next; 0 = it is not planned
+	telling  bool
+	offering bool
+	healing  bool
 }
 
 // start begins a process on a machine.
@@ -145,7 +146,7 @@ func (n *node) step(wait time.Duration) {
 func (n *node) beat() {
 	n.after(n.w.between(900, 1_000), func() {
 		n.sharing.Beat()
-		n.know.OfferStock()
+		n.offer()
 		for _, l := range n.lanes {
 			l.beat()
 		}
@@ -153,6 +154,23 @@ func (n *node) beat() {
 		n.rang()
 		n.beat()
 	})
+}
+
+// offer offers what there is to those who wait, in turns.
+func (n *node) offer() {
+	if n.offering {
+		return
+	}
+	n.offering = true
+	n.after(0, n.offerOnce)
+}
+
+func (n *node) offerOnce() {
+	if next := n.know.OfferStock(); next < time.Second {
+		n.after(next.Milliseconds(), n.offerOnce)
+		return
+	}
+	n.offering = false
 }
 
 // rang has news told and missed ones fetched, a moment later, when there are any.
