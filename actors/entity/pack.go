@@ -3,6 +3,7 @@ package entity
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/klauspost/compress/s2"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -46,8 +47,11 @@ func (p *packer) pack(blob []byte) string {
 	if len(encoded) >= len(blob) {
 		how, encoded = packedNot, blob
 	}
-	out := make([]byte, 0, len(encoded)+1)
-	return string(append(append(out, how), encoded...))
+	var out strings.Builder // the one that makes a string without copying it
+	out.Grow(len(encoded) + 1)
+	out.WriteByte(how)
+	out.Write(encoded)
+	return out.String()
 }
 
 // room gives scratch memory in which a blob can be packed.
