@@ -190,12 +190,12 @@ func Default() Config {
 	}
 }
 
-// Dev is Default for `orderyard dev`: one process on one disk, where fewer partitions make larger commits, and where nobody waits for
-// another node to read a tail back, so that checkpoints may be rare.
+// Dev is Default for `orderyard dev`: one process on one disk, where fewer partitions make larger commits (as many as cores are enough), and where
+// nobody waits for another node to read a tail back, so that checkpoints may be rare.
 func Dev() Config {
 	c := Default()
 	c.Node.Name = "dev"
-	c.Partitions = 4
+	c.Partitions = 2
 	c.Checkpoint.TailBytesMax = 64 * MiB
 	return c
 }

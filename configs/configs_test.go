@@ -114,7 +114,7 @@ func TestPrecedence(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cfg.Limits.MailboxMax != 200 || cfg.Limits.CommitBytesMax != configs.MiB || cfg.Node.Name != "a" || cfg.Partitions != 4 ||
+	if cfg.Limits.MailboxMax != 200 || cfg.Limits.CommitBytesMax != configs.MiB || cfg.Node.Name != "a" || cfg.Partitions != configs.Dev().Partitions ||
 		cfg.NATS.Embedded() || cfg.Log.Level != "info" || cfg.Fleet.Seed != 1<<64-1 {
 		t.Errorf("got %+v", cfg)
 	}

@@ -12,13 +12,14 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"orderyard/cluster"
+	"orderyard/configs"
 	"orderyard/gateway/wire"
 	"orderyard/messages"
 )
 
 // aloneVictim is a node alone with its NATS server in one process, as `orderyard dev` is.
 func (f *crashFlags) aloneVictim(ctx context.Context, a *app, dir string) (*victim, error) {
-	d, shop, end, err := openDev(dir, 4, f.inflight)
+	d, shop, end, err := openDev(dir, configs.Dev().Partitions, f.inflight)
 	if err != nil {
 		return nil, err
 	}

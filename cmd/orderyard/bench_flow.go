@@ -12,6 +12,7 @@ import (
 
 	"orderyard/cmd/orderyard/figures"
 	"orderyard/cmd/orderyard/peers"
+	"orderyard/configs"
 	"orderyard/gateway/wire"
 	"orderyard/messages"
 )
@@ -32,7 +33,7 @@ func newBenchFlow(a *app) *benchJob {
 			"connection of the pool, as they do in a service.",
 	}
 	cmd.Flags().IntVar(&f.crowd, "crowd", 512, "orders under way in the second measurement")
-	return a.benchCommand(&f.benchFlags, cmd, 64, 4, func(ctx context.Context) (figures.Bench, error) {
+	return a.benchCommand(&f.benchFlags, cmd, 64, configs.Dev().Partitions, func(ctx context.Context) (figures.Bench, error) {
 		if f.crowd < 1 || f.crowd > 65536 {
 			return figures.Bench{}, usage("--crowd must be 1 to 65536, is %d", f.crowd)
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"orderyard/cmd/orderyard/figures"
+	"orderyard/configs"
 	"orderyard/gateway/wire"
 	"orderyard/messages"
 )
@@ -30,7 +31,7 @@ const (
 func newBenchHot(a *app) *benchJob {
 	f := &benchFlags{}
 	cmd := &cobra.Command{Use: "hot", Short: "One hot SKU: durable reservations of one unit of one bucket, beside raw JetStream"}
-	return a.benchCommand(f, cmd, 256, 4, func(ctx context.Context) (figures.Bench, error) { return benchHot(ctx, a, f) })
+	return a.benchCommand(f, cmd, 256, configs.Dev().Partitions, func(ctx context.Context) (figures.Bench, error) { return benchHot(ctx, a, f) })
 }
 
 func benchHot(ctx context.Context, a *app, f *benchFlags) (figures.Bench, error) {

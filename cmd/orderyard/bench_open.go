@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"orderyard/cmd/orderyard/figures"
+	"orderyard/configs"
 	"orderyard/messages"
 )
 
@@ -32,7 +33,7 @@ func newBenchOpen(a *app) *benchJob {
 	}
 	cmd.Flags().Float64Var(&f.rate, "rate", 0, "orders per second; 0 = a share of the peak")
 	cmd.Flags().Float64Var(&f.percent, "percent", 50, "share of the peak")
-	return a.benchCommand(&f.benchFlags, cmd, 512, 4, func(ctx context.Context) (figures.Bench, error) {
+	return a.benchCommand(&f.benchFlags, cmd, 512, configs.Dev().Partitions, func(ctx context.Context) (figures.Bench, error) {
 		switch {
 		case f.rate < 0 || f.rate > 1_000_000:
 			return figures.Bench{}, usage("--rate must be 0 to 1000000, is %v", f.rate)

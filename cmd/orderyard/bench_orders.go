@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"orderyard/cmd/orderyard/figures"
+	"orderyard/configs"
 	"orderyard/gateway/wire"
 	"orderyard/messages"
 )
@@ -33,7 +34,7 @@ func newBenchOrders(a *app) *benchJob {
 		Use: "orders", Short: "Orders end to end: placed over NATS, planned, reserved, accepted by the site; 1 to 3 lines, all durable",
 	}
 	cmd.Flags().BoolVar(&f.cost, "cost", false, "tell where the processor time of one order goes, from a profile of the last round")
-	return a.benchCommand(f, cmd, 1024, 4, func(ctx context.Context) (figures.Bench, error) {
+	return a.benchCommand(f, cmd, 1024, configs.Dev().Partitions, func(ctx context.Context) (figures.Bench, error) {
 		if f.cost && f.profile != "" {
 			return figures.Bench{}, usage("--cost takes a profile itself; leave --cpuprofile out")
 		}

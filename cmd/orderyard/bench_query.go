@@ -11,6 +11,7 @@ import (
 
 	"orderyard/cmd/orderyard/figures"
 	"orderyard/cmd/orderyard/peers"
+	"orderyard/configs"
 	"orderyard/gateway/wire"
 	"orderyard/messages"
 )
@@ -22,7 +23,7 @@ func newBenchQuery(a *app) *benchJob {
 		Short: "What can be promised of 50 SKUs, against Redis with a pipeline of HMGET",
 		Long:  "What can be promised of 50 SKUs at one site, against Redis with a pipeline of HMGET. Every answer is compared with what was counted before.",
 	}
-	return a.benchCommand(f, cmd, 64, 4, func(ctx context.Context) (figures.Bench, error) { return benchQuery(ctx, a, f) })
+	return a.benchCommand(f, cmd, 64, configs.Dev().Partitions, func(ctx context.Context) (figures.Bench, error) { return benchQuery(ctx, a, f) })
 }
 
 const querySKUs = 50
