@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,12 +27,13 @@ type Knowledge struct {
 	past   []*routing.Rules // the last ones in force, the newest last
 
 	offeredAt int64    // OfferStock's own
-	offering  []string // the SKUs that it has not offered yet,
-	offerMore bool     // and whether one of those before was not done
+	offering  []string // the SKUs that it has not offered yet in this round,
+	offerFrom string   // and with which the next round begins: somebody was left out
 
 	demand atomic.Pointer[demand] // nil = nobody counts
 
 	partial func() bool // partitions are still being read back
+	begun   int64
 
 	coverage coverage
 	watcher  atomic.Pointer[Watcher]
@@ -39,6 +41,9 @@ type Knowledge struct {
 	// Stopwatch gives nanoseconds for the duration in a decision record; the simulator stops it.
 	Stopwatch func() int64
 }
+
+// partialForMs is how long after the start missing partitions are taken to be on their way: a damaged one never comes.
+const partialForMs = 60_000
 
 // NewKnowledge knows nothing yet. send carries the wake-ups of orders whose stock arrived.
 func NewKnowledge(rules *routing.Rules, clock func() int64, send func(messages.Request)) *Knowledge {
@@ -48,6 +53,7 @@ func NewKnowledge(rules *routing.Rules, clock func() int64, send func(messages.R
 		Stopwatch: func() int64 { return int64(time.Since(start)) },
 	}
 	k.partial = func() bool { return k.Uncovered() > 0 }
+	k.begun = clock()
 	k.waiters = newWaiters(clock, func(order, sku, site string) {
 		send(messages.Request{To: messages.OrderRef(order), Command: &messages.StockArrived{Sku: sku, Site: site}})
 	})
@@ -94,8 +100,8 @@ func (k *Knowledge) Observe(_ messages.Ref, summary messages.Message, waits []st
 func (k *Knowledge) noteStock(sku, site string, atp int64, version uint64, own bool) {
 	if k.view.setStock(sku, site, atp, version, own) {
 		k.waiters.grown(sku)
-		if !k.partial() { // else OfferStock does: whoever tries now knows little of other stock and sites, and tries in vain
-			k.waiters.offer(sku, site, atp, &allowance{offerNoLimit, offerNoLimit})
+		if k.clock()-k.begun > partialForMs || !k.partial() { // else OfferStock does: whoever tries now knows little of other stock and sites, and tries in vain
+			k.waiters.offer(sku, site, atp, &allowance{all: offerNoLimit, again: offerNoLimit, look: offerNoLimit})
 		}
 	}
 }
@@ -121,30 +127,31 @@ func (k *Knowledge) Remember(partition int) { k.orders.remember(partition) }
 // It wakes a few at a time; one goroutine calls it again after the time it gives.
 func (k *Knowledge) OfferStock() (next time.Duration) {
 	if len(k.offering) == 0 {
-		k.offerMore = false
 		now := k.clock()
 		if k.view.reopened(k.offeredAt, now) {
 			k.waiters.routesGrown()
 		}
 		k.offeredAt = now
 		k.offering = k.waiters.waiting()
+		if from, found := slices.BinarySearch(k.offering, k.offerFrom); found { // who was left out last time comes first
+			k.offering = slices.Concat(k.offering[from:], k.offering[:from])
+		}
+		k.offerFrom = ""
 	}
-	most := allowance{offerMost, offerAgain}
-	for len(k.offering) > 0 {
+	most := allowance{all: offerMost, again: offerAgain, look: offerLook}
+	for len(k.offering) > 0 && most.all > 0 && most.look > 0 {
 		sku := k.offering[0]
+		k.offering = k.offering[1:]
 		for _, s := range k.view.Stock(sku) {
 			k.waiters.offer(sku, s.Site, s.ATP, &most)
 		}
 		if most.all <= 0 {
-			return offerNext // with the same SKU: it may not be done
-		}
-		k.offering = k.offering[1:]
-		if most.again <= 0 { // others have their turn before those of this SKU who tried in vain
-			k.offerMore = true
-			break
+			k.offering = append(k.offering, sku) // it may not be done, and the others come first
+		} else if most.short && k.offerFrom == "" {
+			k.offerFrom = sku
 		}
 	}
-	if k.offerMore || len(k.offering) > 0 {
+	if len(k.offering) > 0 || k.offerFrom != "" {
 		return offerNext
 	}
 	return offerEvery

@@ -119,6 +119,41 @@ func TestNetWakesAFewAtATime(t *testing.T) {
 	}
 }
 
+// A SKU that many wait for and that keeps growing does not keep the net from the others, nor do many who tried in vain.
+func TestNetServesEverySKU(t *testing.T) {
+	k := newKnower()
+	reading := true
+	k.partial = func() bool { return reading }
+	for i := range 50 * offerMost {
+		k.waits(fmt.Sprintf("hot%04d", i), "A-HOT", 1, 0, "", int64(i))
+	}
+	k.waits("cold", "B", 1, 0, "", 1)
+	k.stock("A-HOT", "S1", 1_000_000)
+	k.stock("B", "S1", 1)
+	turns := 0
+	for ; !slices.Contains(k.woken, "cold"); turns++ {
+		k.waiters.grown("A-HOT") // all of them may try again, at every turn
+		k.now += k.OfferStock().Milliseconds()
+		if turns > 5 {
+			t.Fatalf("not woken in %d turns", turns)
+		}
+	}
+	// Everybody has tried in vain, and only a few may try again at a time; who has not tried yet is woken within a few turns all the same.
+	for range 200 {
+		k.now += k.OfferStock().Milliseconds()
+	}
+	k.now += 2 * tryAgainMs
+	k.OfferStock()
+	k.woken = nil
+	k.waits("fresh", "B", 1, 0, "", 2)
+	for turns = 0; !slices.Contains(k.woken, "fresh"); turns++ {
+		k.now += k.OfferStock().Milliseconds()
+		if turns > 5 {
+			t.Fatalf("not woken in %d turns", turns)
+		}
+	}
+}
+
 // An order that no longer waits is not woken.
 func TestServedOrderIsForgotten(t *testing.T) {
 	k := newKnower()

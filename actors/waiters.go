@@ -125,16 +125,21 @@ func (w *waiters) routesGrown() {
 const (
 	offerMost    = 40
 	offerAgain   = 4
+	offerLook    = 20_000 // waiters to look at per turn, for each site once: under a millisecond
 	offerNext    = 20 * time.Millisecond
 	offerNoLimit = math.MaxInt
 )
 
-// allowance is how many may still be woken.
-type allowance struct{ all, again int }
+// allowance is how many may still be woken, and looked at. short says that somebody may try again who was not woken for it.
+type allowance struct {
+	all, again, look int
+	short            bool
+}
 
 // take says whether one more may be woken, who tried in vain or not.
 func (a *allowance) take(again bool) bool {
 	if a.all <= 0 || again && a.again <= 0 {
+		a.short = true
 		return false
 	}
 	a.all--
@@ -146,7 +151,7 @@ func (a *allowance) take(again bool) bool {
 
 // offer wakes those whom the stock of a bucket can serve, as long as the allowance lasts.
 func (w *waiters) offer(sku, site string, atp int64, most *allowance) {
-	if atp <= 0 {
+	if atp <= 0 || most.all <= 0 {
 		return
 	}
 	w.mu.Lock()
@@ -155,6 +160,7 @@ func (w *waiters) offer(sku, site string, atp int64, most *allowance) {
 		w.mu.Unlock()
 		return
 	}
+	most.look -= len(waiting)
 	now, growth := w.now(), w.seen[sku]+1
 	var queue []*waiter
 	for _, one := range waiting {

@@ -66,6 +66,9 @@ func (k *Keeper) write(a Action, now time.Duration) {
 	if k.writing >= writesMax || now < k.held[a.Partition] {
 		return
 	}
+	if a.Kind == ActKeep && k.lease.ran(now) {
+		return // it would make nobody sure
+	}
 	k.writing++
 	k.spots[a.Partition].Busy = a.Kind
 	if a.Kind == ActRelease {

@@ -196,7 +196,9 @@ func (k *Keeper) Lease() bool {
 // Sure says whether this process can be sure that a partition is still its own: Lease holds, and it has written the record since the lease last
 // broke. Without the second, another member that had proven it dead before it came back might claim the partition a moment after the records were
 // read afresh; that claim fails now, because the record is another. Ask it before a read that rests on memory alone.
-func (k *Keeper) Sure(partition int) bool { return k.kept[partition].Load() && k.Lease() }
+func (k *Keeper) Sure(partition int) bool { // The lease is looked at first: one that became whole again after a break finds the partition not kept.
+	return k.Lease() && k.kept[partition].Load()
+}
 
 // sure notes whether the record of a partition was written since the lease last broke.
 func (k *Keeper) sure(partition int, is bool) {

@@ -175,6 +175,34 @@ func TestLease(t *testing.T) {
 	}
 }
 
+// Proves that a process without a lease leaves its records alone, for writing them once more makes nobody sure before the session is renewed, and
+// that each is written once more, and counts again, when it is.
+func TestKeepsWaitForTheLease(t *testing.T) {
+	k, reg, host := alone(t)
+	sure := func() bool {
+		for p := range alonePartitions {
+			if !k.Sure(p) {
+				return false
+			}
+		}
+		return true
+	}
+	await(t, "everything is served", func() bool { return host.serving() == alonePartitions && sure() })
+	reg.noPut.Store(true)
+	await(t, "the lease ends", func() bool { return !k.Lease() })
+	time.Sleep(2 * tickBusy) // what was under way ends
+	before := reg.sets.Load()
+	time.Sleep(8 * tickBusy)
+	if n := reg.sets.Load() - before; n > 0 {
+		t.Errorf("%d records were written without a lease", n)
+	}
+	reg.noPut.Store(false)
+	await(t, "it is sure of everything again", sure)
+	if n := reg.sets.Load() - before; n < alonePartitions || n > 3*alonePartitions {
+		t.Errorf("%d records were written for %d partitions", n, alonePartitions)
+	}
+}
+
 // Proves that a process which slept does not believe in a lease that had run out in between, though it wakes up with the answer to a renewal that it had
 // sent before: what the answer makes good is the time since, and others may have looked in the time before.
 func TestRenewalKnownTooLate(t *testing.T) {

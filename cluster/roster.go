@@ -75,7 +75,7 @@ func (r *roster) connection(count uint64, up bool, now time.Duration) (renewed b
 	}
 	if renewed || !up {
 		for _, p := range r.peers {
-			p.missed, p.nobody = 0, 0
+			p.missed, p.nobody, p.waived = 0, 0, false
 		}
 	}
 	r.up, r.connections = up, count
@@ -117,7 +117,7 @@ func (r *roster) hasWritten(id string, revision uint64, now time.Duration) {
 		return
 	}
 	p.wrote, p.wroteAt = revision, now
-	p.missed, p.nobody = 0, 0
+	p.missed, p.nobody, p.waived = 0, 0, false
 	if p.dead == "" || p.state == SessionEnded {
 		return
 	}

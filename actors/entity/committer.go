@@ -59,10 +59,10 @@ func (c *committer) add(entry []byte, who *actor.PID, last uint64) uint64 {
 	c.mu.Lock()
 	number := c.batches.Add(entry, who, last, c.limits.CommitBytesMax)
 	c.backlog.Store(int64(c.batches.Full()))
-	gathered := c.batches.Gathered()
+	enough := c.batches.Full() > 0 || c.batches.Gathered() == paceEnough
 	c.mu.Unlock()
 	token(c.work)
-	if gathered == paceEnough {
+	if enough {
 		token(c.enough)
 	}
 	return number

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/nats-io/nats.go"
 	"log/slog"
 	"strings"
 	"sync"
@@ -209,6 +210,55 @@ func TestReleasedIsSilent(t *testing.T) {
 	}
 	if n := y.dials(); n != 1 {
 		t.Errorf("%d sessions, want 1", n)
+	}
+}
+
+// TestRefusedBeforeTheHandOver proves that the real stream's answers tell of an order that went wrong at another node: the first event lies behind the
+// second, because its first attempt was refused, and its owner gave the partition away before it published the second once more. The next owner
+// begins behind the first, is told that the second lies already before it, and publishes it again.
+func TestRefusedBeforeTheHandOver(t *testing.T) {
+	y := newYard(t, 1)
+	y.fill(0, 1, 0, 2)
+	places := make(map[string]uint64)
+	for _, id := range []string{"order/web-0-0/2", "order/web-0-0/1"} {
+		ack, err := y.js.PublishMsg(t.Context(), &nats.Msg{
+			Subject: "oy.v1.evt.order.held.web", Header: nats.Header{nats.MsgIdHdr: {id}, "ce-id": {id}}, Data: []byte("{}"),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		places[id] = ack.Sequence
+	}
+	y.cursors.saved[CursorName(0)] = Cursor{Position: 1, Place: places["order/web-0-0/1"]}
+	e, _ := y.run(Options{})
+	eventually(t, "published", func() bool { return e.Published(0) == 2 })
+	got := y.events()
+	if len(got) != 3 || got[2].id != "order/web-0-0/2" || got[1].id != "order/web-0-0/1" {
+		t.Errorf("the stream has %v", got)
+	}
+}
+
+// TestAnswers proves how the stream's answers are read, as the server writes them.
+func TestAnswers(t *testing.T) {
+	y := newYard(t, 1)
+	nc, err := y.connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	publish := func() Ack {
+		m, err := nc.RequestMsg(&nats.Msg{Subject: "oy.v1.evt.order.held.web", Header: nats.Header{nats.MsgIdHdr: {"one"}}, Data: []byte("{}")}, 5*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ack, err := readAck(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ack
+	}
+	first := publish()
+	if again := publish(); first.Place == 0 || first.Repeat || again != (Ack{first.Place, true}) {
+		t.Errorf("answered %v, and %v when sent again", first, again)
 	}
 }
 

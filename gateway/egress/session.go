@@ -104,11 +104,8 @@ func (s *session) refuse(p *publisher, err error) {
 	}
 }
 
-// ackedBytes is how the answer begins that nearly all are, repeatBytes what says of one that it was there: an error comes first in one that has it.
-var (
-	ackedBytes  = []byte(`{"stream":"` + messages.StreamEvents + `","seq":`)
-	repeatBytes = []byte(`"duplicate":true`)
-)
+// ackedBytes is how the answer begins that nearly all are: an error comes first in one that has it. What says more than a place is read with care.
+var ackedBytes = []byte(`{"stream":"` + messages.StreamEvents + `","seq":`)
 
 // readAck says where in the stream a message lies; the error is a refusal.
 func readAck(m *nats.Msg) (Ack, error) {
@@ -116,9 +113,9 @@ func readAck(m *nats.Msg) (Ack, error) {
 		return Ack{}, &refusedError{"no stream listens (" + m.Header.Get("Status") + ")"}
 	}
 	if rest, ok := bytes.CutPrefix(m.Data, ackedBytes); ok {
-		if end := bytes.IndexAny(rest, ",}"); end > 0 {
-			if place, err := strconv.ParseUint(string(rest[:end]), 10, 64); err == nil {
-				return Ack{place, bytes.Contains(rest[end:], repeatBytes)}, nil
+		if digits, ok := bytes.CutSuffix(rest, []byte("}")); ok {
+			if place, err := strconv.ParseUint(string(digits), 10, 64); err == nil {
+				return Ack{Place: place}, nil
 			}
 		}
 	}

@@ -133,6 +133,9 @@ func (s *scene) journalBlock(dir string) string {
 // found is what became of one damaged copy.
 type found struct{ refused, unseen int }
 
+// position is how verify names the place.
+var position = regexp.MustCompile(`partition \d+, position \d+`)
+
 var refusal = regexp.MustCompile(`partition refused: its journal is damaged.* partition=(\d+) error=".*damaged at position \d+`)
 
 // wound damages a copy of the store and judges what a node makes of it.
@@ -164,7 +167,7 @@ func (s *scene) wound(store string, tr truth, name string, do func([]byte) []byt
 	s.require(err == nil && strings.Contains(text, "refused") == (len(refused) > 0), "%s: the probe says %q, %v", name, text, err)
 	code, out, errs, err := w.Run(time.Minute, "verify", "--timeout", "20s", "--settle", "0s")
 	s.require(err == nil && (code != 0) == (len(refused) > 0), "%s: verify ends with %d, %v: %.300s%.300s", name, code, err, out, errs)
-	s.require(len(refused) == 0 || strings.Contains(errs, "damaged at position"), "%s: verify does not name the place: %.300s", name, errs)
+	s.require(len(refused) == 0 || position.MatchString(errs), "%s: verify does not name the place: %.300s", name, errs)
 
 	f.unseen = s.judgeBuckets(ask, tr, name, refused) + s.judgeOrders(ask, tr, name, refused)
 	s.row.Say("%s: %d partitions refused, %d late acknowledgments cut off unseen", name, f.refused, f.unseen)

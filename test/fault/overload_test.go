@@ -22,13 +22,24 @@ import (
 // What F19 wants.
 const (
 	overloadTimes   = 10
-	goodputMin      = 0.90
-	shedWithin      = 10 * time.Millisecond // 99th percentile
-	memoryTimes     = 1.5
 	smallShare      = 0.05 // of the peak
-	smallAnswered   = 0.95
 	overloadChannel = "flood"
 	smallChannel    = "small"
+)
+
+// overloadGoals is what a flood may do.
+type overloadGoals struct {
+	goodput float64       // of the peak, at least
+	shed    time.Duration // 99th percentile, at most
+	memory  float64       // times what is steady, at most
+	small   float64       // of the small channel's requests answered ok, at least
+}
+
+// overloadWanted are the goals, which the whole suite judges by; overloadFloors what even three seconds a side on a machine with neighbors must show, or
+// something is broken.
+var (
+	overloadWanted = overloadGoals{goodput: 0.90, shed: 10 * time.Millisecond, memory: 1.5, small: 0.95}
+	overloadFloors = overloadGoals{goodput: 0.50, shed: 4 * time.Second, memory: 3, small: 0.75}
 )
 
 // TestF19Overload proves that ten times what the cluster can do makes it neither slow nor large, and that a channel which floods takes
@@ -68,10 +79,15 @@ func TestF19Overload(t *testing.T) {
 	grown := memory.stop(o)
 	row.Lead("goodput %.0f %% of the peak of %.0f orders/s (%.0f %% to %.0f %% in %d pairs), sheds p99 %.1f ms, memory %.2f × steady; %.1f %% of the small channel's %d answered ok",
 		100*goodput, peak, 100*slices.Min(ratios), 100*slices.Max(ratios), len(ratios), shed, grown, 100*answered, small.Sent)
-	s.require(goodput >= goodputMin, "goodput %.0f %% of peak, at least %.0f %%", 100*goodput, 100*goodputMin)
-	s.require(shed <= float64(shedWithin.Milliseconds()), "sheds answered within %.1f ms (p99), at most %v", shed, shedWithin)
-	s.require(grown <= memoryTimes, "memory %.2f × steady, at most %.1f ×", grown, memoryTimes)
-	s.require(answered >= smallAnswered, "%.1f %% of the small channel's requests were answered ok, at least %.0f %%", 100*answered, 100*smallAnswered)
+	goals := overloadWanted
+	if testing.Short() {
+		goals = overloadFloors
+		row.Say("judged by the floors of the short run: %+v", goals)
+	}
+	s.require(goodput >= goals.goodput, "goodput %.0f %% of peak, at least %.0f %%", 100*goodput, 100*goals.goodput)
+	s.require(shed <= float64(goals.shed.Milliseconds()), "sheds answered within %.1f ms (p99), at most %v", shed, goals.shed)
+	s.require(grown <= goals.memory, "memory %.2f × steady, at most %.1f ×", grown, goals.memory)
+	s.require(answered >= goals.small, "%.1f %% of the small channel's requests were answered ok, at least %.0f %%", 100*answered, 100*goals.small)
 	s.audit()
 }
 
