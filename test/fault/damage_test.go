@@ -3,6 +3,7 @@
 package fault
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -65,15 +66,16 @@ func TestF10Damage(t *testing.T) {
 	s.load.Stop()
 	s.history.Stop()
 	s.probe.Stop()
-	cases, refused, unseen := 0, []int(nil), 0
+	cases, refused, unseen, deaf := 0, []int(nil), 0, 0
 	for _, state := range []struct{ name, store string }{{"stopped cleanly", s.tidy(store)}, {"killed", store}} {
 		for _, wound := range wounds[:sized(len(wounds), 1)] {
 			found := s.wound(state.store, truth, "NATS "+state.name+", "+wound.name, wound.do)
-			cases, refused, unseen = cases+1, append(refused, found.refused), unseen+found.unseen
+			cases, refused, unseen, deaf = cases+1, append(refused, found.refused), unseen+found.unseen, deaf+found.deaf
 		}
 	}
-	row.Lead("%d damaged files: %v of %d partitions refused, the others served; %d acknowledged things of the last %v cut off unseen, none older", cases, refused, truth.count, unseen, markLag)
-	s.require(slices.Max(refused) > 0, "no damage was refused: nothing was damaged")
+	row.Lead("%d damaged files: %v of %d partitions refused, the others served; NATS does not start on %d; %d acknowledged things of the last %v cut off unseen, none older",
+		cases, refused, truth.count, deaf, unseen, markLag)
+	s.require(slices.Max(refused) > 0 || deaf > 0, "no damage was refused: nothing was damaged")
 	s.audit()
 }
 
@@ -131,7 +133,10 @@ func (s *scene) journalBlock(dir string) string {
 }
 
 // found is what became of one damaged copy.
-type found struct{ refused, unseen int }
+type found struct{ refused, unseen, deaf int }
+
+// deafAfter is when a NATS server is taken not to start any more: it takes a tenth of a second otherwise.
+const deafAfter = 10 * time.Second
 
 // position is how verify names the place.
 var position = regexp.MustCompile(`partition \d+, position \d+`)
@@ -147,7 +152,13 @@ func (s *scene) wound(store string, tr truth, name string, do func([]byte) []byt
 	whole, err := os.ReadFile(block)
 	s.must("read the block", err)
 	s.must("damage the block", os.WriteFile(block, do(whole), 0o600))
-	w := world.New(s.T, world.Options{Nodes: 1, Store: dir})
+	w, err := world.Try(s.T, world.Options{Nodes: 1, Store: dir, ListensWithin: deafAfter})
+	if errors.Is(err, world.ErrDeaf) { // see docs/benchmarks/faults.md: a sequence with a flipped bit keeps nats-server 2.15.2 counting for ever
+		s.row.Say("%s: NATS does not start within %v", name, deafAfter)
+		w.Servers[0].Kill()
+		return found{deaf: 1}
+	}
+	s.must("start on the damaged store", err)
 	n := w.Nodes[0]
 	ask, err := client.Dial(w.URL(), "fault damaged")
 	s.must("connect", err)

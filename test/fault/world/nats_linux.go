@@ -1,8 +1,10 @@
 package world
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -121,6 +123,9 @@ func (s *Server) begin() error {
 	return err
 }
 
+// ErrDeaf is a NATS server that does not come to listen.
+var ErrDeaf = errors.New("the NATS server does not start")
+
 // startServers makes one server or a group of three.
 func (w *World) startServers(n int) error {
 	var routes []string
@@ -150,8 +155,8 @@ func (w *World) startServers(n int) error {
 		}
 	}
 	for _, s := range w.Servers {
-		if err := s.Await("listening\n", time.Minute); err != nil {
-			return err
+		if err := s.Await("listening\n", cmp.Or(w.o.ListensWithin, time.Minute)); err != nil {
+			return fmt.Errorf("%w: %w", ErrDeaf, err)
 		}
 	}
 	return w.awaitJetStream()

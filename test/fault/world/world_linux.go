@@ -27,6 +27,8 @@ type Options struct {
 	DiskBytes int64
 	// Behind lets the nodes run behind NATS and the clients (nice 5), which then have the processors first, as on machines of their own.
 	Behind bool
+	// ListensWithin is how long a NATS server may take to start; default a minute.
+	ListensWithin time.Duration
 	// NodeEnv is put into every node's environment.
 	NodeEnv []string
 }
@@ -54,6 +56,16 @@ const (
 // end of what every process said is shown.
 func New(t testing.TB, o Options) *World {
 	t.Helper()
+	w, err := Try(t, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// Try is New for what may not start.
+func Try(t testing.TB, o Options) (*World, error) {
+	t.Helper()
 	if o.Partitions == 0 {
 		o.Partitions = 32
 	}
@@ -69,10 +81,7 @@ func New(t testing.TB, o Options) *World {
 	if w.program, err = Program(o.Build, o.How); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.open(); err != nil {
-		t.Fatal(err)
-	}
-	return w
+	return w, w.open()
 }
 
 func (w *World) open() error {
