@@ -19,10 +19,11 @@ type waiters struct {
 	wake func(order, sku, site string)
 	now  func() int64
 
-	mu    sync.Mutex
-	bySKU map[string]map[string]*waiter
-	skus  map[string][]string // order → SKUs it waits for
-	seen  map[string]uint64   // SKU → how often its stock has grown
+	mu     sync.Mutex
+	bySKU  map[string]map[string]*waiter
+	skus   map[string][]string // order → SKUs it waits for
+	seen   map[string]uint64   // SKU → how often its stock has grown
+	routes uint64              // how often a site began to take work: as if all stock had grown
 }
 
 type waiter struct {
@@ -113,9 +114,7 @@ func (w *waiters) grown(sku string) {
 // had. After a restart this is the rule: an order may be woken while the sites of other partitions are still being read back.
 func (w *waiters) routesGrown() {
 	w.mu.Lock()
-	for sku := range w.bySKU {
-		w.seen[sku]++
-	}
+	w.routes++
 	w.mu.Unlock()
 }
 
@@ -161,7 +160,7 @@ func (w *waiters) offer(sku, site string, atp int64, most *allowance) {
 		return
 	}
 	most.look -= len(waiting)
-	now, growth := w.now(), w.seen[sku]+1
+	now, growth := w.now(), w.seen[sku]+w.routes+1
 	var queue []*waiter
 	for _, one := range waiting {
 		since := now - one.wokenAt

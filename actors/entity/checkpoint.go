@@ -21,14 +21,14 @@ import (
 // entity's state at or after it, a few at a time; recovery replays from that position and passes over what a state already holds,
 // because an entity's versions have no gaps. So nothing stops while millions of entities are written.
 //
-// What is written is one stream of length-prefixed snapshots, cut into slices without regard to their borders: an entity of any size
-// fits. The entities' goroutines fill the stream, the store's goroutine drains it, the mutex stands between.
+// What is written is one stream of frames (frames.go). The entities' goroutines fill it, the store's goroutine drains it, the mutex stands between.
 type checkpoint struct {
-	base  persistence.Manifest
-	bytes int64
-	refs  []messages.Ref // still to capture; the partition actor's alone
-	fresh int            // of refs, those that were not looked at yet
-	turn  bool           // it has the node's turn, until the journal is cut: partitions that fill alike would else all write, and cut, at once
+	base   persistence.Manifest
+	bytes  int64
+	refs   []messages.Ref // still to capture; the partition actor's alone, like frames
+	frames frameWriter
+	fresh  int  // of refs, those that were not looked at yet
+	turn   bool // it has the node's turn, until the journal is cut: partitions that fill alike would else all write, and cut, at once
 
 	written atomic.Int64
 
@@ -67,6 +67,7 @@ func (p *partition) checkpoint(ctx actor.Context, turn bool) {
 	job := &checkpoint{base: base, bytes: bytes, refs: p.store.unsorted(), turn: turn}
 	job.fresh = len(job.refs)
 	job.changed.L = &job.mu
+	job.frames.begin(p.store, job.add)
 	p.job = job
 	go func() {
 		err := p.Store.Write(context.Background(), p.Partition, job.base, job.slices())
@@ -102,13 +103,12 @@ func (p *partition) capture(ctx actor.Context, job *checkpoint) {
 			job.expect()
 			ctx.Send(sl.live.pid, &snapshot{job: job})
 			asks--
-		case sl.blob != "":
-			blob, err := p.store.blob(sl)
+		default:
+			size, err := job.frames.idle(p.store, sl, job.add)
 			if err != nil {
-				job.fail(fmt.Errorf("%s: %w", sl.ref, err))
+				job.fail(err)
 			}
-			job.add(blob)
-			bytes -= len(blob)
+			bytes -= size
 		}
 	}
 	if len(job.refs) == 0 {
@@ -189,13 +189,14 @@ func (j *checkpoint) captured(snap *messages.EntitySnapshot) {
 	j.mu.Unlock()
 }
 
-func (j *checkpoint) add(blob []byte) {
+// add appends a frame; it is not kept.
+func (j *checkpoint) add(frame []byte) {
 	j.mu.Lock()
 	if j.stream == nil {
 		j.stream = make([]byte, 0, sliceBytes+sliceBytes/4)
 	}
-	j.stream = binary.AppendUvarint(j.stream, uint64(len(blob)))
-	j.stream = append(j.stream, blob...)
+	j.stream = binary.AppendUvarint(j.stream, uint64(len(frame)))
+	j.stream = append(j.stream, frame...)
 	j.changed.Signal()
 	j.mu.Unlock()
 }
@@ -242,27 +243,5 @@ func (j *checkpoint) slices() iter.Seq2[[]byte, error] {
 				return
 			}
 		}
-	}
-}
-
-// StreamReader puts the slices of a checkpoint together again.
-type StreamReader struct{ rest []byte }
-
-// Take adds a slice and calls fn for every snapshot that is now whole.
-func (r *StreamReader) Take(slice []byte, fn func(blob []byte) error) error {
-	r.rest = append(r.rest, slice...)
-	for {
-		size, n := binary.Uvarint(r.rest)
-		if n < 0 {
-			return errors.New("checkpoint stream: bad length")
-		}
-		if n == 0 || uint64(len(r.rest)-n) < size {
-			return nil
-		}
-		end := n + int(size)
-		if err := fn(r.rest[n:end]); err != nil {
-			return err
-		}
-		r.rest = r.rest[end:]
 	}
 }

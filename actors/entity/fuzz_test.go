@@ -43,7 +43,7 @@ func FuzzStream(f *testing.F) {
 		var reader StreamReader
 		for stream := job.stream; len(stream) > 0; {
 			n := min(size, len(stream))
-			if err := reader.Take(stream[:n], func(blob []byte) error { got = append(got, bytes.Clone(blob)); return nil }); err != nil {
+			if err := reader.frames(stream[:n], func(blob []byte) error { got = append(got, bytes.Clone(blob)); return nil }); err != nil {
 				t.Fatal(err)
 			}
 			stream = stream[n:]

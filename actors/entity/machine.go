@@ -24,7 +24,8 @@ type Machine interface {
 
 // Kind builds machines of one kind.
 type Kind struct {
-	New        func(id string) Machine
+	New func(id string) Machine
+	// Load makes a machine from the bytes of MarshalState. It may keep them: they do not change any more.
 	Load       func(id string, state []byte) (Machine, error)
 	NewSummary func() messages.Message
 	// DedupForMs is how long answers are remembered; 0 = for the entity's whole life.

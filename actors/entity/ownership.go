@@ -139,9 +139,7 @@ func (p *partition) recovered(ctx actor.Context, m *recovered) {
 		p.closeWhenIdle(ctx)
 		return
 	}
-	for ref, known := range m.result.known {
-		p.observer.Observe(ref, known.summary, known.waits)
-	}
+	m.result.tell(p.observer.Observe)
 	p.servesFrom = p.clock()
 	p.sweepAt = p.servesFrom + sweepEveryMs
 	p.enter(cluster.PhaseServing)

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
+	"unsafe"
 
 	"github.com/klauspost/compress/s2"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -13,11 +15,30 @@ import (
 
 // Idle entities lie in memory as packed bytes: an order takes 0.5 KB instead of 1.2, a bucket 0.2 instead of 0.4. Entities of a kind look much alike, so
 // the first ones a store hears of become a dictionary for the rest; without one the gain would be a third of that. Packing an order costs 2 µs,
-// unpacking 1 µs, beside some 30 µs for each of its commands. What is written to checkpoints is plain.
+// unpacking 1 µs, beside some 30 µs for each of its commands. A checkpoint holds them as they lie, with the dictionary, so that whoever reads it back packs
+// nothing; from then on the dictionary stays.
 type packer struct {
-	sample  []byte // the dictionary in the making
-	dict    *s2.Dict
-	scratch []byte
+	sample []byte // the dictionary in the making
+	dict   *s2.Dict
+}
+
+// rooms are for what is made of an entity on its way into memory or out of it: a busy site is a megabyte.
+var rooms = sync.Pool{New: func() any { return new([]byte) }}
+
+// borrow gives room for n bytes; give it back when what was made in it has been copied.
+func borrow(n int) *[]byte {
+	room := rooms.Get().(*[]byte)
+	if cap(*room) < n {
+		*room = make([]byte, n)
+	}
+	*room = (*room)[:n]
+	return room
+}
+
+func giveBack(room *[]byte) {
+	if cap(*room) <= roomMost {
+		rooms.Put(room)
+	}
 }
 
 const (
@@ -25,6 +46,7 @@ const (
 	sampleBytes     = 1 << 10  // of one entity, so that the dictionary knows several
 	packLeast       = 64       // bytes; less is not worth it
 	dictionaryMost  = 32 << 10 // bytes; more is packed without: it is its own dictionary
+	roomMost        = 8 << 20  // bytes that are kept for the next one
 )
 
 // How bytes are packed: the first byte.
@@ -38,11 +60,13 @@ const (
 func (p *packer) pack(blob []byte) string {
 	p.learn(blob)
 	how, encoded := byte(packedNot), blob
+	room := borrow(s2.MaxEncodedLen(len(blob)))
+	defer giveBack(room)
 	switch {
 	case len(blob) > dictionaryMost:
-		how, encoded = packedAlone, s2.Encode(p.room(len(blob)), blob)
+		how, encoded = packedAlone, s2.Encode(*room, blob)
 	case len(blob) >= packLeast && p.dict != nil:
-		how, encoded = packedDict, p.dict.Encode(p.room(len(blob)), blob)
+		how, encoded = packedDict, p.dict.Encode(*room, blob)
 	}
 	if len(encoded) >= len(blob) {
 		how, encoded = packedNot, blob
@@ -52,18 +76,6 @@ func (p *packer) pack(blob []byte) string {
 	out.WriteByte(how)
 	out.Write(encoded)
 	return out.String()
-}
-
-// room gives scratch memory in which a blob can be packed.
-func (p *packer) room(n int) []byte {
-	most := s2.MaxEncodedLen(n)
-	if most > dictionaryMost*2 {
-		return make([]byte, most) // rare, and not to be kept
-	}
-	if len(p.scratch) < most {
-		p.scratch = make([]byte, most)
-	}
-	return p.scratch
 }
 
 // learn takes the first blobs as a dictionary.
@@ -77,22 +89,42 @@ func (p *packer) learn(blob []byte) {
 	}
 }
 
+// adopt takes the dictionary of a checkpoint, which was made here once; the bytes are kept.
+func (p *packer) adopt(dict []byte) error {
+	if p.dict != nil {
+		return errors.New("a second dictionary for a kind of entity")
+	}
+	if p.dict, p.sample = s2.NewDict(dict), nil; p.dict == nil {
+		return errors.New("the dictionary for a kind of entity is none")
+	}
+	return nil
+}
+
 // unpack gives the bytes as they were, in their own memory.
 func (p *packer) unpack(packed string) ([]byte, error) {
 	if packed == "" {
 		return nil, nil
 	}
-	var blob []byte
-	var err error
-	switch body := []byte(packed[1:]); packed[0] {
-	case packedNot:
+	if packed[0] == packedNot {
+		return []byte(packed[1:]), nil
+	}
+	return p.open(nil, packed[0], bytesOf(packed)[1:])
+}
+
+// bytesOf gives a string's bytes as they lie, to read.
+func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
+
+// open is unpack for bytes that lie in memory of the caller's, which the result may share, or in dst when that has room.
+func (p *packer) open(dst []byte, how byte, body []byte) (blob []byte, err error) {
+	switch {
+	case how == packedNot:
 		return body, nil
-	case packedDict:
-		blob, err = p.dict.Decode(nil, body)
-	case packedAlone:
-		blob, err = s2.Decode(nil, body)
+	case how == packedDict && p.dict != nil:
+		blob, err = p.dict.Decode(dst, body)
+	case how == packedAlone:
+		blob, err = s2.Decode(dst, body)
 	default:
-		err = errors.New("unknown packing")
+		err = fmt.Errorf("packed in a way (%d) that cannot be undone here", how)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("unpack an entity: %w", err) // memory that nobody else writes to: never seen

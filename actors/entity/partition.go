@@ -298,9 +298,9 @@ func (p *partition) sweep(ctx actor.Context, now int64) (pause int64) {
 			ctx.Send(sl.live.pid, &retire{})
 		}
 	}
-	// Half of a large checkpoint's size: what is written stays within three times what happens.
+	// A large checkpoint's size: what is written stays within twice what happens.
 	_, bytes := p.committer.checkpointBase()
-	if bytes >= max(p.limits.CheckpointTailBytes, p.manifest.Bytes/2) && p.job == nil &&
+	if bytes >= max(p.limits.CheckpointTailBytes, p.manifest.Bytes) && p.job == nil &&
 		p.writing.CompareAndSwap(false, true) {
 		p.checkpoint(ctx, true)
 	}

@@ -19,7 +19,8 @@ type Recovery struct {
 	partition int
 	store     *Store
 	touched   map[messages.Ref]*Core // changed since the last Settle
-	known     map[messages.Ref]known // what the node may know of each entity
+	told      []told                 // what the node may know of each entity, as the checkpoint has it
+	known     map[messages.Ref]known // what changed of it since
 	commits   int
 	bytes     int64
 	stream    StreamReader
@@ -33,13 +34,32 @@ type known struct {
 	waits   []string
 }
 
+type told struct {
+	ref messages.Ref
+	known
+}
+
 // Recovered is what a recovery found.
 type Recovered struct {
 	Store    *Store
 	Commits  int   // replayed after the checkpoint
 	Bytes    int64 // of them
 	Manifest persistence.Manifest
-	known    map[messages.Ref]known
+	told     []told
+	known    map[messages.Ref]known // newer than what was told
+}
+
+// tell hands over what the node may know of the entities, once.
+func (r *Recovered) tell(observe func(ref messages.Ref, summary messages.Message, waits []string)) {
+	for _, t := range r.told {
+		if _, newer := r.known[t.ref]; !newer {
+			observe(t.ref, t.summary, t.waits)
+		}
+	}
+	for ref, known := range r.known {
+		observe(ref, known.summary, known.waits)
+	}
+	r.told, r.known = nil, nil
 }
 
 // Run loads the checkpoint, replays the journal through the log and takes the partition over: when it returns, the log may append.
@@ -59,7 +79,7 @@ func (r *Recovery) Read(ctx context.Context, log *persistence.Log, snapshots per
 		return fmt.Errorf("load checkpoint of partition %d: %w", partition, err)
 	}
 	r.from = manifest
-	if len(r.stream.rest) > 0 {
+	if !r.stream.whole() {
 		return fmt.Errorf("checkpoint of partition %d ends in the middle of an entity: %w", partition, persistence.ErrCorrupt)
 	}
 	if err := log.Recover(ctx, manifest, r.commit); err != nil {
@@ -70,6 +90,7 @@ func (r *Recovery) Read(ctx context.Context, log *persistence.Log, snapshots per
 
 func (r *Recovery) begin(partition int) {
 	r.partition, r.store, r.touched, r.known = partition, NewStore(), make(map[messages.Ref]*Core), make(map[messages.Ref]known)
+	r.told = nil
 }
 
 // Settle turns the entities that changed since the last Settle into bytes.
@@ -84,29 +105,31 @@ func (r *Recovery) Settle(now int64) error {
 		if err := r.store.Put(snap); err != nil {
 			return err
 		}
-		if err := r.know(ref, snap.Summary, snap.Waits); err != nil {
+		switch k, some, err := r.know(ref, snap.Summary, snap.Waits); {
+		case err != nil:
 			return err
+		case some:
+			r.known[ref] = k
 		}
 	}
 	clear(r.touched)
 	return nil
 }
 
-// know remembers what an observer will be told.
-func (r *Recovery) know(ref messages.Ref, bytes []byte, waits []string) error {
+// know reads what an observer will be told; false when there is nothing to tell.
+func (r *Recovery) know(ref messages.Ref, bytes []byte, waits []string) (k known, some bool, err error) {
 	if len(bytes) == 0 {
-		return nil
+		return known{}, false, nil
 	}
 	kind, ok := r.Kinds[ref.Kind]
 	if !ok {
-		return fmt.Errorf("%s: no such kind of entity", ref)
+		return known{}, false, fmt.Errorf("%s: no such kind of entity", ref)
 	}
 	summary := kind.NewSummary()
 	if err := summary.UnmarshalVT(bytes); err != nil {
-		return fmt.Errorf("summary of %s: %w", ref, err)
+		return known{}, false, fmt.Errorf("summary of %s: %w", ref, err)
 	}
-	r.known[ref] = known{summary: summary, waits: waits}
-	return nil
+	return known{summary: summary, waits: waits}, true, nil
 }
 
 // Take reads on to the end and takes the partition over.
@@ -117,19 +140,43 @@ func (r *Recovery) Take(ctx context.Context, log *persistence.Log, now int64) (*
 	if err := r.Settle(now); err != nil {
 		return nil, err
 	}
-	return &Recovered{Store: r.store, Commits: r.commits, Bytes: r.bytes, Manifest: r.from, known: r.known}, nil
+	return &Recovered{Store: r.store, Commits: r.commits, Bytes: r.bytes, Manifest: r.from, told: r.told, known: r.known}, nil
 }
 
 // slice takes one slice of a checkpoint.
 func (r *Recovery) slice(b []byte) error {
-	return r.stream.Take(b, func(blob []byte) error {
-		o, err := outlineOf(blob)
-		if err != nil {
-			return err
+	return r.stream.frames(b, r.frame)
+}
+
+func (r *Recovery) frame(frame []byte) error {
+	var o outline
+	var packed []byte
+	var err error
+	switch kindOf(frame) {
+	case frameCount:
+		n, err := countOf(frame)
+		r.store.expect(n)
+		r.told = slices.Grow(r.told, n)
+		return err
+	case frameDict:
+		return adoptDict(r.store.packs, frame)
+	case frameIdle:
+		if o, packed, err = idleFrame(frame); err == nil {
+			err = r.store.adopt(o.ref, packed, o.wake)
 		}
-		r.store.put(o.ref, blob, o.wake)
-		return r.know(o.ref, o.summary, o.waits)
-	})
+	default:
+		if o, err = outlineOf(frame); err == nil {
+			r.store.put(o.ref, frame, o.wake)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	k, some, err := r.know(o.ref, o.summary, o.waits)
+	if some {
+		r.told = append(r.told, told{o.ref, k})
+	}
+	return err
 }
 
 // commit replays one commit.

@@ -74,11 +74,12 @@ func (s *Store) slot(ref messages.Ref) *slot {
 
 // Put stores an idle entity.
 func (s *Store) Put(snap *messages.EntitySnapshot) error {
-	blob, err := snap.MarshalVT()
-	if err != nil {
+	blob := borrow(snap.SizeVT())
+	defer giveBack(blob)
+	if _, err := snap.MarshalToSizedBufferVT(*blob); err != nil {
 		return fmt.Errorf("encode snapshot of %s: %w", snap.Id, err)
 	}
-	s.put(messages.Ref{Kind: messages.Kind(snap.Kind), ID: snap.Id}, blob, snap.WakeAtMs)
+	s.put(messages.Ref{Kind: messages.Kind(snap.Kind), ID: snap.Id}, *blob, snap.WakeAtMs)
 	return nil
 }
 
@@ -90,11 +91,31 @@ func (s *Store) put(ref messages.Ref, blob []byte, wake int64) *slot {
 	return sl
 }
 
-func (s *Store) packer(kind messages.Kind) *packer {
-	p := s.packs[kind]
+// adopt stores an entity as it lies packed in a checkpoint; the bytes are not kept.
+func (s *Store) adopt(ref messages.Ref, packed []byte, wake int64) error {
+	if packed[0] == packedDict && s.packer(ref.Kind).dict == nil {
+		return fmt.Errorf("%s: its dictionary is missing", ref)
+	}
+	sl := s.slot(ref)
+	sl.blob = string(packed)
+	s.setWake(sl, wake)
+	return nil
+}
+
+// expect makes room for so many entities, in an empty store.
+func (s *Store) expect(entities int) {
+	if len(s.slots) == 0 {
+		s.slots = make(map[messages.Ref]*slot, entities)
+	}
+}
+
+func (s *Store) packer(kind messages.Kind) *packer { return packerIn(s.packs, kind) }
+
+func packerIn(packs map[messages.Kind]*packer, kind messages.Kind) *packer {
+	p := packs[kind]
 	if p == nil {
 		p = new(packer)
-		s.packs[kind] = p
+		packs[kind] = p
 	}
 	return p
 }
@@ -120,7 +141,11 @@ func (s *Store) Get(ref messages.Ref) (*messages.EntitySnapshot, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", ref, err)
 	}
-	return decodeSnapshot(blob)
+	snap := new(messages.EntitySnapshot)
+	if err := snap.UnmarshalVTUnsafe(blob); err != nil {
+		return nil, fmt.Errorf("decode snapshot of %s: %w", ref, err)
+	}
+	return snap, nil
 }
 
 // Core activates an entity: from its snapshot, or new.
@@ -236,15 +261,15 @@ func (h *wakeHeap) Pop() any {
 func (s *Store) Slices(size int) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		var stream []byte
+		var frames frameWriter
+		add := func(frame []byte) {
+			stream = append(binary.AppendUvarint(stream, uint64(len(frame))), frame...)
+		}
+		frames.begin(s, add)
 		for _, ref := range s.Refs() {
-			blob, err := s.blob(s.slots[ref])
-			if err != nil {
-				yield(nil, fmt.Errorf("%s: %w", ref, err))
+			if _, err := frames.idle(s, s.slots[ref], add); err != nil {
+				yield(nil, err)
 				return
-			}
-			if blob != nil {
-				stream = binary.AppendUvarint(stream, uint64(len(blob)))
-				stream = append(stream, blob...)
 			}
 			for len(stream) >= size {
 				if !yield(stream[:size], nil) {

@@ -226,6 +226,13 @@ func (m *model) check(t *rapid.T) {
 		}
 	}
 	data := s.MarshalState()
+	whole := new(messages.SiteState)
+	if err := whole.UnmarshalVT(data); err != nil {
+		t.Fatal(err)
+	}
+	if same, err := whole.MarshalVT(); err != nil || !bytes.Equal(same, data) {
+		t.Fatalf("the state's parts do not add up to the message: %v", err)
+	}
 	again, err := UnmarshalState(data)
 	if err != nil {
 		t.Fatal(err)

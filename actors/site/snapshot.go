@@ -6,37 +6,61 @@ import (
 	"fmt"
 	"slices"
 
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"orderyard/messages"
 )
 
 // MarshalState writes the state; equal states give equal bytes. Work is written in id order, windows by name, notices by
 // sequence, ended work in the order it ended.
 func (s *State) MarshalState() []byte {
-	out := &messages.SiteState{
-		Id: s.id, Doc: s.doc, PausedUntilMs: s.paused.until, PausedReason: s.paused.reason, Sequence: s.sequence,
-		Work: make([]*messages.SiteWork, 0, s.byID.size), Hours: s.hours.save(), Days: s.days.save(), Ended: s.ended.lines(),
-	}
+	data := make([]byte, 0, s.byID.size*typicalWork)
+	data = s.appended(data, &messages.SiteState{Doc: s.doc})
+	// Work stands between doc and hours. It is encoded one by one: as a message of thousands it would be as much garbage again.
+	work := &messages.SiteWork{Fulfillment: new(messages.FulfillmentOrder)}
 	s.byID.each(func(_ string, j *job) bool {
-		out.Work = append(out.Work, &messages.SiteWork{Fulfillment: s.fulfillment(j), Hour: j.hour})
+		s.describe(j, work.Fulfillment)
+		work.Hour = j.hour
+		data = protowire.AppendTag(data, workField, protowire.BytesType)
+		data = protowire.AppendVarint(data, uint64(work.SizeVT()))
+		data = s.appended(data, work)
 		return true
 	})
+	out := &messages.SiteState{
+		Id: s.id, PausedUntilMs: s.paused.until, PausedReason: s.paused.reason, Sequence: s.sequence,
+		Hours: s.hours.save(), Days: s.days.save(), Ended: s.ended.lines(),
+	}
 	for _, queue := range s.pending { // map order does not matter: sorted below
 		for _, n := range queue {
 			out.Notices = append(out.Notices, &messages.SiteNotice{Change: n.change, OrderId: n.order.ID})
 		}
 	}
 	slices.SortFunc(out.Notices, func(a, b *messages.SiteNotice) int { return cmp.Compare(a.Change.Sequence, b.Change.Sequence) })
-	data, err := out.MarshalVT()
-	if err != nil {
+	return s.appended(data, out)
+}
+
+const (
+	workField   = 2   // of SiteState
+	typicalWork = 256 // bytes
+)
+
+// appended appends an encoded message.
+func (s *State) appended(data []byte, m interface {
+	SizeVT() int
+	MarshalToSizedBufferVT([]byte) (int, error)
+}) []byte {
+	was, size := len(data), m.SizeVT()
+	data = slices.Grow(data, size)[:was+size]
+	if _, err := m.MarshalToSizedBufferVT(data[was:]); err != nil {
 		panic(fmt.Sprintf("site %s: marshal state: %v", s.id, err)) // only a message of foreign making can fail
 	}
 	return data
 }
 
-// UnmarshalState reads a state back. It refuses what MarshalState cannot have written, and names it.
+// UnmarshalState reads a state back and keeps the data. It refuses what MarshalState cannot have written, and names it.
 func UnmarshalState(data []byte) (*State, error) {
 	in := &messages.SiteState{}
-	if err := in.UnmarshalVT(data); err != nil {
+	if err := in.UnmarshalVTUnsafe(data); err != nil {
 		return nil, fmt.Errorf("decode site state: %w", err)
 	}
 	s := New(in.Id)

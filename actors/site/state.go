@@ -101,11 +101,16 @@ func View(s *State, now int64) *messages.SiteView {
 
 // fulfillment is the whole fulfillment order as it stands: what was asked, and what the site made of it.
 func (s *State) fulfillment(j *job) *messages.FulfillmentOrder {
+	fo := new(messages.FulfillmentOrder)
+	s.describe(j, fo)
+	return fo
+}
+
+// describe writes all fields that a site fills into fo.
+func (s *State) describe(j *job, fo *messages.FulfillmentOrder) {
 	a := j.asked
-	return &messages.FulfillmentOrder{
-		Id: a.Id, OrderId: a.OrderId, Site: s.id, Channel: a.Channel, Service: a.Service, Priority: a.Priority, ShipTo: a.ShipTo,
-		Lines: a.Lines, DeliverBy: a.DeliverBy, Reason: a.Reason, Note: a.Note,
-		Status: j.status, RequestStatus: j.request, CreatedAtMs: j.createdAt, DeadlineMs: j.deadline, WorkDate: j.workDate,
-		Shipments: j.shipments, ChangedAtMs: j.changedAt,
-	}
+	fo.Id, fo.OrderId, fo.Site, fo.Channel, fo.Service, fo.Priority, fo.ShipTo = a.Id, a.OrderId, s.id, a.Channel, a.Service, a.Priority, a.ShipTo
+	fo.Lines, fo.DeliverBy, fo.Reason, fo.Note = a.Lines, a.DeliverBy, a.Reason, a.Note
+	fo.Status, fo.RequestStatus, fo.CreatedAtMs, fo.DeadlineMs, fo.WorkDate = j.status, j.request, j.createdAt, j.deadline, j.workDate
+	fo.Shipments, fo.ChangedAtMs = j.shipments, j.changedAt
 }
