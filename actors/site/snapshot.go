@@ -76,6 +76,7 @@ func UnmarshalState(data []byte) (*State, error) {
 			return nil, fmt.Errorf("site %s: %w", in.Id, err)
 		}
 	}
+	s.work = make(map[string]*job, len(in.Work))
 	for _, w := range in.Work {
 		if err := s.loadWork(w); err != nil {
 			return nil, fmt.Errorf("site %s: %w", in.Id, err)
