@@ -62,6 +62,7 @@ type yard struct {
 
 const (
 	openWithin  = 2 * time.Minute  // a long journal after kill -9 is replayed in seconds; a damaged disk may hang
+	alonePoll   = time.Millisecond // how often a node that is alone looks whether it is ready: a start takes a tenth of a second
 	closeWithin = 20 * time.Second // then the process ends all the same: what was answered is durable
 )
 
@@ -151,7 +152,7 @@ func (y *yard) settleAlone(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("read the partitions back: %w", ctx.Err())
-		case <-time.After(settlePoll):
+		case <-time.After(alonePoll):
 		}
 	}
 	return nil

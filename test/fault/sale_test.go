@@ -35,7 +35,7 @@ const (
 // with began the moment the first attempt left the buyer, told the moment the answer was there. Winners then confirm, and the bucket
 // must hold exactly that.
 func TestF20Sale(t *testing.T) {
-	units, buyers := sized(10_000, 1_000), sized(200_000, 20_000)
+	units, buyers := sized(10_000, 6_000), sized(200_000, 20_000)
 	row := results.Row("F20", fmt.Sprintf("flash sale: %d units, %d buyers, %d × kill -9 of the node that sells", units, buyers, saleKills),
 		fmt.Sprintf("sold exactly %d; first come, first served among acknowledged", units))
 	s := setUp(t, row, world.Options{Nodes: 3}, cast{})
@@ -47,7 +47,7 @@ func TestF20Sale(t *testing.T) {
 		t.Fatal(got.String())
 	}
 	sale := &flood.Sale{
-		Subject: messages.StockSubject("reserve"), Buyers: buyers, PerSecond: float64(sized(8_000, 3_000)), Attempt: time.Second, Body: appendReserve,
+		Subject: messages.StockSubject("reserve"), Buyers: buyers, PerSecond: float64(sized(4_000, 3_000)), Attempt: time.Second, Body: appendReserve,
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), saleWithin)
 	defer cancel()
@@ -77,13 +77,13 @@ func appendReserve(dst []byte, buyer int) []byte {
 	return append(dst, fmt.Sprintf(`","sku":"%s","site":"%s","quantity":1,"hold_for_ms":%d}`, saleSKU, load.Sites[0].ID, saleHoldMs)...)
 }
 
-// killSellers kills whoever owns the bucket when a sixth, a half and five sixths of the units are sold, and starts it again at once. The next
-// kill does not wait for it.
+// killSellers kills whoever owns the bucket when a twelfth, a quarter and five twelfths of the units are sold, and starts it again at once. The next
+// kill does not wait for it. Who came while nobody sold is served within milliseconds then, so there must be more units left than that.
 func (s *scene) killSellers(sale *flood.Sale, units int, over <-chan struct{}) {
 	s.Helper()
 	partition := cluster.PartitionOf(messages.BucketRef(saleSKU, load.Sites[0].ID), s.w.Partitions())
 	for i := range saleKills {
-		for sold, _ := sale.Progress(); sold < units*(2*i+1)/(2*saleKills); sold, _ = sale.Progress() {
+		for sold, _ := sale.Progress(); sold < units*(2*i+1)/(4*saleKills); sold, _ = sale.Progress() {
 			select {
 			case <-over:
 				s.Fatalf("the sale was over before kill %d", i+1)
