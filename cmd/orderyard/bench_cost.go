@@ -135,5 +135,9 @@ func (a *app) costTable(lines []costLine, total, n int64) error {
 		t.add(l.part, each(l.total), fmt.Sprintf("%.0f %%", 100*float64(l.total)/float64(max(total, 1))), each(l.allocated))
 	}
 	t.add("all", each(total), "100 %", "")
+	if a.output == outputJSON { // standard output holds the report and nothing else
+		_, err := fmt.Fprintln(a.err, t.writer.Render())
+		return err
+	}
 	return t.print("")
 }

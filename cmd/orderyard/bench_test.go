@@ -78,7 +78,7 @@ func TestBenchmarks(t *testing.T) {
 		{"query", []string{"--inflight", "4"}, 1, 1},
 		{"open", []string{"--inflight", "4"}, 4, 1},
 		{"crash", []string{"--inflight", "4", "--rate", "100"}, 2, 4},
-		{"orders", []string{"--inflight", "16"}, 2, 2},
+		{"orders", []string{"--inflight", "16", "--cost"}, 2, 2},
 		{"hot", []string{"--inflight", "16"}, 2, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
