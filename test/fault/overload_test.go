@@ -60,7 +60,7 @@ func TestF19Overload(t *testing.T) {
 	window := o.bestWindow(lasts / 2)
 	memory := o.watch()
 	var ratios, sheds, peaks []float64
-	for range sized(5, 1) {
+	for range sized(5, 3) { // one pair says little: between 54 and 115 % were seen on one machine
 		peak := o.run("peak", lasts, flood.Stream{Window: window})
 		memory.mark(o)
 		rate := float64(peak.Streams[0].Good) / peak.Lasted.Seconds()
