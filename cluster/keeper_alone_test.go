@@ -21,7 +21,7 @@ type brittle struct {
 	last   uint64
 
 	noPut, noSet, noRefresh atomic.Bool
-	sets                    atomic.Int64
+	sets, puts              atomic.Int64
 }
 
 var errBrittle = errors.New("broken on purpose")
@@ -38,6 +38,7 @@ func (b *brittle) Connection() (uint64, bool)               { return 1, true }
 func (b *brittle) EndSession(context.Context, string) error { return nil }
 func (b *brittle) Refresh(context.Context) error            { return failing(&b.noRefresh) }
 func (b *brittle) PutSession(context.Context, *messages.NodeSession) error {
+	b.puts.Add(1)
 	return failing(&b.noPut)
 }
 
@@ -190,9 +191,13 @@ func TestKeepsWaitForTheLease(t *testing.T) {
 	await(t, "everything is served", func() bool { return host.serving() == alonePartitions && sure() })
 	reg.noPut.Store(true)
 	await(t, "the lease ends", func() bool { return !k.Lease() })
-	time.Sleep(2 * tickBusy) // what was under way ends
+	tries := func(n int64) func() bool {
+		until := reg.puts.Load() + n
+		return func() bool { return reg.puts.Load() >= until }
+	}
+	await(t, "what was under way has ended", tries(2))
 	before := reg.sets.Load()
-	time.Sleep(8 * tickBusy)
+	await(t, "it has tried in vain to renew its session", tries(4))
 	if n := reg.sets.Load() - before; n > 0 {
 		t.Errorf("%d records were written without a lease", n)
 	}

@@ -21,8 +21,8 @@ const (
 	frameIdle  = 3 // an idle entity as it lies in memory: length of its outline as uvarint, outline, packed snapshot
 )
 
-// countMost bounds what is believed of a frameCount: it only saves a map from growing.
-const countMost = 1 << 24
+// countMost bounds what is believed of a frameCount, which only saves a map from growing: room for so many is a hundred megabytes.
+const countMost = 1 << 20
 
 var errFrame = errors.New("checkpoint stream: a frame is cut or of an unknown kind")
 

@@ -15,7 +15,7 @@ func yardOf(t *testing.T) *Store {
 	store := NewStore()
 	for i := range 300 {
 		snap := &messages.EntitySnapshot{
-			Kind: 1, Id: fmt.Sprint("web-", i), Version: uint64(i), WakeAtMs: int64(i % 3), Waits: []string{fmt.Sprint("SKU-", i)}, Summary: rowOf(i),
+			Kind: 1, Id: fmt.Sprint("web-", i), Version: uint64(i), WakeAtMs: int64(i % 3), Waits: []string{fmt.Sprint("SKU-", i)}, Summary: rowOf(t, i),
 			State: fmt.Appendf(nil, "channel=web currency=USD ship_to=B. Buyer, %d Main St, Denver CO 80202 US placed planned reserved allocated released", i),
 			Dedup: []*messages.DedupEntry{{CommandId: fmt.Sprint("c", i), Reply: []byte("r")}},
 		}
@@ -36,8 +36,12 @@ func yardOf(t *testing.T) *Store {
 }
 
 // rowOf stands for what the node may know of an order.
-func rowOf(i int) []byte {
-	b, _ := (&messages.DedupEntry{CommandId: fmt.Sprint("row of SKU-", i)}).MarshalVT()
+func rowOf(t *testing.T, i int) []byte {
+	t.Helper()
+	b, err := (&messages.DedupEntry{CommandId: fmt.Sprint("row of SKU-", i)}).MarshalVT()
+	if err != nil {
+		t.Fatal(err)
+	}
 	return b
 }
 

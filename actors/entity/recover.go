@@ -89,8 +89,7 @@ func (r *Recovery) Read(ctx context.Context, log *persistence.Log, snapshots per
 }
 
 func (r *Recovery) begin(partition int) {
-	r.partition, r.store, r.touched, r.known = partition, NewStore(), make(map[messages.Ref]*Core), make(map[messages.Ref]known)
-	r.told = nil
+	r.partition, r.store, r.touched, r.told, r.known = partition, NewStore(), make(map[messages.Ref]*Core), nil, make(map[messages.Ref]known)
 }
 
 // Settle turns the entities that changed since the last Settle into bytes.

@@ -47,7 +47,7 @@ func TestF20Sale(t *testing.T) {
 		t.Fatal(got.String())
 	}
 	sale := &flood.Sale{
-		Subject: messages.StockSubject("reserve"), Buyers: buyers, PerSecond: float64(sized(4_000, 3_000)), Attempt: time.Second, Body: appendReserve,
+		Subject: messages.StockSubject("reserve"), Buyers: buyers, PerSecond: float64(sized(8_000, 3_000)), Attempt: time.Second, Body: appendReserve,
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), saleWithin)
 	defer cancel()
