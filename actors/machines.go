@@ -13,6 +13,10 @@ import (
 // RememberForMs is how long buckets and sites remember the answers to commands unless told otherwise; orders remember theirs for life.
 const RememberForMs = 24 * 3600 * 1000
 
+// orderIdleAfterMs is when an order becomes bytes: most have nothing to do for hours once a site has accepted them, and thousands are placed meanwhile,
+// each of some fifty objects that the collector would look through. A bucket or a site is asked again by the next order.
+const orderIdleAfterMs = 1_500
+
 // Kinds is every kind of entity a node can run. now is for the summaries of sites, probe answers an order's question without effect.
 func Kinds(now func() int64, rememberForMs int64, probe entity.Planner) entity.Kinds {
 	return entity.Kinds{
@@ -22,7 +26,8 @@ func Kinds(now func() int64, rememberForMs int64, probe entity.Planner) entity.K
 				s, err := order.UnmarshalState(b)
 				return orderMachine{s, probe}, err
 			},
-			NewSummary: func() messages.Message { return new(messages.OrderSummary) },
+			NewSummary:  func() messages.Message { return new(messages.OrderSummary) },
+			IdleAfterMs: orderIdleAfterMs,
 		},
 		messages.KindBucket: {
 			New: func(id string) entity.Machine {

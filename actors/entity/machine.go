@@ -30,6 +30,8 @@ type Kind struct {
 	NewSummary func() messages.Message
 	// DedupForMs is how long answers are remembered; 0 = for the entity's whole life.
 	DedupForMs int64
+	// IdleAfterMs is after how long without a message one of this kind becomes bytes, where that is sooner than Limits.PassivateAfterMs; 0 = no sooner.
+	IdleAfterMs int64
 }
 
 // Kinds is the registry of a node.

@@ -293,7 +293,7 @@ func (p *partition) sweep(ctx actor.Context, now int64) (pause int64) {
 		p.sweepFrom += len(part)
 	}
 	for _, sl := range part {
-		if !sl.retired && now-sl.last >= p.limits.PassivateAfterMs {
+		if !sl.retired && now-sl.last >= p.idleAfterMs(sl.ref.Kind) {
 			sl.retired = true
 			ctx.Send(sl.live.pid, &retire{})
 		}
@@ -328,6 +328,14 @@ func (p *partition) retired(ctx actor.Context, m *retired) {
 		p.deliver(ctx, e)
 	}
 	p.gone(ctx)
+}
+
+// idleAfterMs is how long an entity of a kind stays awake without a message.
+func (p *partition) idleAfterMs(kind messages.Kind) int64 {
+	if sooner := p.Kinds[kind].IdleAfterMs; sooner > 0 {
+		return min(sooner, p.limits.PassivateAfterMs)
+	}
+	return p.limits.PassivateAfterMs
 }
 
 func (p *partition) leased() bool { return p.Lease == nil || p.Lease() }

@@ -15,13 +15,16 @@ import (
 const (
 	// memoryShare of the machine, or of the container, is where the collector begins to work harder instead of letting garbage grow.
 	memoryShare = 0.25
-	// garbageMax is how much garbage may pile up on top of what lives before it is collected, and garbageShare of the machine at most. What a
-	// collection costs depends on what lives, not on the garbage: at 3,000 orders/s and 200 MB alive, collecting at every 400 MB of garbage
-	// took an eighth of the processor time.
+	// What a collection costs depends on what lives, not on the garbage. So garbage may pile up for collectEvery, however fast it is made: a node that
+	// does little stays small, and three on one machine take no more than one that does it all.
+	collectEvery = 8 * time.Second
+	garbageMin   = 128 << 20
+	// As long as the heap stays below heapShare of the machine; a larger one may have garbageMax, and garbageShare of the machine at most.
+	heapShare    = 1.0 / 8
 	garbageMax   = 1 << 30
 	garbageShare = 1.0 / 16
 	// Between these, in percent of what lives: a large store is still collected before it doubles, a small one not without end.
-	gcPercentMin, gcPercentMax = 25, 800
+	gcPercentMin, gcPercentMax = 25, 1600
 )
 
 var tuned sync.Once
@@ -34,25 +37,35 @@ func tuneMemory() {
 			debug.SetMemoryLimit(int64(total * memoryShare))
 		}
 		if os.Getenv("GOGC") == "" {
-			garbage := float64(garbageMax)
-			if total > 0 {
-				garbage = min(garbage, total*garbageShare)
-			}
-			go keepTuned(garbage)
+			go keepTuned(total)
 		}
 	})
 }
 
-// keepTuned sets the collector's percentage so that about so much garbage fits, for as long as the process lives.
-func keepTuned(garbage float64) {
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	for set := 0; ; time.Sleep(time.Second) {
-		metrics.Read(live)
-		if percent := gcPercentFor(garbage, float64(live[0].Value.Uint64())); percent*10 < set*9 || percent*10 > set*11 {
+// keepTuned sets the collector's percentage so that the garbage fits that is to, for as long as the process lives.
+func keepTuned(total float64) {
+	heap := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}}
+	set, rate, before := 0, 0.0, uint64(0)
+	for ; ; time.Sleep(time.Second) {
+		metrics.Read(heap)
+		live, made := float64(heap[0].Value.Uint64()), heap[1].Value.Uint64()
+		rate += (float64(made-before) - rate) / 4
+		before = made
+		percent := gcPercentFor(garbageFor(rate, live, total), live)
+		if percent*5 < set*4 || percent*4 > set*5 { // each change stops the world for a moment
 			debug.SetGCPercent(percent)
 			set = percent
 		}
 	}
+}
+
+// garbageFor is how much garbage may lie beside what lives, at so many bytes allocated per second on a machine with so much memory (0 = unknown).
+func garbageFor(rate, live, total float64) float64 {
+	most := float64(garbageMax)
+	if total > 0 {
+		most = max(min(most, total*garbageShare), total*heapShare-live)
+	}
+	return min(max(rate*collectEvery.Seconds(), garbageMin), most)
 }
 
 // auditGCPercent is for a process that only replays: most of what it allocates is garbage at once.
