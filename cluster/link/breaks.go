@@ -94,10 +94,8 @@ func (p *peer) tick(now time.Time) {
 	if p.direct.ackDue(now, l) || p.detour.ackDue(now, l) || p.broken && !now.Before(p.probeAt) {
 		p.nudge()
 	}
-	direct, waits := p.direct.oldest()
-	directSilent := waits && !p.broken && now.Sub(direct) > l.SilentMax
-	detour, waits := p.detour.oldest()
-	detourSilent := waits && now.Sub(detour) > l.SilentMax
+	directSilent := !p.broken && p.direct.silent(now, l)
+	detourSilent := p.detour.silent(now, l)
 	p.mu.Unlock()
 	if directSilent {
 		p.breakDirect("it does not acknowledge")

@@ -16,6 +16,8 @@ type lane struct {
 	told    uint64    // highest number acknowledged
 	heardAt time.Time // when something was heard that is not acknowledged
 	hurry   bool      // the other waits for the acknowledgement
+
+	spokeAt time.Time // when anything was heard on this way
 }
 
 type sentBatch struct {
@@ -54,6 +56,16 @@ func (n *lane) acknowledged(seen uint64) {
 // giveUp forgets what was sent: it is lost, or the other will ignore it.
 func (n *lane) giveUp() {
 	n.unacked, n.head, n.bytes = n.unacked[:0], 0, 0
+}
+
+// silent says that what was sent is to be given up. Whoever breaks with one that is only slow gives it everything under way to do once more.
+func (n *lane) silent(now time.Time, l *Limits) bool {
+	oldest, waits := n.oldest()
+	if !waits {
+		return false
+	}
+	age := now.Sub(oldest)
+	return age > l.SlowMax || age > l.SilentMax && now.Sub(n.spokeAt) > l.SilentMax
 }
 
 // leaveOut uses up a number: the other finds the gap, and answers its flights.

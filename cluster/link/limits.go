@@ -13,7 +13,8 @@ type Limits struct {
 	WindowBytes   int
 
 	AckWithin  time.Duration // something heard is acknowledged at the latest after this, alone when nothing else is to be said
-	SilentMax  time.Duration // an unacknowledged batch of this age breaks the way it took
+	SilentMax  time.Duration // an unacknowledged batch of this age breaks the way it took, when nothing was heard on it for as long either
+	SlowMax    time.Duration // the same, whatever was heard: the other lives and may have no processor, or hears nothing though it speaks
 	ProbeEvery time.Duration // a broken direct way is probed this often
 	CallFor    time.Duration // how long a client's request without deadline is waited for and retried
 	TaskFor    time.Duration // how long an entity's task is waited for; the entity has asked again long before
@@ -31,7 +32,7 @@ func DefaultLimits() Limits {
 	return Limits{
 		BatchBytesMax: 512 << 10, BatchItemsMax: 4096, QueueBytesMax: 32 << 20, CallsMax: 1 << 15, TasksMax: 1 << 18,
 		WindowBatches: 64, WindowBytes: 8 << 20,
-		AckWithin: 100 * time.Millisecond, SilentMax: time.Second, ProbeEvery: time.Second,
+		AckWithin: 100 * time.Millisecond, SilentMax: time.Second, SlowMax: 4 * time.Second, ProbeEvery: time.Second,
 		CallFor: 10 * time.Second, TaskFor: 30 * time.Second, Grace: time.Second,
 		RetriesMax: 1 << 16, RetryMin: 2 * time.Millisecond, RetryMax: 50 * time.Millisecond, OwnerPause: 20 * time.Millisecond,
 		TellFor: 2 * time.Second,
@@ -59,6 +60,7 @@ func (l Limits) orDefault() Limits {
 	fill(&l.WindowBytes, d.WindowBytes)
 	fill(&l.AckWithin, d.AckWithin)
 	fill(&l.SilentMax, d.SilentMax)
+	fill(&l.SlowMax, max(d.SlowMax, l.SilentMax))
 	fill(&l.ProbeEvery, d.ProbeEvery)
 	fill(&l.CallFor, d.CallFor)
 	fill(&l.TaskFor, d.TaskFor)

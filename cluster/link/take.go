@@ -113,6 +113,7 @@ func (p *peer) hear(b *messages.LinkBatch, direct bool) (late, gap bool) {
 	if direct {
 		way = &p.direct
 	}
+	way.spokeAt = now
 	full := !way.roomFor(&p.l.limits)
 	way.acknowledged(b.Seen)
 	healed := direct && p.broken && b.Seen >= p.probe && p.probe > 0
