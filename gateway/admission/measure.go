@@ -9,10 +9,11 @@ const (
 	// samplesMin is how many answers a window wants before it says anything, windowMax how long it waits for them.
 	samplesMin = 10
 	windowMax  = time.Second
-	// bestOf is how many windows under load the highest rate is taken of; fewer than bestMin say nothing, and bestFor later they say nothing more.
-	bestOf  = 20
-	bestMin = 3
-	bestFor = time.Minute
+	// rateOver is how much time under load makes a rate: answers come in bursts, a commit's worth at once, and a window of a tenth of a second can see
+	// three times what the house does. bestOf is how many of them the highest is taken of, and bestFor later they say nothing more.
+	rateOver = time.Second
+	bestOf   = 20
+	bestFor  = time.Minute
 	// Latencies are counted in buckets: an eighth of a power of two of microseconds, up to some 18 minutes.
 	bucketBits = 3
 	buckets    = 28 << bucketBits
@@ -30,9 +31,11 @@ type measurement struct {
 	above time.Duration // how long the median has been above the target
 	cut   bool          // the limit came down, and the queue has not been short since
 
-	rates  [bestOf]float64 // of windows under load, a ring
-	filled int
-	rateAt time.Duration
+	rates   [bestOf]float64 // under load, a ring
+	filled  int
+	rateAt  time.Duration
+	loadOut int // under load, and in no rate yet
+	loadFor time.Duration
 }
 
 func (m *measurement) add(now, took time.Duration, n int) {
@@ -81,9 +84,14 @@ func (m *measurement) close(now time.Duration) (time.Duration, bool) {
 
 // loaded says that the window just closed was under load: its rate is what the house can do.
 func (m *measurement) loaded(now time.Duration) {
-	m.rates[m.filled%bestOf] = float64(m.out) / m.lasted.Seconds()
+	m.loadOut += m.out
+	if m.loadFor += m.lasted; m.loadFor < rateOver {
+		return
+	}
+	m.rates[m.filled%bestOf] = float64(m.loadOut) / m.loadFor.Seconds()
 	m.filled++
 	m.rateAt = now
+	m.loadOut, m.loadFor = 0, 0
 }
 
 // open begins a window.
@@ -97,10 +105,7 @@ func (m *measurement) open(now time.Duration, changed bool) {
 
 // best is the highest rate seen lately under load; 0 = not known.
 func (m *measurement) best(now time.Duration) float64 {
-	if m.filled < bestMin {
-		return 0
-	}
-	if now-m.rateAt > bestFor {
+	if m.filled == 0 || now-m.rateAt > bestFor {
 		m.filled = 0
 		return 0
 	}

@@ -13,6 +13,8 @@ import (
 type house struct {
 	sync, each time.Duration
 	batchMax   int
+	// Of every so much time it stands still for a part.
+	every, still time.Duration
 
 	queue  []command
 	batch  []command
@@ -109,6 +111,9 @@ func (h *house) work(c *Controller, now time.Duration, sources []*source) {
 		h.batch = append(h.batch, h.queue[:n]...)
 		h.queue = h.queue[n:]
 		h.freeAt = max(h.freeAt, h.batch[n-1].came) + h.sync + time.Duration(n)*h.each
+		if h.every > 0 && h.freeAt%h.every < h.still {
+			h.freeAt += h.still - h.freeAt%h.every
+		}
 	}
 }
 
@@ -293,6 +298,23 @@ func TestSlowBase(t *testing.T) {
 	run(c, &h, 90*time.Second, 110*time.Second, nil, fast)
 	if got := float64(fast.done) / 20; got < 0.9*peak || fast.p(.5) > 450*time.Millisecond {
 		t.Errorf("fast again: %.0f per second of %.0f, p50 %v", got, peak, fast.p(.5))
+	}
+}
+
+// TestBurstsAreNoRate proves that a house which stands still for four fifths of the time, as one whose processor others use, and does everything in the
+// rest, is not taken for one that is five times as fast: a flood finds room for no more than is served in the surge.
+func TestBurstsAreNoRate(t *testing.T) {
+	h := disks["no batch"]
+	h.every, h.still = 250*time.Millisecond, 200*time.Millisecond
+	o := Options{Max: 12_000}
+	c, peak := New(o), h.peakOf()/5
+	run(c, &h, 0, 10*time.Second, nil, &source{name: "web", perSecond: steady(2 * peak)})
+	run(c, &h, 10*time.Second, 40*time.Second, nil, &source{name: "web", perSecond: steady(0.3 * peak)})
+	most := 0
+	flood := &source{name: "web", perSecond: steady(10 * peak)}
+	run(c, &h, 40*time.Second, 50*time.Second, func(time.Duration) { most = max(most, c.UnderWay()) }, flood)
+	if surge := 1.5 * 2 * peak; float64(most) > surge || float64(flood.done)/10 < 0.75*peak {
+		t.Errorf("%d under way, the surge is %.0f; %d of %.0f done", most, surge, flood.done, 10*peak)
 	}
 }
 
