@@ -110,11 +110,7 @@ func (s *skuStock) levels(newsOnly bool, fn func(sku, site string, atp int64, ve
 	if newsOnly {
 		s.listed = false
 	}
-	p := s.sites.Load()
-	if p == nil {
-		return
-	}
-	for i, at := range *p {
+	for i, at := range s.sites {
 		if newsOnly && !s.marks[i].news {
 			continue
 		}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -218,7 +219,7 @@ func (s *Sharing) beat() {
 // numbers whose content is in the view.
 func (s *Sharing) hear(data []byte) {
 	d := &messages.ViewDelta{}
-	if err := d.UnmarshalVT(data); err != nil {
+	if err := d.UnmarshalVTUnsafe(data); err != nil { // the bus gives data away; whoever keeps a part of it clones that
 		s.log.Warn("news of another node cannot be read", "error", err)
 		return
 	}
@@ -235,7 +236,7 @@ func (s *Sharing) hear(data []byte) {
 	one := s.senders[d.From]
 	if one == nil {
 		one = &sender{}
-		s.senders[d.From] = one
+		s.senders[strings.Clone(d.From)] = one
 	}
 	one.heardAt = s.clock()
 	one.heard(d.Number, full)

@@ -152,7 +152,7 @@ func (w *world) differences(id string) (list []string) {
 			}
 		}
 	}
-	v.skus.Range(func(_, s any) bool { buckets -= len(*s.(*skuStock).sites.Load()); return true })
+	v.skus.Range(func(_, s any) bool { buckets -= len(s.(*skuStock).sites); return true })
 	if buckets != 0 {
 		list = append(list, fmt.Sprintf("%d buckets are missing", buckets))
 	}

@@ -10,8 +10,9 @@ import (
 	"orderyard/routing/opportunity"
 )
 
-// View is the node's picture of stock and sites, fed by what became durable here and by what other nodes say. Readers never wait: every
-// change replaces a small immutable slice. News of one entity comes in any order and more than once: the higher version counts.
+// View is the node's picture of stock and sites, fed by what became durable here and by what other nodes say. Readers get small slices that do not
+// change any more: those of sites are there, that of a SKU is made when it is read after a change, for where there are several nodes a SKU changes here
+// many times between two looks at it. News of one entity comes in any order and more than once: the higher version counts.
 type View struct {
 	skus  sync.Map // string → *skuStock
 	count atomic.Int64
@@ -25,10 +26,28 @@ type View struct {
 
 type skuStock struct {
 	sku    string
+	read   atomic.Pointer[[]routing.SiteStock] // sites as they were read last; nil = they have changed since
 	mu     sync.Mutex
-	sites  atomic.Pointer[[]routing.SiteStock]
-	marks  []mark // one per site, beside sites
-	listed bool   // among the news
+	sites  []routing.SiteStock // sorted by site
+	marks  []mark              // one per site, beside sites
+	listed bool                // among the news
+}
+
+// stock gives the sites for readers.
+func (s *skuStock) stock() []routing.SiteStock {
+	if p := s.read.Load(); p != nil {
+		return *p
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := slices.Clone(s.sites)
+	s.read.Store(&list)
+	return list
+}
+
+// find gives a site's place; with the lock held.
+func (s *skuStock) find(site string) (i int, found bool) {
+	return slices.BinarySearchFunc(s.sites, site, func(a routing.SiteStock, id string) int { return strings.Compare(a.Site, id) })
 }
 
 // mark is what a bucket's writers know beside its stock.
@@ -60,17 +79,20 @@ func (v *View) Stock(sku string) []routing.SiteStock {
 	if !ok {
 		return nil
 	}
-	if sites := s.(*skuStock).sites.Load(); sites != nil {
-		return *sites
-	}
-	return nil
+	return s.(*skuStock).stock()
 }
 
 // ATP is what a site has of a SKU, as far as this node has heard.
 func (v *View) ATP(sku, site string) int64 {
-	stock := v.Stock(sku)
-	if i, found := slices.BinarySearchFunc(stock, site, func(a routing.SiteStock, id string) int { return strings.Compare(a.Site, id) }); found {
-		return stock[i].ATP
+	got, ok := v.skus.Load(sku)
+	if !ok {
+		return 0
+	}
+	s := got.(*skuStock)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i, found := s.find(site); found {
+		return s.sites[i].ATP
 	}
 	return 0
 }
@@ -93,6 +115,7 @@ func (v *View) SKUs() int64 { return v.count.Load() }
 func (v *View) setStock(sku, site string, atp int64, version uint64, own bool) (more bool) {
 	got, loaded := v.skus.Load(sku)
 	if !loaded {
+		sku = strings.Clone(sku)
 		if got, loaded = v.skus.LoadOrStore(sku, &skuStock{sku: sku}); !loaded {
 			v.count.Add(1)
 		}
@@ -100,33 +123,24 @@ func (v *View) setStock(sku, site string, atp int64, version uint64, own bool) (
 	s := got.(*skuStock)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var old []routing.SiteStock
-	if p := s.sites.Load(); p != nil {
-		old = *p
-	}
-	i, found := slices.BinarySearchFunc(old, site, func(a routing.SiteStock, id string) int { return strings.Compare(a.Site, id) })
+	i, found := s.find(site)
 	if found && version < s.marks[i].version {
 		return false
 	}
+	known := found && version == s.marks[i].version
 	if !found {
 		s.marks = slices.Insert(s.marks, i, mark{})
+		s.sites = slices.Insert(s.sites, i, routing.SiteStock{Site: strings.Clone(site)}) // what is given may be a part of a message
+		s.read.Store(nil)
 	}
-	known := found && version == s.marks[i].version
 	s.marks[i].version = version
 	if !known || own {
 		s.marks[i].news = own && v.news.Load().stock(s)
 	}
-	if known || found && old[i].ATP == atp {
-		return false
+	if old := s.sites[i].ATP; !known && old != atp {
+		s.sites[i].ATP = atp
+		s.read.Store(nil)
+		return atp > old && atp > 0
 	}
-	more = atp > 0 && (!found || old[i].ATP < atp)
-	next := make([]routing.SiteStock, 0, len(old)+1)
-	next = append(next, old[:i]...)
-	next = append(next, routing.SiteStock{Site: site, ATP: atp})
-	if found {
-		i++
-	}
-	next = append(next, old[i:]...)
-	s.sites.Store(&next)
-	return more
+	return false
 }
