@@ -20,6 +20,7 @@ const (
 	SubjectRoutingPlan = SubjectRoot + "routing.plan"
 	SubjectIntake      = SubjectRoot + "intake."  // + channel
 	SubjectEvents      = SubjectRoot + "evt."     // + order|fulfillment|stock + "." + event + "." + channel|site
+	SubjectFeedEnd     = SubjectRoot + "feed.end" // a node ends a batch of events: taken by the stream of events, stored by nobody
 	SubjectDead        = SubjectRoot + "dead."    // + door
 	SubjectCluster     = SubjectRoot + "cluster." // + verb
 	SubjectRules       = SubjectRoot + "rules."   // + verb

@@ -4,8 +4,8 @@
 //
 // The state machines, entity.Core, Store, Batches, Outbox, ReadBack and the partition log with its fence, retries and unknown outcomes; routing,
 // sweeps, the node's knowledge and the sharing of its news (actors.ShareBySteps); the keeper of membership with roster, lease, renewals, pings, steward and
-// placement (cluster.Stepper); the translation of commits to public events, the window of what is published and the rule for refusals
-// (egress.Translation, Window, Redo). Code that waits runs as a coroutine: its pauses pass in simulated time, and others' steps fall between its own.
+// placement (cluster.Stepper); the translation of commits to public events and the window of what is published, with its batches
+// (egress.Translation, Window). Code that waits runs as a coroutine: its pauses pass in simulated time, and others' steps fall between its own.
 //
 // # What stands in
 //

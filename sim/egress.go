@@ -11,12 +11,13 @@ import (
 )
 
 // feeds is the egress of one node: the partitions it serves, published over one connection at a time. What it decides by is the real one:
-// egress.Translation, Window and Redo. The journal is read where production reads the feed of recent commits first.
+// egress.Translation and Window. The journal is read where production reads the feed of recent commits first.
 type feeds struct {
 	n       *node
 	lanes   map[int]*feed
 	order   []int // their partitions, as they came
 	session int   // counts connections; what was sent on one that ended does not arrive
+	batches int
 	up      bool
 	lastAt  int64 // when the last message on this connection arrives: they keep their order
 }
@@ -33,9 +34,8 @@ type feed struct {
 	saved     uint64
 	window    egress.Window
 	tr        *egress.Translation // of one session: what fails in the middle of a commit leaves it in the middle
-	redo      egress.Redo
-	refused   bool
-	life      int // counts sessions
+	life      int                 // counts sessions
+	batch     string              // the one that was begun last
 }
 
 const windowEvents = 16
@@ -116,7 +116,6 @@ func (e *feeds) beat() {
 	before := e.now().Add(-15 * time.Second)
 	e.each(func(f *feed) {
 		if f.window.Overdue(before) {
-			f.refused = true
 			e.fail()
 		}
 		if c := f.acked; f.loaded && c.Position != f.saved {
@@ -149,10 +148,6 @@ func (f *feed) load() {
 
 // settle ends what was sent in one session.
 func (f *feed) settle() {
-	if f.refused {
-		f.redo.Refused(&f.window, fmt.Sprintf("%s.%d", f.e.n.incarnation, f.life))
-	}
-	f.refused = false
 	f.life++
 	f.window, f.tr = egress.NewWindow(windowEvents, f.acked), egress.NewTranslation()
 	f.at = f.acked.Position
@@ -184,7 +179,7 @@ func (f *feed) publish() {
 			if h.Kind == persistence.RecordCommit {
 				c, err := entity.DecodeCommit(payload)
 				if err == nil {
-					err = f.tr.Commit(c, func(ev egress.Event) error { return f.send(position, ev, ended) })
+					err = f.tr.Commit(c, func(ev egress.Event) error { return f.send(ev, ended) })
 				}
 				if err != nil {
 					return err
@@ -195,7 +190,11 @@ func (f *feed) publish() {
 			f.at = position
 			return nil
 		})
-		if err != nil || f.at == from {
+		if err != nil {
+			return
+		}
+		if f.at == from { // nothing follows
+			f.end()
 			return
 		}
 	}
@@ -205,49 +204,73 @@ func (f *feed) publish() {
 func (f *feed) known() uint64 { return f.e.n.lanes[f.partition].head.Position }
 
 // send publishes one event, waiting for room in the window.
-func (f *feed) send(position uint64, ev egress.Event, ended func() bool) error {
+func (f *feed) send(ev egress.Event, ended func() bool) error {
 	w := f.e.n.w
 	for {
 		if ended() {
 			return errGone
 		}
-		number, ok := f.window.Take(position, f.e.now())
+		number, ok := f.window.Take(f.e.now())
 		if !ok {
 			if !w.sleep(2) {
 				return errGone
 			}
 			continue
 		}
-		id, life := f.redo.MessageID(ev.ID, position), f.life
-		e, session := f.e, f.e.session
-		e.lastAt = max(e.lastAt, w.now+w.between(0, 2))
-		name := ev.ID
-		w.after(e.lastAt-w.now, func() {
-			if e.session != session || e.n.cut {
-				return // lost with its connection
-			}
-			answer, stored := w.stream.take(f.partition, name, id)
-			e.n.after(w.between(0, 2), func() {
-				if e.session != session || f.released || f.life != life {
-					return
-				}
-				f.answered(number, answer, stored)
-			})
-		})
+		if number == 1 {
+			f.e.batches++
+			f.batch = fmt.Sprintf("%s.%d", f.e.n.incarnation, f.e.batches)
+		}
+		batch, name := f.batch, ev.ID
+		f.carry(batch, func() (streamAnswer, bool) { return w.stream.take(f.partition, batch, number, name) })
 		return nil
 	}
 }
 
-// answered takes the stream's answer. A refusal ends the session.
-func (f *feed) answered(number uint64, answer egress.Ack, stored bool) {
-	disordered := false
-	if stored {
-		_, disordered = f.window.Acknowledge(number, answer)
-		f.acked = f.window.Done()
+// end tells the stream that a batch is over.
+func (f *feed) end() {
+	number, ok := f.window.End(f.e.now())
+	if !ok {
+		return
 	}
-	if !stored || disordered {
-		f.refused = true
+	batch := f.batch
+	f.carry(batch, func() (streamAnswer, bool) { return f.e.n.w.stream.end(batch, number) })
+}
+
+// carry takes a message to the stream over this connection, and what it answers back.
+func (f *feed) carry(batch string, arrive func() (a streamAnswer, answers bool)) {
+	e, session, life, w := f.e, f.e.session, f.life, f.e.n.w
+	e.lastAt = max(e.lastAt, w.now+w.between(0, 2))
+	w.after(e.lastAt-w.now, func() {
+		if e.session != session || e.n.cut {
+			return // lost with its connection
+		}
+		a, answers := arrive()
+		if !answers {
+			return
+		}
+		e.n.after(w.between(0, 2), func() {
+			if e.session == session && !f.released && f.life == life && f.batch == batch {
+				f.answered(a)
+			}
+		})
+	})
+}
+
+// answered takes the stream's answer to the batch. A refusal ends the session.
+func (f *feed) answered(a streamAnswer) {
+	whole := true
+	if a.last {
+		_, whole = f.window.Ended(a.number)
+	} else {
+		f.window.Stored(a.number)
+	}
+	f.acked = f.window.Done()
+	switch {
+	case a.refused || !whole:
 		f.e.fail()
+	case a.last:
+		f.wake()
 	}
 }
 
@@ -258,34 +281,71 @@ func (f *feed) early(entry []byte) {
 		return
 	}
 	_ = egress.NewTranslation().Commit(c, func(ev egress.Event) error {
-		f.e.n.w.stream.take(f.partition, ev.ID, ev.ID)
+		f.e.n.w.stream.store(f.partition, ev.ID)
 		return nil
 	})
 }
 
-// stream is OY_EVENTS: it drops what it has by message id, and refuses something now and then.
+// stream is OY_EVENTS: it stores the events of a batch without a gap, says now and then how far it has come, and refuses something now and then.
 type stream struct {
-	w      *world
-	stored []string          // ids of events
-	ids    map[string]uint64 // of messages, with their place
+	w       *world
+	stored  []string // ids of events
+	seen    map[string]bool
+	batches map[string]*streamBatch
+}
+
+type streamBatch struct {
+	stored uint64
+	over   bool
+}
+
+// streamAnswer is what it says of a batch.
+type streamAnswer struct {
+	number        uint64
+	last, refused bool
 }
 
 func newStream(w *world) *stream {
-	return &stream{w: w, ids: map[string]uint64{}}
+	return &stream{w: w, seen: map[string]bool{}, batches: map[string]*streamBatch{}}
 }
 
-// take stores a message unless it has it; false = it was refused.
-func (s *stream) take(partition int, id, messageID string) (egress.Ack, bool) {
-	if s.w.full || s.w.strikes(faultEvents) && s.w.chance(0.5) {
-		return egress.Ack{}, false
+// take stores an event, unless it is refused or one before it is missing: then the batch is over.
+func (s *stream) take(partition int, batch string, number uint64, id string) (a streamAnswer, answers bool) {
+	b := s.batches[batch]
+	if b == nil {
+		b = &streamBatch{}
+		s.batches[batch] = b
 	}
+	switch {
+	case b.over:
+		return a, false
+	case s.w.full || s.w.strikes(faultEvents) && s.w.chance(0.5):
+		return streamAnswer{refused: true}, s.w.chance(0.9) // nobody may hear of it
+	case number != b.stored+1:
+		b.over = true
+		return streamAnswer{refused: true}, true
+	}
+	s.store(partition, id)
+	b.stored++
+	return streamAnswer{number: b.stored}, b.stored%(windowEvents/4) == 0 || s.w.chance(0.3)
+}
+
+// end ends a batch.
+func (s *stream) end(batch string, number uint64) (a streamAnswer, answers bool) {
+	b := s.batches[batch]
+	if b == nil || b.over || number != b.stored+1 {
+		return streamAnswer{refused: true}, true
+	}
+	b.over = true
+	return streamAnswer{number: b.stored, last: true}, true
+}
+
+func (s *stream) store(partition int, id string) {
 	s.w.result.Events++
-	if place := s.ids[messageID]; place != 0 {
+	if s.seen[id] {
 		s.w.result.Repeats++
-		return egress.Ack{Place: place, Repeat: true}, true
 	}
+	s.seen[id] = true
 	s.stored = append(s.stored, id)
-	s.ids[messageID] = uint64(len(s.stored))
 	s.w.checks.published(partition, id)
-	return egress.Ack{Place: uint64(len(s.stored))}, true
 }

@@ -28,7 +28,7 @@ const saveAttempts = 4
 
 func cursorKey(name string) string { return "cursor." + name }
 
-// Load gives a cursor; zeros when there is none yet. Older versions wrote the position alone.
+// Load gives a cursor; zeros when there is none yet. Neighboring versions write a place in the stream behind the position, or read one there.
 func (c *cursors) Load(ctx context.Context, name string) (egress.Cursor, error) {
 	value, revision, err := c.store.Get(ctx, cursorKey(name))
 	if err != nil {
@@ -38,17 +38,15 @@ func (c *cursors) Load(ctx context.Context, name string) (egress.Cursor, error) 
 	switch len(value) {
 	case 0:
 		return egress.Cursor{}, nil
-	case 8:
+	case 8, 16:
 		return egress.Cursor{Position: binary.BigEndian.Uint64(value)}, nil
-	case 16:
-		return egress.Cursor{Position: binary.BigEndian.Uint64(value), Place: binary.BigEndian.Uint64(value[8:])}, nil
 	}
-	return egress.Cursor{}, fmt.Errorf("cursor %s has %d bytes instead of 16", name, len(value))
+	return egress.Cursor{}, fmt.Errorf("cursor %s has %d bytes instead of 8", name, len(value))
 }
 
 // Save moves a cursor forward. Where a newer position is stored it changes nothing.
 func (c *cursors) Save(ctx context.Context, name string, to egress.Cursor) error {
-	value := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, to.Position), to.Place)
+	value := binary.BigEndian.AppendUint64(nil, to.Position)
 	for range saveAttempts {
 		c.mu.Lock()
 		revision := c.revisions[name]

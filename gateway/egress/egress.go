@@ -236,7 +236,7 @@ func (e *Egress) runSession(ctx context.Context) error {
 	defer cancel(nil)
 	s := newSession(e, nc, ctx, cancel)
 	closed := nc.StatusChanged(nats.CLOSED)
-	sub, err := nc.Subscribe(s.inbox+"*.*", s.acknowledged)
+	sub, err := nc.Subscribe(s.inbox+">", s.acknowledged)
 	if err != nil {
 		return fmt.Errorf("subscribe to acknowledgements: %w", err)
 	}

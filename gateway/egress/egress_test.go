@@ -4,13 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
+	"orderyard/gateway/ingress"
 	"orderyard/messages"
 )
 
@@ -50,7 +50,7 @@ func TestPublishes(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"ce-id": "order/web-1/1", "ce-type": "orderyard.order.placed.v1", "ce-source": "/orderyard", "ce-specversion": "1.0",
-		"ce-time": "2026-11-22T09:00:00Z", "ce-subject": "web-1", "content-type": "application/json", "Nats-Msg-Id": "order/web-1/1",
+		"ce-time": "2026-11-22T09:00:00Z", "ce-subject": "web-1", "content-type": "application/json",
 	} {
 		if v := got[0].header[name]; len(v) != 1 || v[0] != want {
 			t.Errorf("header %s is %v, want %s", name, v, want)
@@ -98,7 +98,7 @@ func (y *yard) fill(partition, orders, from, to int) {
 }
 
 // TestResumesFromCursor proves that a new process begins behind the saved cursor, and that without one everything is told again
-// under the same ids, which the stream recognizes.
+// under the same ids.
 func TestResumesFromCursor(t *testing.T) {
 	y := newYard(t, 2)
 	_, stop := y.run(Options{})
@@ -120,13 +120,14 @@ func TestResumesFromCursor(t *testing.T) {
 	e, stop = y.run(Options{})
 	eventually(t, "told again", func() bool { return e.Published(0) == 20 && e.Published(1) == 20 })
 	stop()
-	if n := y.count(); n != 200 {
-		t.Errorf("%d events in the stream after telling them again, want 200", n)
+	if got = y.events(); len(got) != 400 {
+		t.Errorf("%d events in the stream after telling them again, want 400", len(got))
 	}
+	wantOrdered(t, got, 10, 20) // by their first sightings
 }
 
 // TestConnectionsEnd proves that connections cut at random moments lose nothing and mix up nothing: every order's events stand in
-// order, and the server has dropped what it had.
+// order, and no more than a window of each lane comes again each time.
 func TestConnectionsEnd(t *testing.T) {
 	y := newYard(t, 3)
 	e, stop := y.run(Options{Window: 64})
@@ -141,15 +142,14 @@ func TestConnectionsEnd(t *testing.T) {
 	eventually(t, "all published", func() bool { return e.Published(0) == 40 && e.Published(1) == 40 && e.Published(2) == 40 })
 	got := y.events()
 	wantOrdered(t, got, 60, 40)
-	if len(got) != 60*40 {
-		t.Errorf("%d events in the stream, want %d", len(got), 60*40)
+	if most := 60*40 + 8*3*64; len(got) > most {
+		t.Errorf("%d events in the stream, at most %d", len(got), most)
 	}
 }
 
-// TestRefusedEventsComeAgainInOrder proves the hard case: when the stream refuses an event in the middle while later ones are
-// stored, everything from there on is published again, past the server's own duplicate check, so that the stream ends with the
-// right order and every repeat carries its first id.
-func TestRefusedEventsComeAgainInOrder(t *testing.T) {
+// TestRefusedEventsKeepTheOrder proves the hard case: when the stream refuses an event in the middle, nothing behind it is stored, however much of it was
+// on its way; once the stream takes it everything comes, in the right order.
+func TestRefusedEventsKeepTheOrder(t *testing.T) {
 	y := newYard(t, 1)
 	ctx := context.Background()
 	s, err := y.js.Stream(ctx, messages.StreamEvents)
@@ -165,27 +165,49 @@ func TestRefusedEventsComeAgainInOrder(t *testing.T) {
 	y.source.add(0, held("web-1", 0), held("web-1", 1), large, held("web-1", 3), held("web-1", 4))
 	e, stop := y.run(Options{})
 	defer stop()
-	eventually(t, "refused", func() bool { return y.count() >= 4 })
+	eventually(t, "refused twice", func() bool { return y.dials() > 2 })
 	if e.Published(0) != 0 {
 		t.Fatal("the position moved past a refused event")
+	}
+	for _, p := range y.events() {
+		if p.id != "order/web-1/1" && p.id != "order/web-1/2" {
+			t.Fatalf("%s was stored behind the refused one", p.id)
+		}
 	}
 	cfg.MaxMsgSize = -1
 	if _, err := y.js.UpdateStream(ctx, cfg); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "published", func() bool { return e.Published(0) == 1 })
-	var ids []string
-	for _, p := range y.events() {
-		ids = append(ids, p.id)
+	wantOrdered(t, y.events(), 1, 5)
+}
+
+// TestFromAStreamOfBefore proves that a stream made by a version that published without batches is brought to take them, also where its operator
+// decides about the rest.
+func TestFromAStreamOfBefore(t *testing.T) {
+	y := newYard(t, 1)
+	ctx := context.Background()
+	if err := y.js.DeleteStream(ctx, messages.StreamEvents); err != nil {
+		t.Fatal(err)
 	}
-	want := []string{"order/web-1/1", "order/web-1/2", "order/web-1/3", "order/web-1/4", "order/web-1/5"}
-	if len(ids) < 5 || !slices.Equal(ids[len(ids)-5:], want) {
-		t.Errorf("the stream ends with %v, want %v", ids, want)
+	old := jetstream.StreamConfig{Name: messages.StreamEvents, Subjects: []string{messages.SubjectEvents + ">"}, MaxBytes: 64 << 20, Duplicates: 30 * time.Second}
+	if _, err := y.js.CreateStream(ctx, old); err != nil {
+		t.Fatal(err)
 	}
-	y.source.add(0, held("web-1", 5))
-	eventually(t, "onwards", func() bool { return e.Published(0) == 2 })
-	if all := y.events(); all[len(all)-1].header[nats.MsgIdHdr][0] != "order/web-1/6" {
-		t.Errorf("later events keep a fresh message id: %v", all[len(all)-1].header)
+	e, stop := y.run(Options{})
+	defer stop()
+	y.fill(0, 2, 0, 3)
+	if err := ingress.Setup(ctx, y.js, ingress.StreamOptions{KeepExisting: true}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "published", func() bool { return e.Published(0) == 3 })
+	wantOrdered(t, y.events(), 2, 3)
+	s, err := y.js.Stream(ctx, messages.StreamEvents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.CachedInfo().Config.MaxBytes; got != old.MaxBytes {
+		t.Errorf("its size is %d now, was %d", got, old.MaxBytes)
 	}
 }
 

@@ -29,7 +29,6 @@ type lane struct {
 	ended     chan struct{}
 
 	acked   atomic.Uint64 // everything up to here is published
-	place   atomic.Uint64 // and lies up to here in the stream; see published
 	saved   atomic.Uint64 // position known to the cursor store; 0 before it is loaded
 	unsaved atomic.Int64  // events acknowledged since the last save
 
@@ -37,7 +36,6 @@ type lane struct {
 	over   bool       // the last save is done
 
 	loaded bool
-	redo   Redo
 }
 
 // newLane is called with e.mu held.
@@ -56,7 +54,6 @@ func (l *lane) live() {
 	defer l.end()
 	if l.before != nil {
 		<-l.before.ended
-		l.redo = l.before.redo // this node still knows what was refused
 		l.before = nil
 	}
 	l.retry("its cursor", l.load)
@@ -119,17 +116,10 @@ func (l *lane) load(ctx context.Context) error {
 }
 
 // advance notes how far everything is published. One goroutine at a time calls it.
-func (l *lane) advance(c Cursor) {
-	l.place.Store(c.Place)
-	l.acked.Store(c.Position)
-}
+func (l *lane) advance(c Cursor) { l.acked.Store(c.Position) }
 
-// published is how far everything is published. Beside advance it may join a position with the place of a newer one: whoever begins from there may
-// publish something once more than needed, nothing too little.
-func (l *lane) published() Cursor {
-	position := l.acked.Load()
-	return Cursor{position, l.place.Load()}
-}
+// published is how far everything is published.
+func (l *lane) published() Cursor { return Cursor{l.acked.Load()} }
 
 // publish follows the journal within one session, until the session ends or the lane is released. A journal that cannot be read is
 // tried again within the session, from where it came to.

@@ -5,13 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/nats-io/nats.go"
 	"log/slog"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"orderyard/messages"
@@ -213,53 +214,80 @@ func TestReleasedIsSilent(t *testing.T) {
 	}
 }
 
-// TestRefusedBeforeTheHandOver proves that the real stream's answers tell of an order that went wrong at another node: the first event lies behind the
-// second, because its first attempt was refused, and its owner gave the partition away before it published the second once more. The next owner
-// begins behind the first, is told that the second lies already before it, and publishes it again.
-func TestRefusedBeforeTheHandOver(t *testing.T) {
-	y := newYard(t, 1)
-	y.fill(0, 1, 0, 2)
-	places := make(map[string]uint64)
-	for _, id := range []string{"order/web-0-0/2", "order/web-0-0/1"} {
-		ack, err := y.js.PublishMsg(t.Context(), &nats.Msg{
-			Subject: "oy.v1.evt.order.held.web", Header: nats.Header{nats.MsgIdHdr: {id}, "ce-id": {id}}, Data: []byte("{}"),
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		places[id] = ack.Sequence
-	}
-	y.cursors.saved[CursorName(0)] = Cursor{Position: 1, Place: places["order/web-0-0/1"]}
-	e, _ := y.run(Options{})
-	eventually(t, "published", func() bool { return e.Published(0) == 2 })
-	got := y.events()
-	if len(got) != 3 || got[2].id != "order/web-0-0/2" || got[1].id != "order/web-0-0/1" {
-		t.Errorf("the stream has %v", got)
-	}
-}
-
-// TestAnswers proves how the stream's answers are read, as the server writes them.
+// TestAnswers proves how the stream's answers are read, as the server writes them: the first, those in between, the last, a gap, a batch that it does not
+// know, a stream that takes no batches, and none at all.
 func TestAnswers(t *testing.T) {
 	y := newYard(t, 1)
 	nc, err := y.connect()
 	if err != nil {
 		t.Fatal(err)
 	}
-	publish := func() Ack {
-		m, err := nc.RequestMsg(&nats.Msg{Subject: "oy.v1.evt.order.held.web", Header: nats.Header{nats.MsgIdHdr: {"one"}}, Data: []byte("{}")}, 5*time.Second)
-		if err != nil {
+	inbox := nc.NewInbox()
+	answers := make(chan *nats.Msg, 8)
+	if _, err := nc.ChanSubscribe(inbox+".>", answers); err != nil {
+		t.Fatal(err)
+	}
+	next := func() (answer, error) {
+		t.Helper()
+		select {
+		case m := <-answers:
+			return readAnswer(m)
+		case <-time.After(5 * time.Second):
+			t.Fatal("no answer")
+			panic("unreachable")
+		}
+	}
+	say := func(subject, batch string, number int, operation string) (answer, error) {
+		t.Helper()
+		m := &nats.Msg{Subject: subject, Reply: fmt.Sprintf("%s.%s.1.fail.%d%s", inbox, batch, number, operation), Data: []byte("{}")}
+		if err := nc.PublishMsg(m); err != nil {
 			t.Fatal(err)
 		}
-		ack, err := readAck(m)
-		if err != nil {
-			t.Fatal(err)
+		return next()
+	}
+	const event = "oy.v1.evt.order.held.web"
+	if a, err := say(event, "one", 1, batchBegin); err != nil || a != (answer{}) {
+		t.Errorf("the beginning: %v, %v", a, err)
+	}
+	if a, err := next(); err != nil || a != (answer{number: 1}) {
+		t.Errorf("the first event: %v, %v", a, err)
+	}
+	if a, err := say(event, "one", 2, batchAppend); err != nil || a != (answer{number: 2}) {
+		t.Errorf("the second: %v, %v", a, err)
+	}
+	if a, err := say("oy.v1.feed.end", "one", 3, batchEnd); err != nil || a != (answer{2, true}) {
+		t.Errorf("the end: %v, %v", a, err)
+	}
+	if n := y.count(); n != 2 {
+		t.Errorf("%d events in the stream, want 2", n)
+	}
+	refused := func(what, why string, err error) {
+		t.Helper()
+		var r *refusedError
+		if !errors.As(err, &r) || !strings.Contains(r.reason, why) {
+			t.Errorf("%s: %v", what, err)
 		}
-		return ack
 	}
-	first := publish()
-	if again := publish(); first.Place == 0 || first.Repeat || again != (Ack{first.Place, true}) {
-		t.Errorf("answered %v, and %v when sent again", first, again)
+	_, err = say(event, "one", 3, batchAppend)
+	refused("a batch that has ended", "unknown", err)
+	if _, err := say(event, "two", 1, batchBegin); err != nil {
+		t.Fatal(err)
 	}
+	if _, err := next(); err != nil {
+		t.Fatal(err)
+	}
+	_, err = say(event, "two", 3, batchAppend)
+	refused("a gap", "has not arrived", err)
+	if a, err := next(); err != nil || a != (answer{1, true}) {
+		t.Errorf("what came before the gap: %v, %v", a, err)
+	}
+	if _, err := y.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "plain", Subjects: []string{"plain"}}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = say("plain", "three", 1, batchBegin)
+	refused("a stream that takes no batches", "disabled", err)
+	_, err = say("nobody", "four", 1, batchBegin)
+	refused("no stream", "no stream listens (503)", err)
 }
 
 // TestServeAgainReadsAfresh proves that a lane which comes back begins where another node left the cursor, and that its last save

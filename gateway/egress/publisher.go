@@ -17,12 +17,12 @@ import (
 	"orderyard/messages"
 )
 
-// publisher publishes one lane in one session. The lane's goroutine publishes; acknowledge is called from another.
+// publisher publishes one lane in one session. The lane's goroutine publishes; acknowledgements come from another, and the end of a batch is told by a
+// third.
 type publisher struct {
 	s       *session
 	lane    *lane
 	number  uint64 // within the session
-	answers string // where its acknowledgements go: the session's inbox, its number
 	message *message
 	tr      *translator
 	words   map[eventKind]eventWords // made once: the same few come again and again
@@ -33,6 +33,13 @@ type publisher struct {
 	failure error  // why publishing failed, as opposed to reading
 
 	room chan struct{} // the window has room again
+	idle *time.Timer   // ends the batch when nothing follows
+
+	// sending is held while a number is taken and sent, so that they go out in order.
+	sending sync.Mutex
+	batch   string // the id of the batch that was begun last
+	reply   []byte // where the stream's answers to it go, up to the number of the event
+	prefix  int    // of reply: what all batches have in common
 
 	mu     sync.Mutex
 	window Window
@@ -40,19 +47,38 @@ type publisher struct {
 	settled bool
 }
 
+const (
+	// endAfter is how long a batch stays open without an event: until it ends nobody may know that its last events are stored.
+	endAfter = 20 * time.Millisecond
+	// flowMax is how many events the stream stores before it says so, at most; a quarter of the window where that is less.
+	flowMax = 64
+)
+
+// What a message is in its batch, for the server.
+const (
+	batchBegin  = ".0.$FI"
+	batchAppend = ".1.$FI"
+	batchEnd    = ".3.$FI"
+)
+
 func newPublisher(s *session, l *lane, number uint64) *publisher {
 	from := l.published()
-	return &publisher{
-		s: s, lane: l, number: number, answers: s.inbox + strconv.FormatUint(number, 10) + ".", at: from.Position,
+	p := &publisher{
+		s: s, lane: l, number: number, at: from.Position,
 		message: newMessage(s.e.o.Origin), tr: newTranslator(s.e.o.Log, s.e.metrics), words: make(map[eventKind]eventWords),
 		window: NewWindow(s.e.o.Window, from), room: make(chan struct{}, 1),
 	}
+	p.reply = append(strconv.AppendUint([]byte(s.inbox), number, 10), '.')
+	p.prefix = len(p.reply)
+	p.idle = time.AfterFunc(time.Hour, p.end)
+	p.idle.Stop()
+	return p
 }
 
 // follow publishes what lies behind p.at until ctx ends, reading fails, or publishing does: then p.failure says why.
 func (p *publisher) follow(ctx context.Context) error {
 	err := p.s.e.o.Source.Follow(ctx, p.lane.partition, p.at, func(position uint64, c *messages.Commit) error {
-		if p.failure = p.tr.commit(c, func(ev *outgoing) error { return p.publish(ctx, position, ev) }); p.failure != nil {
+		if p.failure = p.tr.commit(c, func(ev *outgoing) error { return p.publish(ctx, ev) }); p.failure != nil {
 			return p.failure
 		}
 		p.complete(position)
@@ -66,30 +92,89 @@ func (p *publisher) follow(ctx context.Context) error {
 }
 
 // publish sends one event, waiting for room in the window.
-func (p *publisher) publish(ctx context.Context, position uint64, ev *outgoing) error {
-	number, err := p.take(ctx, position)
-	if err != nil {
-		return err
-	}
+func (p *publisher) publish(ctx context.Context, ev *outgoing) error {
 	m := p.message
 	words := p.wordsOf(ev)
-	m.Subject = words.subject
-	m.Reply = p.answers + strconv.FormatUint(number, 10)
-	m.Data = ev.data
+	m.Subject, m.Data = words.subject, ev.data
 	m.id[0], m.about[0], m.kind[0], m.at[0] = ev.id, ev.about, words.kind, p.timeOf(ev.atMs)
-	m.msgID[0] = p.lane.redo.MessageID(ev.id, position)
-	switch err := p.s.nc.PublishMsg(&m.Msg); {
-	case errors.Is(err, nats.ErrMaxPayload):
-		// Publishing it again would fail for ever and hold up everything behind it. The journal has it.
-		p.s.e.o.Log.Error("event too large for the server, skipped", "id", ev.id, "bytes", len(ev.data))
-		p.s.e.metrics.skipped.Inc()
-		p.acknowledge(number, Ack{})
-	case err != nil:
-		return fmt.Errorf("publish: %w", err)
-	default:
-		p.s.e.metrics.count(ev)
+	for {
+		if err := ctx.Err(); err != nil { // a released lane is silent
+			return err
+		}
+		sent, err := p.send(&m.Msg)
+		switch {
+		case errors.Is(err, nats.ErrMaxPayload):
+			// Publishing it again would fail for ever and hold up everything behind it. The journal has it.
+			p.s.e.o.Log.Error("event too large for the server, skipped", "id", ev.id, "bytes", len(ev.data))
+			p.s.e.metrics.skipped.Inc()
+			return nil
+		case err != nil:
+			return fmt.Errorf("publish: %w", err)
+		case sent:
+			p.s.e.metrics.count(ev)
+			return nil
+		}
+		select {
+		case <-p.room:
+		case <-ctx.Done():
+		}
 	}
-	return nil
+}
+
+// send sends a message as the next of its batch; false = not now.
+func (p *publisher) send(m *nats.Msg) (sent bool, err error) {
+	p.sending.Lock()
+	defer p.sending.Unlock()
+	p.mu.Lock()
+	number, ok := p.window.Take(time.Now())
+	p.mu.Unlock()
+	if !ok {
+		return false, nil
+	}
+	if number == 1 {
+		p.begin()
+		m.Reply = p.replyTo(number, batchBegin)
+	} else {
+		m.Reply = p.replyTo(number, batchAppend)
+	}
+	if err := p.s.nc.PublishMsg(m); err != nil {
+		p.mu.Lock()
+		p.window.Untake()
+		p.mu.Unlock()
+		return false, err
+	}
+	return true, nil
+}
+
+// begin gives a new batch its id: one that no other attempt and no other node has used.
+func (p *publisher) begin() {
+	p.mu.Lock()
+	p.batch = nuid.Next()
+	p.mu.Unlock()
+	p.reply = append(append(p.reply[:p.prefix], p.batch...), '.')
+	p.reply = append(strconv.AppendInt(p.reply, int64(max(1, min(p.s.e.o.Window/4, flowMax))), 10), ".fail."...)
+}
+
+// replyTo is the subject by which the server knows a message's place in its batch: <answers>.<batch>.<flow>.<what a gap does>.<number>.<operation>.$FI
+func (p *publisher) replyTo(number uint64, operation string) string {
+	var room [128]byte
+	return string(append(strconv.AppendUint(append(room[:0], p.reply...), number, 10), operation...))
+}
+
+// end tells the stream that the batch is over, so that it says what it has. Without a batch it does nothing.
+func (p *publisher) end() {
+	p.sending.Lock()
+	defer p.sending.Unlock()
+	p.mu.Lock()
+	number, ok := p.window.End(time.Now())
+	p.mu.Unlock()
+	if !ok {
+		return
+	}
+	m := &nats.Msg{Subject: messages.SubjectFeedEnd, Reply: p.replyTo(number, batchEnd)}
+	if err := p.s.nc.PublishMsg(m); err != nil {
+		p.s.fail(fmt.Errorf("partition %d: end of a batch: %w", p.lane.partition, err))
+	}
 }
 
 // eventKind and eventWords are what events of one kind with one key have in common, and how it is written.
@@ -123,54 +208,44 @@ func (p *publisher) timeOf(ms int64) string {
 	return p.told
 }
 
-// take gives the next number once the window has room, and none when ctx has ended: a released lane is silent.
-func (p *publisher) take(ctx context.Context, position uint64) (uint64, error) {
-	for {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
-		p.mu.Lock()
-		number, ok := p.window.Take(position, time.Now())
-		p.mu.Unlock()
-		if ok {
-			return number, nil
-		}
-		select {
-		case <-p.room:
-		case <-ctx.Done():
-		}
-	}
-}
-
-// complete notes that a commit's events are all sent: it is done when the newest of them is acknowledged, at once when none waits.
+// complete notes that a commit's events are all sent: it is done when the newest of them is stored, at once when none waits. The batch ends when no
+// other commit follows.
 func (p *publisher) complete(position uint64) {
 	p.mu.Lock()
 	p.window.Complete(position)
 	p.lane.advance(p.window.Done())
 	p.mu.Unlock()
+	p.idle.Reset(endAfter)
 }
 
-// acknowledge takes the answer to one event. Positions become done in order, whatever the order of the answers. False = the event lies before one that it follows.
-func (p *publisher) acknowledge(number uint64, answer Ack) bool {
+// answered takes one of the stream's answers to a batch. An error is a refusal: what is not known to be stored is to be published again.
+func (p *publisher) answered(batch string, a answer) error {
 	p.mu.Lock()
-	if p.settled {
+	if p.settled || batch != p.batch {
 		p.mu.Unlock()
-		return true
+		return nil
 	}
-	n, disordered := p.window.Acknowledge(number, answer)
+	n, whole := int64(0), true
+	if a.last {
+		n, whole = p.window.Ended(a.number)
+	} else {
+		n = p.window.Stored(a.number)
+	}
 	p.lane.advance(p.window.Done())
 	p.mu.Unlock()
-	if disordered || n == 0 {
-		return !disordered
+	if !whole {
+		return &refusedError{fmt.Sprintf("it ended a batch at its event %d", a.number)}
 	}
-	p.wake()
+	if n > 0 || a.last {
+		p.wake()
+	}
 	if p.lane.unsaved.Add(n) >= int64(p.s.e.o.SaveEvents) {
 		select {
 		case p.s.e.nudge <- struct{}{}:
 		default:
 		}
 	}
-	return true
+	return nil
 }
 
 // overdue says whether the oldest event was sent before a moment and is not acknowledged.
@@ -180,10 +255,11 @@ func (p *publisher) overdue(before time.Time) bool {
 	return p.window.Overdue(before)
 }
 
-// linger waits until everything sent is answered, a refusal came, or the time is over.
+// linger ends the batch and waits until everything sent is answered, a refusal came, or the time is over.
 func (p *publisher) linger(ctx context.Context, atMost time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, atMost)
 	defer cancel()
+	p.end()
 	for !p.quiet() && !p.refused.Load() {
 		select {
 		case <-p.room:
@@ -208,13 +284,10 @@ func (p *publisher) wake() {
 	}
 }
 
-// settle ends the publisher. A refused message may lie behind later ones in the stream: everything up to the newest position is then
-// published again under a fresh message id, one that no earlier attempt and no other node has used.
+// settle ends the publisher.
 func (p *publisher) settle() {
+	p.idle.Stop()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.settled = true
-	if p.refused.Load() {
-		p.lane.redo.Refused(&p.window, nuid.Next())
-	}
 }

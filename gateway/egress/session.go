@@ -30,7 +30,7 @@ type session struct {
 	nc    *nats.Conn
 	ctx   context.Context
 	fail  context.CancelCauseFunc
-	inbox string // "<inbox>." + publisher + "." + number
+	inbox string // "<inbox>." + publisher + "." + batch and so on
 
 	mu         sync.RWMutex
 	joined     uint64
@@ -63,35 +63,42 @@ func (s *session) publisher(number uint64) *publisher {
 	return s.publishers[number]
 }
 
-// pubAck is the stream's answer to a publish.
-type pubAck struct {
-	Stream string `json:"stream"`
-	Place  uint64 `json:"seq"` // where it lies; of a repeat: where it lay already
-	Repeat bool   `json:"duplicate"`
+// answer is what the stream says of a batch: it has all up to a number; last = and the batch is over.
+type answer struct {
+	number uint64
+	last   bool
+}
+
+// streamAnswer is every answer there is. One without an error, a type or a batch is no answer to a batch.
+type streamAnswer struct {
+	Type   string `json:"type"` // ack: it has all up to Seq · gap: something before it is missing · err: it does not take Seq
+	Seq    uint64 `json:"seq"`
+	Stream string `json:"stream"` // of the last answer
+	Batch  string `json:"batch"`
+	Count  uint64 `json:"count"` // of the events in the batch
 	Error  *struct {
 		Description string `json:"description"`
 	} `json:"error"`
 }
 
-// acknowledged takes the stream's answers, on one goroutine.
+// acknowledged takes the stream's answers, on one goroutine. They come to <inbox>.<publisher>.<batch>.…
 func (s *session) acknowledged(m *nats.Msg) {
-	whoText, numberText, _ := strings.Cut(m.Subject[len(s.inbox):], ".")
+	whoText, rest, _ := strings.Cut(m.Subject[len(s.inbox):], ".")
+	batch, _, _ := strings.Cut(rest, ".")
 	who, err := strconv.ParseUint(whoText, 10, 64)
-	number, err2 := strconv.ParseUint(numberText, 10, 64)
-	if err != nil || err2 != nil {
+	if err != nil {
 		return // not ours
 	}
 	p := s.publisher(who)
 	if p == nil {
 		return // its lane has left
 	}
-	answer, err := readAck(m)
+	a, err := readAnswer(m)
+	if err == nil {
+		err = p.answered(batch, a)
+	}
 	if err != nil {
 		s.refuse(p, err)
-		return
-	}
-	if !p.acknowledge(number, answer) {
-		s.refuse(p, &refusedError{"an event lies in the stream before one that it follows"})
 	}
 }
 
@@ -104,32 +111,38 @@ func (s *session) refuse(p *publisher, err error) {
 	}
 }
 
-// ackedBytes is how the answer begins that nearly all are: an error comes first in one that has it. What says more than a place is read with care.
-var ackedBytes = []byte(`{"stream":"` + messages.StreamEvents + `","seq":`)
+// ackedBytes is how the answer begins that nearly all are.
+var ackedBytes = []byte(`{"type":"ack","seq":`)
 
-// readAck says where in the stream a message lies; the error is a refusal.
-func readAck(m *nats.Msg) (Ack, error) {
+// readAnswer reads an answer; the error is a refusal.
+func readAnswer(m *nats.Msg) (answer, error) {
 	if len(m.Data) == 0 {
-		return Ack{}, &refusedError{"no stream listens (" + m.Header.Get("Status") + ")"}
+		return answer{}, &refusedError{"no stream listens (" + m.Header.Get("Status") + ")"}
 	}
 	if rest, ok := bytes.CutPrefix(m.Data, ackedBytes); ok {
-		if digits, ok := bytes.CutSuffix(rest, []byte("}")); ok {
-			if place, err := strconv.ParseUint(string(digits), 10, 64); err == nil {
-				return Ack{Place: place}, nil
+		if digits, _, ok := bytes.Cut(rest, []byte(",")); ok {
+			if number, err := strconv.ParseUint(string(digits), 10, 64); err == nil {
+				return answer{number: number}, nil
 			}
 		}
 	}
-	var ack pubAck
-	if err := json.Unmarshal(m.Data, &ack); err != nil {
-		return Ack{}, &refusedError{"its answer cannot be read: " + err.Error()}
+	var a streamAnswer
+	if err := json.Unmarshal(m.Data, &a); err != nil {
+		return answer{}, &refusedError{"its answer cannot be read: " + err.Error()}
 	}
-	if ack.Error != nil {
-		return Ack{}, &refusedError{ack.Error.Description}
+	switch {
+	case a.Error != nil:
+		return answer{}, &refusedError{a.Error.Description}
+	case a.Type == "ack":
+		return answer{number: a.Seq}, nil
+	case a.Type == "gap":
+		return answer{}, &refusedError{"an event before it has not arrived"}
+	case a.Stream != messages.StreamEvents:
+		return answer{}, &refusedError{fmt.Sprintf("stream %q answered", a.Stream)}
+	case a.Batch == "":
+		return answer{}, &refusedError{"it does not know batches: a NATS server before 2.14?"}
 	}
-	if ack.Stream != messages.StreamEvents {
-		return Ack{}, &refusedError{fmt.Sprintf("stream %q answered", ack.Stream)}
-	}
-	return Ack{ack.Place, ack.Repeat}, nil
+	return answer{number: a.Count, last: true}, nil
 }
 
 // watch returns when the session has ended. It ends it when its connection does or an acknowledgement is overdue.
@@ -176,14 +189,14 @@ type outgoing struct {
 // message fills the publisher's one message. The client copies headers and data before PublishMsg returns.
 type message struct {
 	nats.Msg
-	id, kind, at, about, msgID []string // what the header's values are
+	id, kind, at, about []string // what the header's values are
 }
 
 func newMessage(origin string) *message {
-	m := &message{id: make([]string, 1), kind: make([]string, 1), at: make([]string, 1), about: make([]string, 1), msgID: make([]string, 1)}
+	m := &message{id: make([]string, 1), kind: make([]string, 1), at: make([]string, 1), about: make([]string, 1)}
 	m.Header = nats.Header{
 		"ce-specversion": {"1.0"}, "ce-source": {origin}, "content-type": {"application/json"},
-		"ce-id": m.id, "ce-type": m.kind, "ce-time": m.at, "ce-subject": m.about, nats.MsgIdHdr: m.msgID,
+		"ce-id": m.id, "ce-type": m.kind, "ce-time": m.at, "ce-subject": m.about,
 	}
 	return m
 }

@@ -5,78 +5,124 @@ import (
 	"time"
 )
 
-// Proves that a refusal which nobody heard of is found out: of three events the first was refused by the stream, the others were stored, and the
-// connection ended before any answer came. The next session publishes all three under their old ids: the first lies behind the others now, so
-// none of what follows it counts as published, and all is published again under fresh ids.
-func TestRefusalThatNobodyHeardOf(t *testing.T) {
+// stream stores the events of a window's batches as the server does: without a gap.
+type batchStream struct {
+	stored []uint64 // numbers, of the batch that is open
+	over   bool
+}
+
+func (s *batchStream) take(number uint64) {
+	if number != uint64(len(s.stored))+1 {
+		s.over = true
+	}
+	if !s.over {
+		s.stored = append(s.stored, number)
+	}
+}
+
+// Proves that of three events of which the first does not reach the stream none counts as published, whatever the stream says of the batch.
+func TestGapEndsTheBatch(t *testing.T) {
 	w, now := NewWindow(8, Cursor{}), time.Unix(0, 0)
+	var s batchStream
 	for position := uint64(1); position <= 3; position++ {
-		if number, ok := w.Take(position, now); !ok || number != position-1 {
+		number, ok := w.Take(now)
+		if !ok || number != position {
 			t.Fatalf("event %d is number %d, %v", position, number, ok)
 		}
+		if position > 1 { // the first is lost
+			s.take(number)
+		}
 		w.Complete(position)
 	}
-	// The repeats are answered with the places they have had; the first event comes to lie behind them. Answers come in any order.
-	if n, disordered := w.Acknowledge(1, Ack{51, true}); w.Done() != (Cursor{}) || n != 0 || disordered {
-		t.Fatalf("through %v, %d done, disordered %v, while the first has no answer", w.Done(), n, disordered)
+	if len(s.stored) > 0 || !s.over {
+		t.Fatalf("the stream stores %v", s.stored)
 	}
-	n, disordered := w.Acknowledge(0, Ack{53, false})
-	if w.Done() != (Cursor{1, 53}) || n != 1 || !disordered {
-		t.Fatalf("through %v, %d done, disordered %v", w.Done(), n, disordered)
+	if end, ok := w.End(now); !ok || end != 4 {
+		t.Fatalf("the batch ends at %d, %v", end, ok)
 	}
-	var redo Redo
-	redo.Refused(&w, "again")
-	if a, b := redo.MessageID("e3", 3), redo.MessageID("e4", 4); a != "e3~again" || b != "e4" {
-		t.Errorf("message ids %s and %s", a, b)
+	if n, whole := w.Ended(0); n != 0 || whole || w.Done() != (Cursor{}) {
+		t.Errorf("%d done, whole %v, through %v", n, whole, w.Done())
 	}
 }
 
-// Proves that such a refusal is found out by the next owner, too, when the node that had the partition got the first event acknowledged behind the others and went
-// before it published those again: the cursor tells where the first one lies.
-func TestRefusalThatTheNextOwnerFindsOut(t *testing.T) {
-	w, now := NewWindow(8, Cursor{Position: 1, Place: 53}), time.Unix(0, 0)
-	number, _ := w.Take(2, now)
-	w.Complete(2)
-	if _, disordered := w.Acknowledge(number, Ack{51, true}); !disordered || w.Done() != (Cursor{1, 53}) {
-		t.Fatalf("it counts as published, through %v", w.Done())
+// Proves that the next batch begins only when everything of the one before is known to be stored, and with number 1; and that a position is done with
+// its last event, however the answers are cut.
+func TestBatchAfterBatch(t *testing.T) {
+	w, now := NewWindow(8, Cursor{10}), time.Unix(0, 0)
+	w.Complete(11) // without events
+	if w.Done() != (Cursor{11}) {
+		t.Fatalf("through %v", w.Done())
 	}
-	// It is published again, and the one behind it for the first time.
-	w = NewWindow(8, w.Done())
-	for position := uint64(2); position <= 3; position++ {
-		number, _ = w.Take(position, now)
-		w.Complete(position)
-		if _, disordered := w.Acknowledge(number, Ack{52 + position, false}); disordered || w.Done() != (Cursor{position, 52 + position}) {
-			t.Fatalf("event %d: through %v, disordered %v", position, w.Done(), disordered)
+	for _, number := range []uint64{1, 2, 3} { // the events of two commits, two and one
+		if got, ok := w.Take(now); !ok || got != number {
+			t.Fatalf("number %d, %v", got, ok)
+		}
+		if number > 1 {
+			w.Complete(10 + number)
 		}
 	}
-}
-
-// Proves that a stream which was made anew, whose places begin from the start, is not taken for disorder for longer than one attempt.
-func TestStreamMadeAnew(t *testing.T) {
-	w, now := NewWindow(8, Cursor{Position: 1, Place: 1_000_000}), time.Unix(0, 0)
-	for position := uint64(2); position <= 4; position++ {
-		number, _ := w.Take(position, now)
-		w.Complete(position)
-		if _, disordered := w.Acknowledge(number, Ack{position, position == 4}); disordered || w.Done() != (Cursor{position, position}) {
-			t.Fatalf("event %d: through %v, disordered %v", position, w.Done(), disordered)
-		}
+	if n := w.Stored(1); n != 1 || w.Done() != (Cursor{11}) {
+		t.Errorf("%d done, through %v", n, w.Done())
+	}
+	if n := w.Stored(2); n != 1 || w.Done() != (Cursor{12}) {
+		t.Errorf("%d done, through %v", n, w.Done())
+	}
+	if n := w.Stored(1); n != 0 {
+		t.Errorf("%d done by what was told already", n)
+	}
+	if end, ok := w.End(now); !ok || end != 4 {
+		t.Errorf("the batch ends at %d, %v", end, ok)
+	}
+	if _, ok := w.End(now); ok {
+		t.Error("it ends twice")
+	}
+	if _, ok := w.Take(now); ok {
+		t.Error("an event goes out while the batch before is still to be answered")
+	}
+	w.Complete(20)
+	if n, whole := w.Ended(3); n != 1 || !whole || w.Done() != (Cursor{20}) {
+		t.Errorf("%d done, whole %v, through %v", n, whole, w.Done())
+	}
+	if number, ok := w.Take(now); !ok || number != 1 {
+		t.Errorf("the next batch begins with %d, %v", number, ok)
 	}
 }
 
-// Proves that order as it should be disturbs nobody: repeats that another node published in between have their places in between.
-func TestRepeatsInOrder(t *testing.T) {
+// Proves that an event which was not sent leaves no trace: neither a gap nor a batch that nobody began.
+func TestUntake(t *testing.T) {
 	w, now := NewWindow(2, Cursor{}), time.Unix(0, 0)
-	for i, place := range []uint64{7, 9, 0, 10, 14} { // 0: too large for the stream
-		number, ok := w.Take(uint64(i), now)
-		if !ok {
-			t.Fatal("no room")
-		}
-		w.Complete(uint64(i))
-		if n, disordered := w.Acknowledge(number, Ack{place, i%2 == 0}); n != 1 || disordered {
-			t.Errorf("event %d at place %d: %d done, disordered %v", i, place, n, disordered)
-		}
+	if number, _ := w.Take(now); number != 1 {
+		t.Fatal(number)
 	}
+	w.Untake()
+	w.Complete(1)
+	if _, ok := w.End(now); ok || w.Done() != (Cursor{1}) {
+		t.Errorf("a batch of nothing ends, through %v", w.Done())
+	}
+	w.Take(now)
+	w.Take(now)
+	if _, ok := w.Take(now); ok {
+		t.Error("room for three of two")
+	}
+	w.Untake()
+	if number, ok := w.Take(now); !ok || number != 2 {
+		t.Errorf("number %d, %v", number, ok)
+	}
+}
+
+// Proves that the stream's silence is noticed in both cases: events without an answer, and a batch whose end nobody confirms.
+func TestOverdue(t *testing.T) {
+	w, now := NewWindow(2, Cursor{}), time.Unix(0, 0)
+	w.Take(now)
+	if w.Overdue(now) || !w.Overdue(now.Add(1)) {
+		t.Error("an event without an answer")
+	}
+	w.Stored(1)
 	if !w.Quiet() || w.Overdue(now.Add(time.Hour)) {
 		t.Error("something waits")
+	}
+	w.End(now.Add(time.Hour))
+	if w.Overdue(now.Add(time.Hour)) || !w.Overdue(now.Add(time.Hour+1)) {
+		t.Error("an end without an answer")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -60,8 +61,8 @@ func Setup(ctx context.Context, js jetstream.JetStream, o StreamOptions) error {
 		},
 		{
 			Name: messages.StreamEvents, Description: "what happened, as CloudEvents; a feed that can be made again from the journal",
-			Subjects: []string{messages.SubjectEvents + ">"}, Storage: jetstream.FileStorage, Discard: jetstream.DiscardOld,
-			MaxAge: o.EventsAge, MaxBytes: o.EventsBytes, Replicas: o.Replicas, PersistMode: persist, Duplicates: duplicatesFor,
+			Subjects: []string{messages.SubjectEvents + ">", messages.SubjectFeedEnd}, Storage: jetstream.FileStorage, Discard: jetstream.DiscardOld,
+			MaxAge: o.EventsAge, MaxBytes: o.EventsBytes, Replicas: o.Replicas, PersistMode: persist, AllowBatchPublish: true,
 			AllowDirect: true,
 		},
 		{
@@ -78,17 +79,19 @@ func Setup(ctx context.Context, js jetstream.JetStream, o StreamOptions) error {
 	return nil
 }
 
-// duplicatesFor is the window in which the server itself drops an event published twice; a help, not the guarantee. It covers a take-over; the server
-// keeps every id for so long, which at 80,000 events/s and two minutes were ten million.
-const duplicatesFor = 30 * time.Second
-
 // ensureStream keeps an existing stream's persist mode, which cannot be changed. A new one falls back to the default mode where the
 // server or the replication does not know the relaxed one, and to half its size, again and again, where the server has no room for it.
 func ensureStream(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig, keep bool) error {
 	existing, err := js.Stream(ctx, cfg.Name)
 	switch {
 	case err == nil && keep:
-		return nil
+		have := existing.CachedInfo().Config
+		if have.AllowBatchPublish == cfg.AllowBatchPublish && slices.Equal(have.Subjects, cfg.Subjects) {
+			return nil
+		}
+		have.AllowBatchPublish, have.Subjects = cfg.AllowBatchPublish, cfg.Subjects // what nodes publish by; the rest is its operator's
+		_, err = js.UpdateStream(ctx, have)
+		return err
 	case err == nil:
 		cfg.PersistMode = existing.CachedInfo().Config.PersistMode
 		_, err = js.UpdateStream(ctx, cfg)
