@@ -67,7 +67,7 @@ func acceptWork(s *State, j *job) ([]messages.Event, *messages.Reply, error) {
 	if j.request != submitted {
 		return nil, standing(j), nil
 	}
-	fo := &messages.FulfillmentOrder{Id: j.id(), OrderId: j.asked.OrderId, Site: s.id, Channel: j.asked.Channel}
+	fo := &messages.FulfillmentOrder{Id: j.id(), OrderId: j.asked().OrderId, Site: s.id, Channel: j.asked().Channel}
 	event := &messages.FulfillmentAccepted{Fulfillment: fo, Hour: j.hour, WorkDate: j.workDate}
 	return []messages.Event{event}, standingAs(j, j.status, accepted), nil
 }
@@ -95,7 +95,7 @@ func rejectWork(s *State, j *job, c *messages.SiteAction, now int64) ([]messages
 		until = now + after
 	}
 	event := &messages.FulfillmentRejected{
-		FulfillmentId: j.id(), OrderId: j.asked.OrderId, Reason: c.Reason, Note: c.Note, Lines: lines, Notify: true, Remember: true, RetryAfterMs: after,
+		FulfillmentId: j.id(), OrderId: j.asked().OrderId, Reason: c.Reason, Note: c.Note, Lines: lines, Notify: true, Remember: true, RetryAfterMs: after,
 	}
 	events := []messages.Event{event}
 	if until > now && until > s.paused.until { // a shorter pause never shortens a longer one
@@ -116,7 +116,7 @@ func rejectedLines(j *job, given []*messages.FulfillmentLine) ([]*messages.Fulfi
 	seen := make(map[*messages.FulfillmentLine]bool, len(given))
 	out := make([]*messages.FulfillmentLine, 0, len(given))
 	for i, g := range given {
-		line := findLine(j.asked.Lines, g)
+		line := findLine(j.asked().Lines, g)
 		switch {
 		case line == nil:
 			v.fail(fmt.Sprintf("lines[%d].line_id", i), "fulfillment order %s has no line %q", j.id(), g.GetLineId())
@@ -189,7 +189,7 @@ func shipWork(j *job, c *messages.SiteAction, now int64) ([]messages.Event, *mes
 		parcel.Id = j.id() + "-1"
 	}
 	if parcel.Service == "" {
-		parcel.Service = j.asked.Service
+		parcel.Service = j.asked().Service
 	}
 	if parcel.ShippedAtMs == 0 {
 		parcel.ShippedAtMs = now

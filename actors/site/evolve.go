@@ -2,6 +2,7 @@ package site
 
 import (
 	"slices"
+	"strings"
 
 	"orderyard/messages"
 )
@@ -47,6 +48,7 @@ func Evolve(s *State, event messages.Event, at int64) {
 		}
 	case *messages.CancellationRefused:
 		if j := s.work[e.FulfillmentId]; j != nil {
+			s.changes(j)
 			j.request, j.changedAt = cancellationRejected, at
 		}
 	case *messages.OrderTold:
@@ -68,12 +70,14 @@ func (s *State) take(asked *messages.FulfillmentOrder, j *job, at int64) {
 	if _, over := s.ended.byID[id]; over || id == "" || s.work[id] != nil {
 		return
 	}
-	j.asked, j.changedAt, j.createdAt = asked, at, at
+	j.name = strings.Clone(id) // it outlives the message that it is a part of
+	j.order, j.changedAt, j.createdAt = asked, at, at
 	if asked.CreatedAtMs != 0 {
 		j.createdAt = asked.CreatedAtMs
 	}
 	j.hour, j.workDate = s.hours.add(j.hour), s.days.add(j.workDate)
 	s.shelve(j)
+	s.warms(j)
 }
 
 // shelve enters a job into the map and every index beside it.
@@ -100,6 +104,7 @@ func beforeShipping(status messages.FulfillmentStatus) bool { return status < sh
 func notBegun(status messages.FulfillmentStatus) bool       { return status < picking }
 
 func (s *State) move(j *job, status messages.FulfillmentStatus, at int64) {
+	s.changes(j)
 	s.tally(j.status, -1)
 	j.status, j.changedAt = status, at
 	s.tally(j.status, +1)
@@ -108,6 +113,7 @@ func (s *State) move(j *job, status messages.FulfillmentStatus, at int64) {
 // answered: the site has said yes or no, nobody awaits its answer any more.
 func (s *State) answered(j *job) {
 	if j.deadline != 0 {
+		s.changes(j)
 		s.deadlines.drop(deadline{j.deadline, j.id()})
 		j.deadline = 0
 	}
@@ -123,6 +129,7 @@ func (s *State) onAccepted(e *messages.FulfillmentAccepted, at int64) {
 		return
 	}
 	s.answered(j) // its capacity was taken when it was submitted
+	s.changes(j)
 	j.request, j.changedAt = accepted, at
 	s.tell(j, &messages.FulfillmentChanged{Status: j.status, RequestStatus: accepted, WorkDate: j.workDate})
 }
@@ -175,7 +182,9 @@ func (s *State) giveBack(j *job, as messages.FulfillmentStatus, reason string, a
 
 // leave takes a job out of the work and remembers how it ended.
 func (s *State) leave(j *job, as messages.FulfillmentStatus, reason string, at int64) {
-	s.answered(j)
+	if j.deadline != 0 {
+		s.deadlines.drop(deadline{j.deadline, j.id()})
+	}
 	s.tally(j.status, -1)
 	delete(s.work, j.id())
 	s.byID.drop(j.id())

@@ -23,7 +23,7 @@ func newNotice(orderID string, change *messages.FulfillmentChanged) *notice {
 func (s *State) tell(j *job, change *messages.FulfillmentChanged) {
 	s.sequence++
 	change.FulfillmentId, change.Sequence = j.id(), s.sequence
-	s.owe(newNotice(j.asked.OrderId, change))
+	s.owe(newNotice(j.asked().OrderId, change))
 }
 
 func (s *State) owe(n *notice) {
@@ -108,7 +108,7 @@ func decideTimer(s *State, now int64) []messages.Event {
 				return false
 			}
 			events = append(events, &messages.FulfillmentRejected{
-				FulfillmentId: id, OrderId: j.asked.OrderId, Reason: reasonClosed, Note: "the site is offline", Notify: true, Remember: true,
+				FulfillmentId: id, OrderId: j.asked().OrderId, Reason: reasonClosed, Note: "the site is offline", Notify: true, Remember: true,
 			})
 		}
 		return true

@@ -38,7 +38,7 @@ func decideRequest(s *State, c *messages.RequestFulfillment, now int64) ([]messa
 		reply.Status = open
 		events = []messages.Event{
 			&messages.FulfillmentAccepted{Fulfillment: fo, Hour: hour, WorkDate: date},
-			&messages.FulfillmentOpened{FulfillmentId: fo.Id, Fulfillment: s.opened(&job{asked: fo, request: accepted, workDate: date, createdAt: now}, now)},
+			&messages.FulfillmentOpened{FulfillmentId: fo.Id, Fulfillment: s.opened(&job{name: fo.Id, order: fo, request: accepted, workDate: date, createdAt: now}, now)},
 		}
 	default:
 		events = []messages.Event{&messages.FulfillmentAccepted{Fulfillment: fo, Hour: hour, WorkDate: date}}

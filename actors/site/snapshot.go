@@ -16,14 +16,28 @@ import (
 func (s *State) MarshalState() []byte {
 	data := make([]byte, 0, s.byID.size*typicalWork)
 	data = s.appended(data, &messages.SiteState{Doc: s.doc})
-	// Work stands between doc and hours. It is encoded one by one: as a message of thousands it would be as much garbage again.
-	work := &messages.SiteWork{Fulfillment: new(messages.FulfillmentOrder)}
+	// Work stands between doc and hours. It is encoded one by one, and what is packed is copied: as a message of thousands it would be as much garbage again.
+	fo := new(messages.FulfillmentOrder)
 	s.byID.each(func(_ string, j *job) bool {
-		s.describe(j, work.Fulfillment)
-		work.Hour = j.hour
-		data = protowire.AppendTag(data, workField, protowire.BytesType)
-		data = protowire.AppendVarint(data, uint64(work.SizeVT()))
-		data = s.appended(data, work)
+		size := len(j.packed)
+		if j.packed == nil {
+			s.describe(j, fo)
+			size = fo.SizeVT()
+		}
+		whole := 1 + protowire.SizeBytes(size)
+		if j.hour != "" {
+			whole += 1 + protowire.SizeBytes(len(j.hour))
+		}
+		data = protowire.AppendVarint(protowire.AppendTag(data, fieldWork, protowire.BytesType), uint64(whole))
+		data = protowire.AppendVarint(protowire.AppendTag(data, fieldFulfillment, protowire.BytesType), uint64(size))
+		if j.packed == nil {
+			data = s.appended(data, fo)
+		} else {
+			data = append(data, j.packed...)
+		}
+		if j.hour != "" {
+			data = protowire.AppendString(protowire.AppendTag(data, fieldHour, protowire.BytesType), j.hour)
+		}
 		return true
 	})
 	out := &messages.SiteState{
@@ -40,7 +54,7 @@ func (s *State) MarshalState() []byte {
 }
 
 const (
-	workField   = 2   // of SiteState
+	fieldWork   = 2   // of SiteState
 	typicalWork = 256 // bytes
 )
 
@@ -59,8 +73,12 @@ func (s *State) appended(data []byte, m interface {
 
 // UnmarshalState reads a state back and keeps the data. It refuses what MarshalState cannot have written, and names it.
 func UnmarshalState(data []byte) (*State, error) {
+	work, rest, err := splitWork(data)
 	in := &messages.SiteState{}
-	if err := in.UnmarshalVTUnsafe(data); err != nil {
+	if err == nil {
+		err = in.UnmarshalVTUnsafe(rest)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("decode site state: %w", err)
 	}
 	s := New(in.Id)
@@ -76,8 +94,8 @@ func UnmarshalState(data []byte) (*State, error) {
 			return nil, fmt.Errorf("site %s: %w", in.Id, err)
 		}
 	}
-	s.work = make(map[string]*job, len(in.Work))
-	for _, w := range in.Work {
+	s.work = make(map[string]*job, len(work))
+	for _, w := range work {
 		if err := s.loadWork(w); err != nil {
 			return nil, fmt.Errorf("site %s: %w", in.Id, err)
 		}
@@ -94,22 +112,41 @@ func UnmarshalState(data []byte) (*State, error) {
 	return s, nil
 }
 
-func (s *State) loadWork(w *messages.SiteWork) error {
-	fo := w.GetFulfillment()
-	id := fo.GetId()
-	if _, over := s.ended.byID[id]; id == "" || over || s.work[id] != nil {
-		return fmt.Errorf("work %q has no id, is there twice or has ended", id)
+// splitWork takes the work out of an encoded SiteState: each item encoded, and what is left without them.
+func splitWork(data []byte) (work [][]byte, rest []byte, err error) {
+	for len(data) > 0 {
+		number, kind, n := protowire.ConsumeField(data)
+		if n < 0 {
+			return nil, nil, protowire.ParseError(n)
+		}
+		if field := data[:n]; number == fieldWork && kind == protowire.BytesType {
+			_, _, tag := protowire.ConsumeTag(field)
+			item, _ := protowire.ConsumeBytes(field[tag:])
+			work = append(work, item)
+		} else {
+			rest = append(rest, field...)
+		}
+		data = data[n:]
 	}
-	if fo.Status < scheduled || fo.Status > shipped {
-		return fmt.Errorf("work %s stands at %s, which is no work", id, fo.Status)
+	return work, rest, nil
+}
+
+func (s *State) loadWork(data []byte) error {
+	j, err := outlined(data)
+	if err != nil {
+		return err
 	}
-	if (fo.DeadlineMs != 0) != (fo.RequestStatus == submitted) {
-		return fmt.Errorf("work %s is %s with the deadline %d", id, fo.RequestStatus, fo.DeadlineMs)
+	if _, over := s.ended.byID[j.name]; j.name == "" || over || s.work[j.name] != nil {
+		return fmt.Errorf("work %q has no id, is there twice or has ended", j.name)
 	}
-	s.shelve(&job{
-		asked: fo, status: fo.Status, request: fo.RequestStatus, hour: w.Hour, workDate: fo.WorkDate, createdAt: fo.CreatedAtMs,
-		changedAt: fo.ChangedAtMs, deadline: fo.DeadlineMs, shipments: fo.Shipments,
-	})
+	if j.status < scheduled || j.status > shipped {
+		return fmt.Errorf("work %s stands at %s, which is no work", j.name, j.status)
+	}
+	if (j.deadline != 0) != (j.request == submitted) {
+		return fmt.Errorf("work %s is %s with the deadline %d", j.name, j.request, j.deadline)
+	}
+	j.hour, j.workDate = s.hours.shared(j.hour), s.days.shared(j.workDate)
+	s.shelve(j)
 	return nil
 }
 

@@ -27,6 +27,9 @@ type State struct {
 	hours, days windows
 	ended       ended
 
+	warm     []*job // those that changed last and are not packed yet, the oldest first; some have ended
+	warmFrom int
+
 	pending map[string][]*notice   // by fulfillment order, oldest first
 	owed    shelf[uint64, *notice] // the oldest of each, by sequence: what Tasks tells
 }
@@ -36,21 +39,6 @@ type pause struct {
 	until  int64
 	reason string
 }
-
-// job is a fulfillment order the site works on.
-type job struct {
-	asked     *messages.FulfillmentOrder // as the order asked; shared with the event, never written
-	status    messages.FulfillmentStatus
-	request   messages.RequestStatus
-	hour      string // the window it is counted in; asked for and given back there
-	workDate  string
-	createdAt int64
-	changedAt int64
-	deadline  int64 // of the site's answer; 0 = none is awaited
-	shipments []*messages.Shipment
-}
-
-func (j *job) id() string { return j.asked.Id }
 
 // deadline orders awaited answers by time, ties by id.
 type deadline struct {
@@ -97,20 +85,4 @@ func View(s *State, now int64) *messages.SiteView {
 		view.PausedUntilMs = s.paused.until
 	}
 	return view
-}
-
-// fulfillment is the whole fulfillment order as it stands: what was asked, and what the site made of it.
-func (s *State) fulfillment(j *job) *messages.FulfillmentOrder {
-	fo := new(messages.FulfillmentOrder)
-	s.describe(j, fo)
-	return fo
-}
-
-// describe writes all fields that a site fills into fo.
-func (s *State) describe(j *job, fo *messages.FulfillmentOrder) {
-	a := j.asked
-	fo.Id, fo.OrderId, fo.Site, fo.Channel, fo.Service, fo.Priority, fo.ShipTo = a.Id, a.OrderId, s.id, a.Channel, a.Service, a.Priority, a.ShipTo
-	fo.Lines, fo.DeliverBy, fo.Reason, fo.Note = a.Lines, a.DeliverBy, a.Reason, a.Note
-	fo.Status, fo.RequestStatus, fo.CreatedAtMs, fo.DeadlineMs, fo.WorkDate = j.status, j.request, j.createdAt, j.deadline, j.workDate
-	fo.Shipments, fo.ChangedAtMs = j.shipments, j.changedAt
 }

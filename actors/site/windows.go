@@ -57,6 +57,14 @@ func (w *windows) add(name string) string {
 	return name
 }
 
+// shared gives the name as it is kept, if it is.
+func (w *windows) shared(name string) string {
+	if at, found := w.find(name); found {
+		return w.list[at].name
+	}
+	return name
+}
+
 // free gives one back to the window it was taken from.
 func (w *windows) free(name string) {
 	if at, found := w.find(name); found && w.list[at].count > 0 {
