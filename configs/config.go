@@ -181,7 +181,7 @@ func Default() Config {
 			RetryMax: 2 * time.Second,
 		},
 		Checkpoint:     Checkpoint{TailBytesMax: 8 * MiB},
-		PassivateAfter: 2 * time.Second,
+		PassivateAfter: 6 * time.Second,
 		Fleet: Fleet{
 			PickAfter: 2 * time.Second, PackAfter: 2 * time.Second, ShipAfter: 2 * time.Second, DeliverAfter: 10 * time.Second,
 			RejectPermille: 50, Seed: 1,
