@@ -51,7 +51,7 @@ type (
 	retired struct { // an entity became bytes
 		ref  messages.Ref
 		live *liveEntity
-		blob []byte
+		blob *[]byte // borrowed; nil = nothing ever happened to it: it leaves no trace
 		wake int64
 	}
 	crashed struct { // an entity's machine panicked; its state must be read back from the journal
@@ -154,14 +154,14 @@ func (a *entityActor) settle(ctx actor.Context) {
 	case a.retiring:
 		a.watch()
 		snap := a.core.Snapshot(a.p.clock())
-		blob, err := snap.MarshalVT()
-		if err != nil {
+		blob := borrow(snap.SizeVT())
+		if _, err := snap.MarshalToSizedBufferVT(*blob); err != nil {
 			a.broken, a.reported = fmt.Errorf("encode snapshot: %w", err), true
 			a.p.system.Root.Send(a.p.pid, &crashed{ref: self, live: a.live, err: a.broken})
 			return
 		}
 		if snap.Version == 0 {
-			blob = nil // nothing ever happened to it: leave no trace
+			blob = nil
 		}
 		a.p.system.Root.Send(a.p.pid, &retired{ref: self, live: a.live, blob: blob, wake: snap.WakeAtMs})
 	default:

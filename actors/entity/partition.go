@@ -318,7 +318,8 @@ func (p *partition) retired(ctx actor.Context, m *retired) {
 	p.store.setLive(sl, nil)
 	sl.retired, sl.parked = false, nil
 	if m.blob != nil {
-		p.store.put(m.ref, m.blob, m.wake)
+		p.store.put(m.ref, *m.blob, m.wake)
+		giveBack(m.blob)
 	} else {
 		p.store.forget(m.ref)
 		p.entities.Add(-1)
