@@ -18,11 +18,15 @@ const (
 	// What a collection costs depends on what lives, not on the garbage. So garbage may pile up for collectEvery, however fast it is made: a node that
 	// does little stays small, and three on one machine take no more than one that does it all.
 	collectEvery = 8 * time.Second
-	garbageMin   = 128 << 20
+	garbageMin   = 64 << 20
 	// As long as the heap stays below heapShare of the machine; a larger one may have garbageMax, and garbageShare of the machine at most.
 	heapShare    = 1.0 / 8
 	garbageMax   = 1 << 30
 	garbageShare = 1.0 / 16
+	// A node that came to rest after a rush gives memory back when so much of it is not needed, or half of what lives where that is more, at most once in
+	// giveBackEvery: the collector would keep it for two minutes, and most of it for ever.
+	slackMax      = 2 * garbageMin
+	giveBackEvery = 30 * time.Second
 	// Between these, in percent of what lives: a large store is still collected before it doubles, a small one not without end.
 	gcPercentMin, gcPercentMax = 25, 1600
 )
@@ -44,11 +48,19 @@ func tuneMemory() {
 
 // keepTuned sets the collector's percentage so that the garbage fits that is to, for as long as the process lives.
 func keepTuned(total float64) {
-	heap := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}}
-	set, rate, before := 0, 0.0, uint64(0)
+	heap := []metrics.Sample{
+		{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"},
+		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/unused:bytes"},
+	}
+	set, rate, before, gaveBack := 0, 0.0, uint64(0), time.Now()
 	for ; ; time.Sleep(time.Second) {
 		metrics.Read(heap)
 		live, made := float64(heap[0].Value.Uint64()), heap[1].Value.Uint64()
+		slack := float64(heap[2].Value.Uint64()+heap[3].Value.Uint64()+heap[4].Value.Uint64()) - live
+		if rate*collectEvery.Seconds() < slackMax && slack > max(slackMax, live/2) && time.Since(gaveBack) > giveBackEvery {
+			debug.FreeOSMemory()
+			gaveBack = time.Now()
+		}
 		rate += (float64(made-before) - rate) / 4
 		before = made
 		percent := gcPercentFor(garbageFor(rate, live, total), live)
