@@ -28,7 +28,7 @@ const (
 	slackMax      = 2 * garbageMin
 	giveBackEvery = 30 * time.Second
 	// Between these, in percent of what lives: a large store is still collected before it doubles, a small one not without end.
-	gcPercentMin, gcPercentMax = 25, 1600
+	gcPercentMin, gcPercentMax = 25, 400
 )
 
 var tuned sync.Once

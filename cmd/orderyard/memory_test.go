@@ -8,7 +8,7 @@ func TestGCPercent(t *testing.T) {
 	for _, tt := range []struct {
 		live float64
 		want int
-	}{{0, gcPercentMax}, {32 << 20, gcPercentMax}, {512 << 20, 200}, {1 << 30, 100}, {8 << 30, gcPercentMin}} {
+	}{{0, gcPercentMax}, {128 << 20, gcPercentMax}, {512 << 20, 200}, {1 << 30, 100}, {8 << 30, gcPercentMin}} {
 		if got := gcPercentFor(garbage, tt.live); got != tt.want {
 			t.Errorf("%v bytes alive: %d %%, want %d", tt.live, got, tt.want)
 		}
