@@ -3,7 +3,6 @@ package site
 import (
 	"errors"
 	"fmt"
-	"unsafe"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -103,14 +102,14 @@ const (
 var errWork = errors.New("its bytes are none")
 
 // outlined reads a job from an encoded SiteWork, which it keeps. What the site need not know without being asked stays packed.
-func outlined(data []byte) (*job, error) {
+func (s *State) outlined(data []byte) (*job, error) {
 	j := new(job)
 	err := fields(data, func(number protowire.Number, value []byte, _ uint64) error {
 		switch number {
 		case fieldFulfillment:
 			j.packed = value
 		case fieldHour:
-			j.hour = textOf(value)
+			j.hour = s.hours.shared(value)
 		}
 		return nil
 	})
@@ -130,7 +129,7 @@ func outlined(data []byte) (*job, error) {
 		case fieldDeadline:
 			j.deadline = int64(x)
 		case fieldWorkDate:
-			j.workDate = textOf(value)
+			j.workDate = s.days.shared(value)
 		case fieldChangedAt:
 			j.changedAt = int64(x)
 		case fieldShipments:
@@ -147,9 +146,6 @@ func outlined(data []byte) (*job, error) {
 	}
 	return j, nil
 }
-
-// textOf is text as it lies in bytes that do not change any more.
-func textOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // fields visits the fields of an encoded message: those with bytes by their value, the others by x.
 func fields(data []byte, visit func(number protowire.Number, value []byte, x uint64) error) error {

@@ -132,7 +132,7 @@ func splitWork(data []byte) (work [][]byte, rest []byte, err error) {
 }
 
 func (s *State) loadWork(data []byte) error {
-	j, err := outlined(data)
+	j, err := s.outlined(data)
 	if err != nil {
 		return err
 	}
@@ -145,7 +145,6 @@ func (s *State) loadWork(data []byte) error {
 	if (j.deadline != 0) != (j.request == submitted) {
 		return fmt.Errorf("work %s is %s with the deadline %d", j.name, j.request, j.deadline)
 	}
-	j.hour, j.workDate = s.hours.shared(j.hour), s.days.shared(j.workDate)
 	s.shelve(j)
 	return nil
 }

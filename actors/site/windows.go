@@ -57,12 +57,14 @@ func (w *windows) add(name string) string {
 	return name
 }
 
-// shared gives the name as it is kept, if it is.
-func (w *windows) shared(name string) string {
-	if at, found := w.find(name); found {
-		return w.list[at].name
+// shared gives the name as it is kept, if it is: thousands of jobs have the same.
+func (w *windows) shared(name []byte) string {
+	for at := len(w.list); at > 0; at-- {
+		if one := w.list[at-1].name; one == string(name) {
+			return one
+		}
 	}
-	return name
+	return string(name)
 }
 
 // free gives one back to the window it was taken from.
