@@ -31,7 +31,7 @@ func TestF03Pause(t *testing.T) {
 		s.pauseOne(s.w.Nodes[i%len(s.w.Nodes)], pause)
 	}
 	// Whether a woken node writes before it learns that it may not is a race; the row wants to have seen it lost.
-	for more := 0; s.fenced() == 0 && more < 6; more++ {
+	for more := 0; s.fenced() == 0 && more < 20; more++ { // every second or third pause does
 		s.pauseOne(s.w.Nodes[more%len(s.w.Nodes)], 5*time.Second)
 	}
 	fenced := s.fenced()
