@@ -67,7 +67,8 @@ func acceptWork(s *State, j *job) ([]messages.Event, *messages.Reply, error) {
 	if j.request != submitted {
 		return nil, standing(j), nil
 	}
-	fo := &messages.FulfillmentOrder{Id: j.id(), OrderId: j.asked().OrderId, Site: s.id, Channel: j.asked().Channel}
+	asked := j.asked()
+	fo := &messages.FulfillmentOrder{Id: j.id(), OrderId: asked.OrderId, Site: s.id, Channel: asked.Channel}
 	event := &messages.FulfillmentAccepted{Fulfillment: fo, Hour: j.hour, WorkDate: j.workDate}
 	return []messages.Event{event}, standingAs(j, j.status, accepted), nil
 }
@@ -115,8 +116,9 @@ func rejectedLines(j *job, given []*messages.FulfillmentLine) ([]*messages.Fulfi
 	v := &checks{}
 	seen := make(map[*messages.FulfillmentLine]bool, len(given))
 	out := make([]*messages.FulfillmentLine, 0, len(given))
+	asked := j.asked().Lines // once: of packed work it gives other lines each time
 	for i, g := range given {
-		line := findLine(j.asked().Lines, g)
+		line := findLine(asked, g)
 		switch {
 		case line == nil:
 			v.fail(fmt.Sprintf("lines[%d].line_id", i), "fulfillment order %s has no line %q", j.id(), g.GetLineId())

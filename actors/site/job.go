@@ -1,7 +1,6 @@
 package site
 
 import (
-	"errors"
 	"fmt"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -34,7 +33,7 @@ func (j *job) asked() *messages.FulfillmentOrder {
 	}
 	fo := new(messages.FulfillmentOrder)
 	if err := fo.UnmarshalVTUnsafe(j.packed); err != nil {
-		panic(fmt.Sprintf("work %s: %v", j.name, err)) // outlined or encoded here: never seen
+		panic(fmt.Sprintf("work %s: %v", j.name, err)) // encoded here, or checked: never seen
 	}
 	return fo
 }
@@ -99,12 +98,13 @@ const (
 	fieldShipments, fieldChangedAt               = 16, 17
 )
 
-var errWork = errors.New("its bytes are none")
-
 // outlined reads a job from an encoded SiteWork, which it keeps. What the site need not know without being asked stays packed.
 func (s *State) outlined(data []byte) (*job, error) {
+	if err := workShape.check(data); err != nil {
+		return nil, fmt.Errorf("decode work: %w", err)
+	}
 	j := new(job)
-	err := fields(data, func(number protowire.Number, value []byte, _ uint64) error {
+	err := fields(data, func(number protowire.Number, _ protowire.Type, value []byte, _ uint64) error {
 		switch number {
 		case fieldFulfillment:
 			j.packed = value
@@ -113,10 +113,18 @@ func (s *State) outlined(data []byte) (*job, error) {
 		}
 		return nil
 	})
-	if err != nil || j.packed == nil {
-		return nil, fmt.Errorf("decode work: %w", errors.Join(err, errWork))
+	if err == nil {
+		err = s.outline(j)
 	}
-	err = fields(j.packed, func(number protowire.Number, value []byte, x uint64) error {
+	if err != nil {
+		return nil, fmt.Errorf("decode work: %w", err)
+	}
+	return j, nil
+}
+
+// outline reads of packed work what the site knows of it without asking.
+func (s *State) outline(j *job) error {
+	return fields(j.packed, func(number protowire.Number, _ protowire.Type, value []byte, x uint64) error {
 		switch number {
 		case fieldID:
 			j.name = string(value)
@@ -141,37 +149,4 @@ func (s *State) outlined(data []byte) (*job, error) {
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("decode work %q: %w", j.name, err)
-	}
-	return j, nil
-}
-
-// fields visits the fields of an encoded message: those with bytes by their value, the others by x.
-func fields(data []byte, visit func(number protowire.Number, value []byte, x uint64) error) error {
-	for len(data) > 0 {
-		number, kind, n := protowire.ConsumeTag(data)
-		if n < 0 {
-			return protowire.ParseError(n)
-		}
-		data = data[n:]
-		var value []byte
-		var x uint64
-		switch kind {
-		case protowire.VarintType:
-			x, n = protowire.ConsumeVarint(data)
-		case protowire.BytesType:
-			value, n = protowire.ConsumeBytes(data)
-		default:
-			n = protowire.ConsumeFieldValue(number, kind, data)
-		}
-		if n < 0 {
-			return protowire.ParseError(n)
-		}
-		data = data[n:]
-		if err := visit(number, value, x); err != nil {
-			return err
-		}
-	}
-	return nil
 }

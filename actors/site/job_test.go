@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"orderyard/messages"
@@ -37,7 +38,7 @@ func TestPackedWork(t *testing.T) {
 		case "accept", "pick":
 			c = &messages.SiteAction{Action: action, FulfillmentId: id}
 		case "reject":
-			c = &messages.SiteAction{Action: action, FulfillmentId: id, Reason: "out_of_stock"}
+			c = &messages.SiteAction{Action: action, FulfillmentId: id, Reason: "damaged"}
 		case "ship":
 			c = &messages.SiteAction{Action: action, FulfillmentId: id, Shipment: &messages.Shipment{Carrier: "ups", Tracking: "1Z" + id}}
 		case "cancel":
@@ -64,5 +65,39 @@ func TestPackedWork(t *testing.T) {
 	}
 	if unpacked > warmMax || len(one.site.warm) > 2*warmMax+1 || one.site.byID.size <= 2*warmMax {
 		t.Errorf("%d of %d unpacked, %d noted", unpacked, one.site.byID.size, len(one.site.warm))
+	}
+}
+
+// Proves that a line named twice in a rejection is refused as such for work that lies packed, too: its lines are other objects each time they are read.
+func TestPackedWorkRejectsALineOnce(t *testing.T) {
+	r := applied(t, &messages.SiteDoc{Accept: acceptManual})
+	r.do(&messages.RequestFulfillment{Fulfillment: work("web-1.1"), Released: true}, someday)
+	r.restart(t)
+	line := r.site.work["web-1.1"].asked().Lines[0]
+	twice := []*messages.FulfillmentLine{{LineId: line.LineId}, {LineId: line.LineId}}
+	_, reply, err := r.do(&messages.SiteAction{Action: "reject", FulfillmentId: "web-1.1", Reason: "damaged", Lines: twice}, someday)
+	if text := fmt.Sprint(reply, err); !strings.Contains(text, "is named twice") {
+		t.Errorf("answered %s", text)
+	}
+}
+
+// Proves that work whose bytes are damaged where nobody looks until it is asked for is refused when the site is read back, as all of it was before work lay
+// packed.
+func TestDamagedWorkIsRefused(t *testing.T) {
+	r := applied(t, &messages.SiteDoc{})
+	r.do(&messages.RequestFulfillment{Fulfillment: work("web-1.1"), Released: true}, someday)
+	good := r.site.MarshalState()
+	if _, err := UnmarshalState(good); err != nil {
+		t.Fatal(err)
+	}
+	for i := range good {
+		bad := bytes.Clone(good)
+		bad[i] ^= 0x07 // another wire type, where it is a tag
+		var whole messages.SiteState
+		if whole.UnmarshalVT(bad) != nil {
+			if _, err := UnmarshalState(bad); err == nil {
+				t.Errorf("byte %d: taken", i)
+			}
+		}
 	}
 }

@@ -112,25 +112,6 @@ func UnmarshalState(data []byte) (*State, error) {
 	return s, nil
 }
 
-// splitWork takes the work out of an encoded SiteState: each item encoded, and what is left without them.
-func splitWork(data []byte) (work [][]byte, rest []byte, err error) {
-	for len(data) > 0 {
-		number, kind, n := protowire.ConsumeField(data)
-		if n < 0 {
-			return nil, nil, protowire.ParseError(n)
-		}
-		if field := data[:n]; number == fieldWork && kind == protowire.BytesType {
-			_, _, tag := protowire.ConsumeTag(field)
-			item, _ := protowire.ConsumeBytes(field[tag:])
-			work = append(work, item)
-		} else {
-			rest = append(rest, field...)
-		}
-		data = data[n:]
-	}
-	return work, rest, nil
-}
-
 func (s *State) loadWork(data []byte) error {
 	j, err := s.outlined(data)
 	if err != nil {
