@@ -219,7 +219,7 @@ func (s *Sharing) beat() {
 // numbers whose content is in the view.
 func (s *Sharing) hear(data []byte) {
 	d := &messages.ViewDelta{}
-	if err := d.UnmarshalVTUnsafe(data); err != nil { // the bus gives data away; whoever keeps a part of it clones that
+	if err := d.UnmarshalVTUnsafe(data); err != nil { // the bus gives data away: it does not change any more
 		s.log.Warn("news of another node cannot be read", "error", err)
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -190,7 +191,7 @@ func TestFromAStreamOfBefore(t *testing.T) {
 	if err := y.js.DeleteStream(ctx, messages.StreamEvents); err != nil {
 		t.Fatal(err)
 	}
-	old := jetstream.StreamConfig{Name: messages.StreamEvents, Subjects: []string{messages.SubjectEvents + ">"}, MaxBytes: 64 << 20, Duplicates: 30 * time.Second}
+	old := jetstream.StreamConfig{Name: messages.StreamEvents, Subjects: []string{messages.SubjectEvents + ">", "operator.own"}, MaxBytes: 64 << 20, Duplicates: 30 * time.Second}
 	if _, err := y.js.CreateStream(ctx, old); err != nil {
 		t.Fatal(err)
 	}
@@ -206,8 +207,8 @@ func TestFromAStreamOfBefore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := s.CachedInfo().Config.MaxBytes; got != old.MaxBytes {
-		t.Errorf("its size is %d now, was %d", got, old.MaxBytes)
+	if got := s.CachedInfo().Config; got.MaxBytes != old.MaxBytes || !slices.Contains(got.Subjects, "operator.own") {
+		t.Errorf("it is now %+v", got)
 	}
 }
 

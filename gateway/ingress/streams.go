@@ -23,7 +23,7 @@ type StreamOptions struct {
 	DeadAge        time.Duration // default 30 days
 	DeadBytes      int64         // default 256 MiB; full: the oldest letters go
 	EventsIsSynced bool          // true = do not use the relaxed persist mode for events
-	// KeepExisting leaves a stream that exists as it is: where several nodes share a server, its operator decides about sizes.
+	// KeepExisting leaves a stream that exists as it is, but for what nodes cannot publish without: where several nodes share a server, its operator decides.
 	KeepExisting bool
 }
 
@@ -86,11 +86,16 @@ func ensureStream(ctx context.Context, js jetstream.JetStream, cfg jetstream.Str
 	switch {
 	case err == nil && keep:
 		have := existing.CachedInfo().Config
-		if have.AllowBatchPublish == cfg.AllowBatchPublish && slices.Equal(have.Subjects, cfg.Subjects) {
-			return nil
+		missing := cfg.AllowBatchPublish && !have.AllowBatchPublish
+		have.AllowBatchPublish = have.AllowBatchPublish || missing
+		for _, subject := range cfg.Subjects {
+			if !slices.Contains(have.Subjects, subject) {
+				have.Subjects, missing = append(have.Subjects, subject), true
+			}
 		}
-		have.AllowBatchPublish, have.Subjects = cfg.AllowBatchPublish, cfg.Subjects // what nodes publish by; the rest is its operator's
-		_, err = js.UpdateStream(ctx, have)
+		if missing {
+			_, err = js.UpdateStream(ctx, have)
+		}
 		return err
 	case err == nil:
 		cfg.PersistMode = existing.CachedInfo().Config.PersistMode
