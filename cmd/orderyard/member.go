@@ -83,7 +83,10 @@ func (m *member) start(ctx context.Context) error {
 	if m.listing, err = actors.NewListing(y.node.Knowledge, m.bus, m.others); err != nil {
 		return err
 	}
-	if err := y.startEgress(ctx, cursors); err != nil {
+	if err := y.setupStreams(ctx); err != nil {
+		return err
+	}
+	if err := y.startEgress(cursors); err != nil {
 		return err
 	}
 	m.egress.Store(y.egress)

@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/sync/errgroup"
 
 	"orderyard/actors"
 	"orderyard/actors/entity"
@@ -136,10 +137,13 @@ func (y *yard) startAlone(ctx context.Context) error {
 	if err := y.startNode(ctx, cursors, nuid.Next(), nil); err != nil {
 		return err
 	}
-	if err := y.settleAlone(ctx); err != nil {
+	setup, ctx := errgroup.WithContext(ctx)
+	setup.Go(func() error { return y.setupStreams(ctx) }) // NATS answers while the partitions are read
+	setup.Go(func() error { return y.settleAlone(ctx) })
+	if err := setup.Wait(); err != nil {
 		return err
 	}
-	return y.startEgress(ctx, cursors)
+	return y.startEgress(cursors)
 }
 
 // settleAlone returns when every partition is served, or all but those whose journal is damaged: the others' doors open all the same.
@@ -203,14 +207,16 @@ func (y *yard) storedPartitions(ctx context.Context) (int, error) {
 	return partitions, nil
 }
 
-func (y *yard) startEgress(ctx context.Context, cursors *cursors) error {
+// setupStreams makes the streams of the doors and of public events what this node needs.
+func (y *yard) setupStreams(ctx context.Context) error {
 	j, err := js.New(y.conn)
 	if err != nil {
 		return err
 	}
-	if err := ingress.Setup(ctx, j, y.streams()); err != nil {
-		return err
-	}
+	return ingress.Setup(ctx, j, y.streams())
+}
+
+func (y *yard) startEgress(cursors *cursors) (err error) {
 	y.egress, err = egress.New(egress.Options{
 		Source: y.node.Runtime(), Cursors: cursors, Connect: y.connect, Registry: y.registry, Log: y.log,
 	})

@@ -21,6 +21,9 @@ const (
 	MaxPayloadDefault = 8 << 20
 	// readyWithin bounds the start. A server that reads back a store of a million messages after kill -9 takes 3 s.
 	readyWithin = 60 * time.Second
+	// A server that starts is asked every readyPoll whether it serves, and for readyGlance: asked for longer, it looks every 25 ms only.
+	readyPoll   = time.Millisecond
+	readyGlance = 50 * time.Microsecond
 	// reconnectWait is the pause between two tries of a connection to come back after the server was opened again.
 	reconnectWait = 50 * time.Millisecond
 )
@@ -115,24 +118,26 @@ func start(o Options) (*server.Server, error) {
 	log := &logger{log: o.Logger.With("part", "nats"), fatal: make(chan string, 1)}
 	srv.SetLoggerV2(log, false, false, false)
 	go srv.Start() // serves until Shutdown
-	ready := make(chan bool, 1)
-	go func() { ready <- srv.ReadyForConnections(readyWithin) }()
-	select {
-	case reason := <-log.fatal:
+	if err := await(srv, log.fatal); err != nil {
 		srv.Shutdown()
-		return nil, errors.New(reason)
-	case ok := <-ready:
-		if ok && srv.JetStreamEnabled() {
-			return srv, nil
+		return nil, err
+	}
+	return srv, nil
+}
+
+// await returns when the server serves, or with the reason why it never will.
+func await(srv *server.Server, fatal <-chan string) error {
+	for end := time.Now().Add(readyWithin); time.Now().Before(end); {
+		if srv.ReadyForConnections(readyGlance) && srv.JetStreamEnabled() {
+			return nil
 		}
-		srv.Shutdown()
 		select {
-		case reason := <-log.fatal:
-			return nil, errors.New(reason)
-		default:
-			return nil, fmt.Errorf("not ready within %s", readyWithin)
+		case reason := <-fatal:
+			return errors.New(reason)
+		case <-time.After(readyPoll):
 		}
 	}
+	return fmt.Errorf("not ready within %s", readyWithin)
 }
 
 // portFree asks for the port once and gives it back: the server's own message would come too late and in its own words.
