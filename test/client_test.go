@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -235,13 +236,19 @@ func has(t testing.TB, nc *nats.Conn, status string) bool {
 // moving are the headlines of orders that the house itself still works on.
 var moving = []string{"placed", "planning", "reserving", "allocated"}
 
-// rest waits until the house has done with every order what it can do alone.
+// rest waits until the house has done with every order what it can do alone. An order that a site refuses goes back while it is looked for, past
+// those who look status by status: the last word has a look at every order.
 func rest(t testing.TB, nc *nats.Conn, within time.Duration) {
 	t.Helper()
 	eventually(t, within, func() string {
 		for _, status := range moving {
 			if has(t, nc, status) {
 				return "some orders are still " + status
+			}
+		}
+		for _, row := range rows(t, nc, wire.ListFilter{}) {
+			if slices.Contains(moving, row.Status) {
+				return "order " + row.OrderID + " is still " + row.Status
 			}
 		}
 		return ""

@@ -218,7 +218,7 @@ func (y *yard) setupStreams(ctx context.Context) error {
 
 func (y *yard) startEgress(cursors *cursors) (err error) {
 	y.egress, err = egress.New(egress.Options{
-		Source: y.node.Runtime(), Cursors: cursors, Connect: y.connect, Registry: y.registry, Log: y.log,
+		Source: y.node.Runtime(), Partitions: y.cfg.Partitions, Cursors: cursors, Connect: y.connect, Registry: y.registry, Log: y.log,
 	})
 	if err != nil {
 		return err

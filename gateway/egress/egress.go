@@ -47,7 +47,11 @@ type Options struct {
 	Window int
 	// AckWait is how long an acknowledgement may take before the session is given up; default 15 s, longer than an election.
 	AckWait time.Duration
-	// SaveEvery and SaveEvents bound what is published again after a crash; defaults 1 s and 4,096 events.
+	// FirmAfter is how long after an acknowledgement the server must have lived for it to count; default 250 ms. See firm.
+	FirmAfter time.Duration
+	// Partitions is how many the cluster has. The more, the longer a batch stays open without an event; see endsEvery.
+	Partitions int
+	// SaveEvery and SaveEvents bound what is published again after a crash, beside what is not firm; defaults 1 s and 4,096 events.
 	SaveEvery  time.Duration
 	SaveEvents int
 	Registry   prometheus.Registerer
@@ -67,6 +71,9 @@ func (o Options) withDefaults() (Options, error) {
 	if o.AckWait <= 0 {
 		o.AckWait = 15 * time.Second
 	}
+	if o.FirmAfter <= 0 {
+		o.FirmAfter = 250 * time.Millisecond
+	}
 	if o.SaveEvery <= 0 {
 		o.SaveEvery = time.Second
 	}
@@ -84,14 +91,18 @@ const (
 	waitMin, waitMax = 50 * time.Millisecond, 5 * time.Second
 	// cursorFor bounds one read or write of a cursor. Without a last save the next owner publishes a little more again.
 	cursorFor = 2 * time.Second
+	// flushFor bounds a write to the server, and the wait for its sign of life: the client library's own bound is a minute, during which nobody can end
+	// the connection.
+	flushFor = 2 * time.Second
 )
 
 // Egress publishes the partitions it serves until it is told to stop. All methods may be called from any goroutine.
 type Egress struct {
-	o       Options
-	metrics *metrics
-	nudge   chan struct{}  // a lane has many unsaved events
-	workers sync.WaitGroup // one per lane
+	o         Options
+	endsEvery time.Duration // how often a lane ends batches, at most
+	metrics   *metrics
+	nudge     chan struct{}  // a lane has many unsaved events
+	workers   sync.WaitGroup // one per lane
 
 	mu      sync.Mutex
 	run     context.Context // of Run; nil before it and when it ends
@@ -108,7 +119,7 @@ func New(o Options) (*Egress, error) {
 		return nil, err
 	}
 	e := &Egress{
-		o: o, nudge: make(chan struct{}, 1), lanes: make(map[int]*lane), leaving: make(map[int]*lane), changed: make(chan struct{}),
+		o: o, endsEvery: endsEvery(o.Partitions), nudge: make(chan struct{}, 1), lanes: make(map[int]*lane), leaving: make(map[int]*lane), changed: make(chan struct{}),
 	}
 	e.metrics = newMetrics(o.Registry, e)
 	return e, nil
@@ -227,7 +238,7 @@ func (e *Egress) keepSession(ctx context.Context) {
 
 // runSession lets the lanes publish over one connection until something fails.
 func (e *Egress) runSession(ctx context.Context) error {
-	nc, err := e.o.Connect(nats.NoReconnect(), nats.Name("orderyard egress"))
+	nc, err := e.o.Connect(nats.NoReconnect(), nats.FlusherTimeout(flushFor), nats.Name("orderyard egress"))
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
@@ -246,7 +257,11 @@ func (e *Egress) runSession(ctx context.Context) error {
 	e.setSession(s)
 	defer e.setSession(nil)
 	s.watch(closed)
-	return context.Cause(ctx)
+	err = context.Cause(ctx)
+	if refused := (*refusedError)(nil); errors.As(err, &refused) {
+		s.abandon()
+	}
+	return err
 }
 
 func (e *Egress) setSession(s *session) {
@@ -287,10 +302,21 @@ func (e *Egress) saveCursors(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		for _, l := range e.serving() {
-			if l.unsaved.Load() >= atLeast {
-				l.save(ctx)
-			}
+		e.look(ctx, atLeast)
+	}
+}
+
+// look saves what is firm, of lanes with so many unsaved events.
+func (e *Egress) look(ctx context.Context, atLeast int64) {
+	e.mu.Lock()
+	s := e.session
+	e.mu.Unlock()
+	if s != nil {
+		s.confirm()
+	}
+	for _, l := range e.serving() {
+		if l.unsaved.Load() >= atLeast {
+			l.save(ctx)
 		}
 	}
 }

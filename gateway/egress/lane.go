@@ -28,7 +28,8 @@ type lane struct {
 	cancel    context.CancelFunc // nil before it starts
 	ended     chan struct{}
 
-	acked   atomic.Uint64 // everything up to here is published
+	firm    firm          // how far everything is published for good
+	acked   atomic.Uint64 // everything up to here is acknowledged
 	saved   atomic.Uint64 // position known to the cursor store; 0 before it is loaded
 	unsaved atomic.Int64  // events acknowledged since the last save
 
@@ -109,17 +110,27 @@ func (l *lane) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.advance(c)
+	l.firm.begin(c)
+	l.acked.Store(c.Position)
 	l.saved.Store(c.Position)
 	l.loaded = true
 	return nil
 }
 
-// advance notes how far everything is published. One goroutine at a time calls it.
-func (l *lane) advance(c Cursor) { l.acked.Store(c.Position) }
+// advance notes how far everything is acknowledged. One goroutine at a time calls it.
+func (l *lane) advance(c Cursor) {
+	if l.acked.Swap(c.Position) != c.Position {
+		l.firm.acknowledged(c, time.Now(), l.e.o.FirmAfter)
+	}
+}
 
-// published is how far everything is published.
-func (l *lane) published() Cursor { return Cursor{l.acked.Load()} }
+// goBack gives where to publish from in a new session: acknowledgements of the one before that are not firm are worth nothing.
+func (l *lane) goBack() Cursor {
+	from := l.firm.cursor()
+	l.firm.begin(from)
+	l.acked.Store(from.Position)
+	return from
+}
 
 // publish follows the journal within one session, until the session ends or the lane is released. A journal that cannot be read is
 // tried again within the session, from where it came to.
@@ -146,16 +157,19 @@ func (l *lane) publish(s *session) {
 	}
 	if s.ctx.Err() == nil {
 		p.linger(s.ctx, lingerFor)
+		s.makeFirm(l)
+	} else {
+		p.end() // see abandon
 	}
 	s.leave(p)
 	p.settle()
 }
 
-// save stores the cursor if it moved. It may be called from any goroutine.
+// save stores the cursor if more is firm. It may be called from any goroutine.
 func (l *lane) save(ctx context.Context) {
 	l.saving.Lock()
 	defer l.saving.Unlock()
-	unsaved, c := l.unsaved.Load(), l.published()
+	unsaved, c := l.unsaved.Load(), l.firm.cursor()
 	if l.over || c.Position == l.saved.Load() {
 		return
 	}
@@ -175,14 +189,14 @@ func (l *lane) save(ctx context.Context) {
 // that first, and saves nothing when it cannot.
 func (l *lane) lastSave() {
 	ctx := context.WithoutCancel(l.ctx)
-	if l.loaded && l.acked.Load() != l.saved.Load() {
+	if reached := l.firm.cursor().Position; l.loaded && reached != l.saved.Load() {
 		look, cancel := context.WithTimeout(ctx, cursorFor)
 		stored, err := l.e.o.Cursors.Load(look, l.name)
 		cancel()
 		switch {
 		case err != nil:
 			l.e.o.Log.Warn("cursor not saved", "cursor", l.name, "error", err)
-		case stored.Position < l.acked.Load():
+		case stored.Position < reached:
 			l.save(ctx)
 		}
 	}

@@ -34,15 +34,17 @@ type publisher struct {
 
 	room chan struct{} // the window has room again
 	idle *time.Timer   // ends the batch when nothing follows
+	sent bool          // an event of the commit that is being published
 
 	// sending is held while a number is taken and sent, so that they go out in order.
 	sending sync.Mutex
-	batch   string // the id of the batch that was begun last
-	reply   []byte // where the stream's answers to it go, up to the number of the event
+	reply   []byte // where the stream's answers to a batch go, up to the number of the event
 	prefix  int    // of reply: what all batches have in common
 
-	mu     sync.Mutex
-	window Window
+	mu      sync.Mutex
+	window  Window
+	batch   string    // the id of the batch that was begun last
+	endedAt time.Time // when the last batch's end was told
 	// settled: the lane goes on without this publisher, so an answer that is late changes nothing.
 	settled bool
 }
@@ -50,6 +52,8 @@ type publisher struct {
 const (
 	// endAfter is how long a batch stays open without an event: until it ends nobody may know that its last events are stored.
 	endAfter = 20 * time.Millisecond
+	// endsEveryMin and endsEveryMax bound how often a lane ends batches; see endsEvery.
+	endsEveryMin, endsEveryMax = 500 * time.Millisecond, 5 * time.Second
 	// flowMax is how many events the stream stores before it says so, at most; a quarter of the window where that is less.
 	flowMax = 64
 )
@@ -61,8 +65,14 @@ const (
 	batchEnd    = ".3.$FI"
 )
 
+// endsEvery is how much time lies between the ends of two batches of a lane. A server that follows the stream's leader forgets a batch ten seconds after
+// its last event, not at its end, and takes none beyond a thousand when it comes to lead: of all lanes together 600 may end in ten seconds.
+func endsEvery(partitions int) time.Duration {
+	return min(max(time.Duration(partitions)*10*time.Second/600, endsEveryMin), endsEveryMax)
+}
+
 func newPublisher(s *session, l *lane, number uint64) *publisher {
-	from := l.published()
+	from := l.goBack()
 	p := &publisher{
 		s: s, lane: l, number: number, at: from.Position,
 		message: newMessage(s.e.o.Origin), tr: newTranslator(s.e.o.Log, s.e.metrics), words: make(map[eventKind]eventWords),
@@ -70,7 +80,7 @@ func newPublisher(s *session, l *lane, number uint64) *publisher {
 	}
 	p.reply = append(strconv.AppendUint([]byte(s.inbox), number, 10), '.')
 	p.prefix = len(p.reply)
-	p.idle = time.AfterFunc(time.Hour, p.end)
+	p.idle = time.AfterFunc(time.Hour, p.rest)
 	p.idle.Stop()
 	return p
 }
@@ -111,6 +121,7 @@ func (p *publisher) publish(ctx context.Context, ev *outgoing) error {
 		case err != nil:
 			return fmt.Errorf("publish: %w", err)
 		case sent:
+			p.sent = true
 			p.s.e.metrics.count(ev)
 			return nil
 		}
@@ -127,12 +138,16 @@ func (p *publisher) send(m *nats.Msg) (sent bool, err error) {
 	defer p.sending.Unlock()
 	p.mu.Lock()
 	number, ok := p.window.Take(time.Now())
+	if number == 1 {
+		p.batch = nuid.Next() // at once: a late answer to the batch before must not count for this one
+	}
+	batch := p.batch
 	p.mu.Unlock()
 	if !ok {
 		return false, nil
 	}
 	if number == 1 {
-		p.begin()
+		p.begin(batch)
 		m.Reply = p.replyTo(number, batchBegin)
 	} else {
 		m.Reply = p.replyTo(number, batchAppend)
@@ -146,12 +161,9 @@ func (p *publisher) send(m *nats.Msg) (sent bool, err error) {
 	return true, nil
 }
 
-// begin gives a new batch its id: one that no other attempt and no other node has used.
-func (p *publisher) begin() {
-	p.mu.Lock()
-	p.batch = nuid.Next()
-	p.mu.Unlock()
-	p.reply = append(append(p.reply[:p.prefix], p.batch...), '.')
+// begin says where the answers to a new batch go. Its id is one that no other attempt and no other node has used.
+func (p *publisher) begin(batch string) {
+	p.reply = append(append(p.reply[:p.prefix], batch...), '.')
 	p.reply = append(strconv.AppendInt(p.reply, int64(max(1, min(p.s.e.o.Window/4, flowMax))), 10), ".fail."...)
 }
 
@@ -161,12 +173,31 @@ func (p *publisher) replyTo(number uint64, operation string) string {
 	return string(append(strconv.AppendUint(append(room[:0], p.reply...), number, 10), operation...))
 }
 
+// rest ends the batch when nothing has followed for a while, and the end before is long enough ago.
+func (p *publisher) rest() {
+	p.mu.Lock()
+	early := time.Until(p.endedAt.Add(p.s.e.endsEvery))
+	settled := p.settled
+	p.mu.Unlock()
+	switch {
+	case settled:
+	case early > 0:
+		p.idle.Reset(early)
+	default:
+		p.end()
+	}
+}
+
 // end tells the stream that the batch is over, so that it says what it has. Without a batch it does nothing.
 func (p *publisher) end() {
 	p.sending.Lock()
 	defer p.sending.Unlock()
 	p.mu.Lock()
-	number, ok := p.window.End(time.Now())
+	now := time.Now()
+	number, ok := p.window.End(now)
+	if ok {
+		p.endedAt = now
+	}
 	p.mu.Unlock()
 	if !ok {
 		return
@@ -215,13 +246,16 @@ func (p *publisher) complete(position uint64) {
 	p.window.Complete(position)
 	p.lane.advance(p.window.Done())
 	p.mu.Unlock()
-	p.idle.Reset(endAfter)
+	if p.sent { // commits that nobody hears of keep no batch open
+		p.sent = false
+		p.idle.Reset(endAfter)
+	}
 }
 
 // answered takes one of the stream's answers to a batch. An error is a refusal: what is not known to be stored is to be published again.
 func (p *publisher) answered(batch string, a answer) error {
 	p.mu.Lock()
-	if p.settled || batch != p.batch {
+	if p.settled || p.refused.Load() || batch != p.batch {
 		p.mu.Unlock()
 		return nil
 	}

@@ -145,6 +145,54 @@ func readAnswer(m *nats.Msg) (answer, error) {
 	return answer{number: a.Count, last: true}, nil
 }
 
+// abandon sees to it that every batch of a session which a refusal has ended is ended: the server would count those that nobody ends for ten seconds
+// more. Lanes end theirs before they leave.
+func (s *session) abandon() {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, p := range s.publishers {
+		p.end()
+	}
+	_ = s.nc.FlushTimeout(flushFor) // without it they are ended by themselves
+}
+
+// sign asks the server for a sign of life, for the lanes' sake. It gives the time at which the server lived for sure.
+func (s *session) sign() (at time.Time, ok bool) {
+	at = time.Now()
+	return at, s.ctx.Err() == nil && s.nc.FlushTimeout(flushFor) == nil
+}
+
+// confirm makes firm what was acknowledged to the lanes of this session long enough ago.
+func (s *session) confirm() {
+	var lanes []*lane
+	s.mu.RLock()
+	for _, p := range s.publishers {
+		if !p.lane.firm.whole() {
+			lanes = append(lanes, p.lane)
+		}
+	}
+	s.mu.RUnlock()
+	if len(lanes) == 0 {
+		return
+	}
+	if at, ok := s.sign(); ok {
+		for _, l := range lanes {
+			l.firm.lived(at, s.e.o.FirmAfter)
+		}
+	}
+}
+
+// makeFirm waits until what was acknowledged to a lane that leaves is firm, if the session lasts that long.
+func (s *session) makeFirm(l *lane) {
+	if l.firm.whole() {
+		return
+	}
+	sleep(s.ctx, s.e.o.FirmAfter)
+	if at, ok := s.sign(); ok {
+		l.firm.lived(at, s.e.o.FirmAfter)
+	}
+}
+
 // watch returns when the session has ended. It ends it when its connection does or an acknowledgement is overdue.
 func (s *session) watch(closed <-chan nats.Status) {
 	ticker := time.NewTicker(s.e.o.AckWait / 8)

@@ -119,6 +119,7 @@ func (c *fakeCursors) get(name string) uint64 {
 type yard struct {
 	t       testing.TB
 	srv     *embedded.Server
+	dir     string // its store
 	js      jetstream.JetStream
 	source  *fakeSource
 	cursors *fakeCursors
@@ -127,13 +128,17 @@ type yard struct {
 	dialed  int
 }
 
-func newYard(t testing.TB, partitions int) *yard {
+func newYard(t testing.TB, partitions int) *yard { return newYardOf(t, partitions, 0) }
+
+// newYardOf has a server that takes so many open batches; 0 = many.
+func newYardOf(t testing.TB, partitions, batches int) *yard {
 	t.Helper()
 	// The server leaves goroutines of its own behind for a moment; what is checked is that none of ours stays.
 	t.Cleanup(func() {
 		goleak.VerifyNone(t, goleak.IgnoreCurrent(), goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server.(*Server).startGoRoutine.func1"))
 	})
-	srv, err := embedded.Start(embedded.Options{Dir: t.TempDir(), Port: embedded.InProcessOnly})
+	dir := t.TempDir()
+	srv, err := embedded.Start(embedded.Options{Dir: dir, Port: embedded.InProcessOnly, BatchesMax: batches})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +148,7 @@ func newYard(t testing.TB, partitions int) *yard {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	y := &yard{t: t, srv: srv, source: newFakeSource(partitions), cursors: &fakeCursors{saved: make(map[string]Cursor)}}
+	y := &yard{t: t, srv: srv, dir: dir, source: newFakeSource(partitions), cursors: &fakeCursors{saved: make(map[string]Cursor)}}
 	if y.js, err = jetstream.New(nc); err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,8 @@ const (
 	lockFile = "LOCK"
 	// MaxPayloadDefault is the largest message in bytes: one commit of many entities fits, and one slice of a checkpoint many times.
 	MaxPayloadDefault = 8 << 20
+	// BatchesMaxDefault is room for one batch of each of 1,024 partitions, and for some that nobody ended. NATS takes a thousand for one stream.
+	BatchesMaxDefault = 4096
 	// readyWithin bounds the start. A server that reads back a store of a million messages after kill -9 takes 3 s.
 	readyWithin = 60 * time.Second
 	// A server that starts is asked every readyPoll whether it serves, and for readyGlance: asked for longer, it looks every 25 ms only.
@@ -39,6 +41,7 @@ type Options struct {
 	SyncAlways bool   // sync to disk before an append is acknowledged. Anything but tests and measurements wants it
 	MaxPayload int32  // bytes; default MaxPayloadDefault
 	Name       string // of the server; default "orderyard"
+	BatchesMax int    // open batches of all streams; default BatchesMaxDefault
 	Logger     *slog.Logger
 }
 
@@ -71,6 +74,9 @@ func Start(o Options) (*Server, error) {
 	if o.MaxPayload == 0 {
 		o.MaxPayload = MaxPayloadDefault
 	}
+	if o.BatchesMax == 0 {
+		o.BatchesMax = BatchesMaxDefault
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -98,8 +104,9 @@ func start(o Options) (*server.Server, error) {
 	opts := &server.Options{
 		ServerName: o.Name, Host: o.Host, Port: o.Port,
 		JetStream: true, StoreDir: o.Dir, SyncAlways: o.SyncAlways,
-		MaxPayload: o.MaxPayload,
-		NoSigs:     true, // signals are the node's to handle: it drains first
+		MaxPayload:      o.MaxPayload,
+		JetStreamLimits: server.JSLimitOpts{MaxBatchInflightPerStream: o.BatchesMax, MaxBatchInflightTotal: o.BatchesMax},
+		NoSigs:          true, // signals are the node's to handle: it drains first
 	}
 	switch o.Port {
 	case 0:
