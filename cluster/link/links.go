@@ -179,13 +179,10 @@ func (l *Links) known(id string) *peer {
 	return l.peers[id]
 }
 
-// forget ends a peer. Should it be met again, its numbers start with a gap, so that the other end answers its own flights.
+// forget ends a peer. Should it be met again, its numbers start with a gap, so that the other end answers its own flights. It stays in place, closed,
+// until its last number is known: whoever meets it in between is refused, or loses a batch as on a way that breaks. Were it taken out first, a batch
+// that comes in between would make a peer whose numbers start from nothing, and the other end would take all of them for late.
 func (l *Links) forget(p *peer, why string) {
-	l.mu.Lock()
-	if l.peers[p.id] == p {
-		delete(l.peers, p.id)
-	}
-	l.mu.Unlock()
 	flights, last := p.close()
 	l.mu.Lock()
 	if len(l.past) == pastMax {
@@ -195,6 +192,9 @@ func (l *Links) forget(p *peer, why string) {
 		clear(l.past)
 	}
 	l.past[p.id] = max(l.past[p.id], last+1)
+	if l.peers[p.id] == p {
+		delete(l.peers, p.id)
+	}
 	l.mu.Unlock()
 	l.giveBack(flights, why)
 }
