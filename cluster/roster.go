@@ -25,6 +25,7 @@ type roster struct {
 	node        string
 	grace       time.Duration
 	peers       map[string]*peer
+	named       map[string]bool // owners by the newest picture's records: these are not forgotten
 	up          bool
 	connections uint64
 	upSince     time.Duration
@@ -84,18 +85,22 @@ func (r *roster) connection(count uint64, up bool, now time.Duration) (renewed b
 
 // see takes in the registry's picture.
 func (r *roster) see(picture *Picture, now time.Duration) {
+	r.named = make(map[string]bool)
+	for _, o := range picture.Owners {
+		if r.names(o) {
+			r.named[o.Incarnation] = true
+		}
+	}
 	for i := range picture.Sessions {
 		if s := &picture.Sessions[i]; s.Incarnation != r.self {
 			r.session(s, now)
 		}
 	}
 	r.begun = true
-	named := make(map[string]bool)
 	for _, o := range picture.Owners {
-		if o.PartitionOwner == nil || o.Incarnation == r.self || o.Phase == messages.OwnerPhase_OWNER_RELEASED {
+		if !r.names(o) {
 			continue
 		}
-		named[o.Incarnation] = true
 		r.hasWritten(o.Incarnation, o.Revision, now)
 		if p := r.peer(o.Incarnation, now); p != nil && p.session == nil && p.dead == "" && p.suspect == "" {
 			p.state = SessionLapsed
@@ -103,10 +108,20 @@ func (r *roster) see(picture *Picture, now time.Duration) {
 		}
 	}
 	for id, p := range r.peers {
-		if p.dead != "" && p.state != SessionPresent && !named[id] && now-p.diedAt > forgetAfter {
+		if now-p.diedAt > forgetAfter && r.over(id, p) {
 			delete(r.peers, id)
 		}
 	}
+}
+
+// names says whether a record is the word of another process that owns something.
+func (r *roster) names(o OwnerAt) bool {
+	return o.PartitionOwner != nil && o.Incarnation != r.self && o.Phase != messages.OwnerPhase_OWNER_RELEASED
+}
+
+// over says whether a process is remembered only for people who ask what happened.
+func (r *roster) over(id string, p *peer) bool {
+	return p.dead != "" && p.state != SessionPresent && !r.named[id]
 }
 
 // hasWritten takes a record that names its owner for a word of that owner, for nobody else writes it. Whatever was found out before is worth nothing; a
@@ -126,19 +141,32 @@ func (r *roster) hasWritten(id string, revision uint64, now time.Duration) {
 	r.events = append(r.events, rosterEvent{"back", id, p.node(), p.suspect})
 }
 
-// peer finds a process or notes a new one; nil when there are too many.
+// peer finds a process or notes a new one; nil when there are too many that matter.
 func (r *roster) peer(id string, now time.Duration) *peer {
 	p := r.peers[id]
-	if p == nil && len(r.peers) < MembersMax {
+	if p == nil && (len(r.peers) < MembersMax || r.makeRoom()) {
 		p = &peer{known: now}
 		r.peers[id] = p
 	}
 	return p
 }
 
+// makeRoom forgets before its time the process that has been over for longest. A node that starts and fails all the time must not keep others from
+// being noticed.
+func (r *roster) makeRoom() bool {
+	var oldest string
+	for id, p := range r.peers {
+		if r.over(id, p) && (oldest == "" || cmp.Or(cmp.Compare(p.diedAt, r.peers[oldest].diedAt), cmp.Compare(id, oldest)) < 0) {
+			oldest = id
+		}
+	}
+	delete(r.peers, oldest)
+	return oldest != ""
+}
+
 func (r *roster) session(s *SessionAt, now time.Duration) {
-	if s.State == SessionLapsed && r.peers[s.Incarnation] == nil {
-		return // it was gone before we came, or is forgotten here and not there; if a record names it, that is reason to look
+	if s.State != SessionPresent && r.peers[s.Incarnation] == nil && (s.State == SessionLapsed || !r.named[s.Incarnation]) {
+		return // it was gone before we came, or is forgotten here and not there. If a record names it, one that ended has left, any other is looked for
 	}
 	p := r.peer(s.Incarnation, now)
 	if p == nil || s.Revision == p.revision && s.State == p.state {

@@ -151,3 +151,34 @@ func TestRosterLimits(t *testing.T) {
 		t.Fatalf("%d are remembered", len(dead))
 	}
 }
+
+// Proves that those who have left keep nobody from being noticed, however many they are: by more of them than the roster has places for, who left before they
+// were seen or after, and a node that comes last. One that a record still names is known to have left, whichever it was.
+func TestRosterMakesRoom(t *testing.T) {
+	for _, seen := range []bool{false, true} {
+		r := newRoster(&messages.NodeSession{Incarnation: "me", Node: "node-me"}, time.Second)
+		r.connection(1, true, 0)
+		picture := Picture{Owners: make([]OwnerAt, 1)}
+		picture.Owners[0] = OwnerAt{PartitionOwner: &messages.PartitionOwner{Incarnation: "p0003", Phase: messages.OwnerPhase_OWNER_OWNED}, Revision: 1}
+		come := func(id string, i int) *SessionAt {
+			picture.Sessions = append(picture.Sessions, SessionAt{Incarnation: id, Revision: uint64(2*i + 2), Session: &messages.NodeSession{Incarnation: id}})
+			return &picture.Sessions[i]
+		}
+		for i := range MembersMax + 10 {
+			at := come(fmt.Sprintf("p%04d", i), i)
+			if seen {
+				r.see(&picture, time.Duration(i)*time.Millisecond)
+			}
+			at.Revision, at.State = at.Revision+1, SessionEnded
+			r.see(&picture, time.Duration(i)*time.Millisecond)
+		}
+		come("z", MembersMax+10)
+		r.see(&picture, 2*time.Second)
+		if members := r.members(&messages.NodeSession{Incarnation: "me"}); len(members) != 2 || members[1].Incarnation != "z" {
+			t.Errorf("seen before they left %v: %d members", seen, len(members))
+		}
+		if !r.dead()["p0003"] {
+			t.Errorf("seen before they left %v: the owner is not known to have left", seen)
+		}
+	}
+}

@@ -23,6 +23,7 @@ type change struct {
 // picture is the newest known state of all keys. The messages it holds are never changed: an equal value keeps its message, so that readers may
 // compare pointers.
 type picture struct {
+	clock    func() time.Time
 	mu       sync.Mutex
 	sessions map[string]*sessionEntry
 	owners   []ownerEntry
@@ -40,7 +41,8 @@ type ownerEntry struct {
 	value []byte
 }
 
-func (p *picture) init(partitions int) {
+func (p *picture) init(partitions int, clock func() time.Time) {
+	p.clock = clock
 	p.sessions = make(map[string]*sessionEntry)
 	p.owners = make([]ownerEntry, partitions)
 }
@@ -60,9 +62,16 @@ func (p *picture) tell() {
 	}
 }
 
+// copy gives the picture. Sessions that have been over for long are forgotten first: nothing else comes by as often on a quiet day.
 func (p *picture) copy() cluster.Picture {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	now := p.clock()
+	for key, e := range p.sessions {
+		if !e.ended.IsZero() && now.Sub(e.ended) > forgetAfter {
+			delete(p.sessions, key)
+		}
+	}
 	c := cluster.Picture{
 		Sessions: make([]cluster.SessionAt, 0, len(p.sessions)), Owners: make([]cluster.OwnerAt, len(p.owners)),
 	}
@@ -95,7 +104,7 @@ func (p *picture) session(c change) {
 		}
 		e.ended = time.Time{}
 	} else if e.ended.IsZero() {
-		e.ended = time.Now()
+		e.ended = p.clock()
 	}
 	if c.state != cluster.SessionLapsed || e.State != cluster.SessionEnded { // the key of one that left lapses, too
 		e.State = c.state
@@ -137,10 +146,7 @@ func (p *picture) absent(keys map[string]bool, last uint64) {
 	p.mu.Lock()
 	for key, e := range p.sessions {
 		if !keys[key] && e.Revision <= last && e.State == cluster.SessionPresent {
-			e.State, e.ended, changed = cluster.SessionLapsed, time.Now(), true
-		}
-		if !e.ended.IsZero() && time.Since(e.ended) > forgetAfter {
-			delete(p.sessions, key)
+			e.State, e.ended, changed = cluster.SessionLapsed, p.clock(), true
 		}
 	}
 	p.mu.Unlock()

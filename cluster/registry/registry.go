@@ -46,6 +46,7 @@ type Options struct {
 	TTL        time.Duration // of sessions, for a bucket that is made here; default cluster.TTLDefault
 	Replicas   int           // of buckets that are made here: 1 (default) or 3
 	Log        *slog.Logger
+	Clock      func() time.Time // that sessions which are over are forgotten by; nil = the machine's
 }
 
 // Registry is a cluster.Registry on JetStream. It may be used concurrently.
@@ -87,13 +88,16 @@ func Open(ctx context.Context, nc *nats.Conn, o Options) (*Registry, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
 	j, err := js.New(nc)
 	if err != nil {
 		return nil, fmt.Errorf("open registry: %w", err)
 	}
 	r := &Registry{nc: nc, js: j, o: o, log: o.Log}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
-	r.picture.init(o.Partitions)
+	r.picture.init(o.Partitions, o.Clock)
 	r.sessions = &bucket{name: BucketSessions, config: r.sessionsConfig(), take: r.picture.session, again: make(chan struct{}, 1)}
 	r.owners = &bucket{name: BucketOwners, config: r.ownersConfig(), take: r.picture.owner, again: make(chan struct{}, 1)}
 	if err := r.begin(ctx); err != nil {
