@@ -41,6 +41,7 @@ type member struct {
 	egress      atomic.Pointer[egress.Egress]
 	route       atomic.Pointer[link.Router]
 	draining    atomic.Bool
+	drainHeard  atomic.Bool // a drain that somebody asked for is under way
 	clock       *clock.Clock
 	stopClock   func()
 }
@@ -348,8 +349,12 @@ func (m *member) drain(ctx context.Context) error {
 }
 
 func (m *member) heardDrain(context.Context, []byte, func([]byte) error) error {
+	if !m.drainHeard.CompareAndSwap(false, true) {
+		return nil // one is enough
+	}
 	m.y.log.Info("told to drain")
 	go func() {
+		defer m.drainHeard.Store(false)
 		ctx, cancel := context.WithTimeout(context.Background(), m.y.cfg.Cluster.DrainWithin)
 		defer cancel()
 		if err := m.drain(ctx); err != nil {

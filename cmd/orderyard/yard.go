@@ -64,7 +64,10 @@ type yard struct {
 const (
 	openWithin  = 2 * time.Minute  // a long journal after kill -9 is replayed in seconds; a damaged disk may hang
 	alonePoll   = time.Millisecond // how often a node that is alone looks whether it is ready: a start takes a tenth of a second
-	closeWithin = 20 * time.Second // then the process ends all the same: what was answered is durable
+	closeWithin = 20 * time.Second // beside drain_within; then the process ends all the same: what was answered is durable
+	// doorsWithin and answersWithin are the doors' part of that: a request to a partition that nobody serves may wait for a minute, and must not take
+	// the time in which the others are given away.
+	doorsWithin, answersWithin = 8 * time.Second, 2 * time.Second
 )
 
 // openYard starts a node that is alone and returns when it answers.
@@ -340,26 +343,23 @@ func (y *yard) close() error {
 	defer cancel()
 	var errs []error
 	note := func(err error) { errs = append(errs, err) }
+	within := func(limit time.Duration, what func(context.Context) error) {
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		note(what(ctx))
+	}
 	if y.member != nil {
 		y.member.draining.Store(true)
 	}
-	if y.sweep != nil {
-		y.sweep.stop()
-	}
-	if y.rulesDoor != nil {
-		note(y.rulesDoor.Stop())
-	}
-	if y.shadow != nil {
-		y.shadow.stop()
-	}
+	note(y.closeSides())
 	if y.ingress != nil {
-		note(y.ingress.Drain(ctx))
+		within(doorsWithin, y.ingress.Drain)
 	}
 	if y.member != nil {
 		note(y.member.leave(ctx))
 	}
 	if y.ingress != nil {
-		note(y.ingress.Stop(ctx))
+		within(answersWithin, y.ingress.Stop)
 	}
 	if y.pricing != nil {
 		y.pricing.Stop()
@@ -397,6 +397,24 @@ func (y *yard) close() error {
 		return fmt.Errorf("stop: %w", err)
 	}
 	return nil
+}
+
+// closeSides ends what stands beside the doors of orders and stock, when what is under way there is answered.
+func (y *yard) closeSides() error {
+	var errs []error
+	if y.sweep != nil {
+		y.sweep.stop()
+	}
+	if y.rulesDoor != nil {
+		errs = append(errs, y.rulesDoor.Stop())
+	}
+	if y.member != nil && y.member.control != nil {
+		errs = append(errs, y.member.control.Stop())
+	}
+	if y.shadow != nil {
+		y.shadow.stop()
+	}
+	return errors.Join(errs...)
 }
 
 func runtimeLimits(cfg configs.Config) entity.Limits {

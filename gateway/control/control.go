@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -32,9 +33,18 @@ type Options struct {
 // drainWithin bounds how long passing a drain on may take; the drain itself is watched by asking for the status.
 const drainWithin = 3 * time.Second
 
+const (
+	// requestsMax is how many requests may be under way at the door: a drain that is passed on to a node which hangs takes seconds.
+	requestsMax = 64
+	busyForMs   = 200
+)
+
 // Control is the open door.
 type Control struct {
+	o       Options
 	service micro.Service
+	room    chan struct{}
+	work    sync.WaitGroup
 }
 
 // Start opens the door.
@@ -48,6 +58,7 @@ func Start(nc *nats.Conn, o Options) (*Control, error) {
 	if err != nil {
 		return nil, fmt.Errorf("control: %w", err)
 	}
+	c := &Control{o: o, service: service, room: make(chan struct{}, requestsMax)}
 	for verb, answer := range map[string]func([]byte) (any, *messages.Failure){
 		"status": func(body []byte) (any, *messages.Failure) {
 			var r wire.ClusterStatusRequest
@@ -65,16 +76,35 @@ func Start(nc *nats.Conn, o Options) (*Control, error) {
 		},
 		"drain": func(body []byte) (any, *messages.Failure) { return drain(o.Cluster, body) },
 	} {
-		handler := micro.HandlerFunc(func(r micro.Request) { go respond(r, answer, o.Log) })
+		handler := micro.HandlerFunc(func(r micro.Request) { c.take(r, answer) })
 		if err := service.AddEndpoint("cluster-"+verb, handler, micro.WithEndpointSubject(messages.ClusterSubject(verb))); err != nil {
+			_ = service.Stop()
 			return nil, fmt.Errorf("control: endpoint %s: %w", verb, err)
 		}
 	}
-	return &Control{service: service}, nil
+	return c, nil
 }
 
-// Stop closes the door. Closing it again does nothing.
-func (c *Control) Stop() error { return c.service.Stop() }
+// Stop closes the door and returns when what is under way is answered. Closing it again does nothing.
+func (c *Control) Stop() error {
+	err := c.service.Stop()
+	c.work.Wait()
+	return err
+}
+
+func (c *Control) take(r micro.Request, answer func([]byte) (any, *messages.Failure)) {
+	select {
+	case c.room <- struct{}{}:
+	default:
+		f := messages.Retry(messages.CodeLimit, busyForMs, "%d requests are under way at this door", requestsMax)
+		respond(r, func([]byte) (any, *messages.Failure) { return nil, f }, c.o.Log)
+		return
+	}
+	c.work.Go(func() {
+		defer func() { <-c.room }()
+		respond(r, answer, c.o.Log)
+	})
+}
 
 // decode takes an empty body for an empty object.
 func decode[T any](body []byte, r *T) *messages.Failure {

@@ -81,3 +81,63 @@ func TestDoor(t *testing.T) {
 		t.Fatalf("after Stop: %v", err)
 	}
 }
+
+// hung is a cluster whose status takes until it is told.
+type hung struct {
+	stage
+	go_ chan struct{}
+}
+
+func (h hung) Status() *wire.ClusterStatus { <-h.go_; return h.stage.Status() }
+
+// TestBusyDoor proves that requests which take long are bounded: those beyond are told to come again, at once, and those under way are answered before
+// the door is closed.
+func TestBusyDoor(t *testing.T) {
+	srv, err := embedded.Start(embedded.Options{Dir: t.TempDir(), Port: embedded.InProcessOnly})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer srv.Shutdown()
+	nc, err := srv.Connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	h := hung{go_: make(chan struct{})}
+	door, err := control.Start(nc, control.Options{Cluster: h})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const all, most = 300, 64
+	answers, err := nc.SubscribeSync(nc.NewInbox())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range all {
+		if err := nc.PublishRequest(messages.ClusterSubject("status"), answers.Subject, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next := func() string {
+		t.Helper()
+		m, err := answers.NextMsg(10 * time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(m.Data)
+	}
+	for range all - most {
+		if got := next(); !strings.Contains(got, `"code":"limit"`) || !strings.Contains(got, `"retry_after_ms"`) {
+			t.Fatalf("beside %d requests under way: %s", most, got)
+		}
+	}
+	close(h.go_)
+	if err := door.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	for range most {
+		if got := next(); !strings.Contains(got, `"answered_by":"n1"`) {
+			t.Fatalf("under way: %s", got)
+		}
+	}
+}
