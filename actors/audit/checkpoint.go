@@ -18,9 +18,10 @@ func (a *Auditor) CheckpointSlices(partition int) func([]byte) error {
 // the checkpoint, bit for bit, when it has the checkpoint's version (I10).
 func (a *Auditor) ExpectSlices() func([]byte) error {
 	return eachSnapshot(func(snap *messages.EntitySnapshot) error {
-		sum, err := sumOf(snap)
-		if err == nil {
-			a.expected[messages.Ref{Kind: messages.Kind(snap.Kind), ID: snap.Id}] = expectation{version: snap.Version, sum: sum}
+		want := expectation{version: snap.Version, answers: len(snap.Dedup)}
+		var err error
+		if want.sum, want.answersSum, err = sumsOf(snap, want.answers); err == nil {
+			a.expected[messages.Ref{Kind: messages.Kind(snap.Kind), ID: snap.Id}] = want
 		}
 		return err
 	})
@@ -41,18 +42,27 @@ func eachSnapshot(fn func(*messages.EntitySnapshot) error) func([]byte) error {
 
 // expectation is an entity as a checkpoint has it.
 type expectation struct {
-	version uint64
-	sum     [sha256.Size]byte
+	version         uint64
+	sum, answersSum [sha256.Size]byte
+	answers         int // how many are remembered
 }
 
-// sumOf is over what is state: not the next wake-up, which depends on what is under way, and not what is derived for others.
-func sumOf(snap *messages.EntitySnapshot) ([sha256.Size]byte, error) {
-	bare := messages.EntitySnapshot{Kind: snap.Kind, Id: snap.Id, Version: snap.Version, State: snap.State, Dedup: snap.Dedup}
-	b, err := bare.MarshalVT()
-	if err != nil {
-		return [sha256.Size]byte{}, fmt.Errorf("encode snapshot of %s: %w", snap.Id, err)
+// sumsOf is over what is state, not the next wake-up, which depends on what is under way, and not what is derived for others; and over the newest
+// remembered answers. How many of those there are is the operators' choice (limits.dedup_max, limits.dedup_for), and nothing tells the audit of it.
+func sumsOf(snap *messages.EntitySnapshot, answers int) (state, remembered [sha256.Size]byte, err error) {
+	bare := messages.EntitySnapshot{Kind: snap.Kind, Id: snap.Id, Version: snap.Version, State: snap.State}
+	newest := messages.EntitySnapshot{Dedup: snap.Dedup[max(0, len(snap.Dedup)-answers):]}
+	for _, one := range []struct {
+		snap *messages.EntitySnapshot
+		sum  *[sha256.Size]byte
+	}{{&bare, &state}, {&newest, &remembered}} {
+		b, err := one.snap.MarshalVT()
+		if err != nil {
+			return state, remembered, fmt.Errorf("encode snapshot of %s: %w", snap.Id, err)
+		}
+		*one.sum = sha256.Sum256(b)
 	}
-	return sha256.Sum256(b), nil
+	return state, remembered, nil
 }
 
 // compare looks whether an entity is as the checkpoint has it, once.
@@ -70,8 +80,14 @@ func (a *Auditor) compare(ref messages.Ref, core *entity.Core) {
 		return
 	}
 	a.Compared++
-	if got, err := sumOf(core.Snapshot(0)); err != nil || got != want.sum {
+	snap := core.Snapshot(0)
+	state, answers, err := sumsOf(snap, want.answers)
+	if err != nil || state != want.sum {
 		a.violate("I10", ref, "is another in the checkpoint than the journal makes it, both at version %d", want.version)
+		return
+	}
+	if answers != want.answersSum && len(snap.Dedup) >= want.answers { // of more than the audit remembers it cannot tell
+		a.violate("I10", ref, "remembers other answers in the checkpoint than the journal makes it, both at version %d", want.version)
 	}
 }
 

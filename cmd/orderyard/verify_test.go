@@ -338,22 +338,23 @@ func TestVerifyNamesTheBrokenPromise(t *testing.T) {
 	}
 }
 
-// Proves that a checkpoint which is another than the journal leads to is found while both are there, that one which is true passes, and that the
-// audit begins with the checkpoint where the journal was cut.
+// Proves that a checkpoint which is another than the journal leads to is found while both are there, that one which is true passes, however few answers
+// its node was told to remember, and that the audit begins with the checkpoint where the journal was cut.
 func TestVerifyComparesTheCheckpoint(t *testing.T) {
 	bucket := messages.BucketRef(fillSKU(0), "SITE-0")
 	p := cluster.PartitionOf(bucket, verifyPartitions)
 	for _, c := range []struct {
-		name   string
-		forged bool
-		cut    bool
-	}{{"true", false, false}, {"true and cut", false, true}, {"forged", true, false}} {
+		name     string
+		forged   string
+		cut      bool
+		dedupMax int
+	}{{name: "true"}, {name: "true and cut", cut: true}, {name: "few answers", dedupMax: 1}, {name: "forged", forged: "state"}, {name: "forged answer", forged: "answer"}} {
 		t.Run(c.name, func(t *testing.T) {
 			v := startVerifyServer(t)
 			pour(t, v.store, recordsOf(smallYard(t)))
-			writeCheckpoint(t, v.store, p, bucket, c.forged, c.cut)
+			writeCheckpoint(t, v.store, p, bucket, c.forged, c.cut, c.dedupMax)
 			code, report, errs := runVerify(t, "--server", v.server.ClientURL())
-			if c.forged {
+			if c.forged != "" {
 				if code != exitInvariant || len(report.Violations) != 1 || report.Violations[0].Invariant != "I10" || report.Violations[0].Entity != bucket.String() {
 					t.Fatalf("exit %d, found %v %s", code, report.Violations, errs)
 				}
@@ -366,28 +367,35 @@ func TestVerifyComparesTheCheckpoint(t *testing.T) {
 	}
 }
 
-// writeCheckpoint writes what a node would, or the same with one version of a bucket's state forged.
-func writeCheckpoint(t *testing.T, store *jetstream.Store, p int, bucket messages.Ref, forged, cut bool) {
+// writeCheckpoint writes what a node would that remembers so many answers, 0 = as many as usual, or the same with a bucket's state or one of its answers forged.
+func writeCheckpoint(t *testing.T, store *jetstream.Store, p int, bucket messages.Ref, forged string, cut bool, dedupMax int) {
 	t.Helper()
 	limits := entity.DefaultLimits()
+	if dedupMax > 0 {
+		limits.DedupMax = dedupMax
+	}
 	r := &entity.Recovery{Kinds: actors.Kinds(func() int64 { return 0 }, actors.RememberForMs, nil), Limits: &limits}
 	log := persistence.OpenLog(store, p, persistence.LogOptions{Node: "n"})
 	got, err := r.Run(t.Context(), log, store, p, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if forged {
+	if forged != "" {
 		snap, err := got.Store.Get(bucket)
 		if err != nil {
 			t.Fatal(err)
 		}
-		state := new(messages.BucketState)
-		if err := state.UnmarshalVT(snap.State); err != nil {
-			t.Fatal(err)
-		}
-		state.OnHand++
-		if snap.State, err = state.MarshalVT(); err != nil {
-			t.Fatal(err)
+		if forged == "answer" {
+			snap.Dedup[0].Fingerprint++
+		} else {
+			state := new(messages.BucketState)
+			if err := state.UnmarshalVT(snap.State); err != nil {
+				t.Fatal(err)
+			}
+			state.OnHand++
+			if snap.State, err = state.MarshalVT(); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if err := got.Store.Put(snap); err != nil {
 			t.Fatal(err)
