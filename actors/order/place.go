@@ -10,6 +10,11 @@ import (
 // decidePlace takes the order, or answers again for the same content. Placing is the one command that makes an order.
 func decidePlace(s *State, c *messages.PlaceOrder, now int64) ([]messages.Event, *messages.Reply, error) {
 	if s.order != nil {
+		if first := s.order.Channel; c.Order != nil && c.Order.Channel != first {
+			return nil, nil, messages.Fail(messages.CodeConflict, "channel",
+				"order %s was placed by channel %s: the ids of both orders are the same, written together; use another external_id, and no channel whose name begins with another's and '-'",
+				s.id, first)
+		}
 		if !s.sameContent(c) {
 			return nil, nil, messages.Fail(messages.CodeConflict, "external_id",
 				"order %s was placed before with other content; amend it or use another external_id", s.id)

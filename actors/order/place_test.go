@@ -157,8 +157,14 @@ func TestPlaceAgain(t *testing.T) {
 			t.Errorf("other content: %v", err)
 		}
 	}
-	_, _, err := Decide(New("web-2"), &messages.PlaceOrder{Order: testOrder("1", "A*3")}, noon)
+	h, other := newHarness(t, "web-eu-1"), testOrder("1", "A*2")
+	h.step(&messages.PlaceOrder{Order: testOrder("eu-1", "A*2")})
+	other.Channel = "web-eu"
 	var f *messages.Failure
+	if _, _, err := h.step(&messages.PlaceOrder{Order: other}); !errors.As(err, &f) || f.Code != messages.CodeConflict || f.Field != "channel" {
+		t.Errorf("another channel's order with the same id: %v", err)
+	}
+	_, _, err := Decide(New("web-2"), &messages.PlaceOrder{Order: testOrder("1", "A*3")}, noon)
 	if !errors.As(err, &f) || f.Field != "external_id" {
 		t.Errorf("another order's id: %v", err)
 	}
