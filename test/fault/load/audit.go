@@ -44,6 +44,7 @@ func (l *Load) Audit(ctx context.Context, within time.Duration) Report {
 	}
 	if missing == "" {
 		l.agree(ctx, views)
+		l.heard(ctx)
 	}
 	r.Wrong = l.wrong.all()
 	return r

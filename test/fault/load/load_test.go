@@ -23,6 +23,7 @@ type house struct {
 	orders  map[string]wire.Order
 	claims  map[string]int64 // SKU@site
 	mistake string
+	nc      *nats.Conn // for public events
 }
 
 func (h *house) answer(m *nats.Msg, doc any) {
@@ -56,6 +57,11 @@ func (h *house) place(m *nats.Msg) {
 	_, known := h.orders[id]
 	if !known {
 		h.orders[id] = o
+		if h.mistake != "keeps quiet" || len(h.orders) != 5 {
+			event := nats.NewMsg(messages.EventSubject("order", "placed", o.Channel))
+			event.Header.Set("ce-subject", id)
+			_ = h.nc.PublishMsg(event) // the load notices
+		}
 		for _, line := range o.Lines {
 			h.claims[line.SKU+"@den"] += line.Quantity
 		}
@@ -121,7 +127,7 @@ func (h *house) stock(m *nats.Msg) {
 func TestAudit(t *testing.T) {
 	for mistake, want := range map[string]string{
 		"": "", "forgets": "is not there", "claims": "and orders count on", "oversells": "oversold", "answers": "was answered as",
-		"doubles": "was placed 2 times", "never ends": "not at rest",
+		"doubles": "was placed 2 times", "never ends": "not at rest", "keeps quiet": "was never told",
 	} {
 		t.Run("it "+mistake, func(t *testing.T) {
 			t.Parallel()
@@ -171,6 +177,7 @@ func open(t *testing.T, h *house) *Load {
 	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: messages.StreamEvents, Subjects: []string{messages.SubjectEvents + ">"}}); err != nil {
 		t.Fatal(err)
 	}
+	h.nc = nc
 	for _, family := range []string{messages.SubjectOrder, messages.SubjectStock, messages.SubjectSite} {
 		if _, err := nc.Subscribe(family+">", h.handle); err != nil {
 			t.Fatal(err)
