@@ -82,11 +82,14 @@ type call struct {
 	ticket   ticket
 	expires  int64
 	complete func(*call)
+	// queued: nobody waits for the answer, and the command comes again.
+	queued bool
 
 	mu      sync.Mutex
 	replies []*messages.Reply
 	missing int
 	closed  bool
+	late    bool // its time was over
 	one     [1]*messages.Reply
 
 	prev, next *call // in the wheel's slot
@@ -138,8 +141,13 @@ func (c *call) done(i int, r *messages.Reply) {
 
 // told says that an actor decided about the one command there was, so that the time it took tells how the house does. Who meets a closed
 // way is answered at once, and who meets a bucket's own limit too.
+//
+// A timeout tells, too: callers who wait in vain are what the limit is there for. One that the door itself says of a queued command does not.
+// Behind it is as a rule a partition that nobody serves, whose orders come again and again and would soon be most of what is measured. When the
+// house is slow, the limit is down long before: by those that are answered late, and by actors that find a deadline passed and say so. And
+// should nobody answer anything, the intake has no more open than it may.
 func (c *call) told() bool {
-	if c.weight != 1 || len(c.replies) != 1 {
+	if c.weight != 1 || len(c.replies) != 1 || c.queued && c.late {
 		return false
 	}
 	switch c.replies[0].GetFailure().GetCode() {
@@ -156,7 +164,7 @@ func (c *call) expire(f *messages.Failure) {
 		c.mu.Unlock()
 		return
 	}
-	c.closed = true
+	c.closed, c.late = true, true
 	for i, r := range c.replies {
 		if r == nil {
 			c.replies[i] = messages.Refuse(f)

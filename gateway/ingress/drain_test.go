@@ -348,7 +348,7 @@ func TestIntakeConsumerIsMadeAgain(t *testing.T) {
 	eventually(t, "placed by the next consumer", func() bool { return h.pending() == 0 && len(h.actors.requests()) == 2 })
 	var c jetstream.Consumer
 	c, err := h.js.Consumer(context.Background(), messages.StreamIntake, intakeConsumer)
-	if err != nil || c.CachedInfo().Config.MaxAckPending != DefaultLimits().IntakeMax {
+	if err != nil || c.CachedInfo().Config.MaxAckPending != intakePendingMax {
 		t.Errorf("consumer %v, %v", c, err)
 	}
 }

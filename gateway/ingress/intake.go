@@ -3,7 +3,6 @@ package ingress
 import (
 	"context"
 	"fmt"
-	"math"
 	"sync/atomic"
 	"time"
 
@@ -45,8 +44,8 @@ const (
 	pullFor = time.Second
 	// pullAgainMin and pullAgainMax bound the back-off when the consumer cannot be pulled from.
 	pullAgainMin, pullAgainMax = 50 * time.Millisecond, time.Second
-	// roomAgain is when to ask the gate again that has no room: a part of the time a command takes under load.
-	roomAgain = 20 * time.Millisecond
+	// roomAgain is when to look again where there was no room: a part of the time a command takes under load.
+	roomAgain = 5 * time.Millisecond
 	// consumerFor bounds one attempt to make the consumer again.
 	consumerFor = 2 * time.Second
 )
@@ -79,13 +78,9 @@ func noIntake() *intake {
 
 // consumer makes the one consumer, or finds it.
 func (it *intake) consumer(ctx context.Context) (jetstream.Consumer, error) {
-	limits := it.in.o.Limits
 	var consumer jetstream.Consumer
 	err := oyjs.Patiently(ctx, func(ctx context.Context) (err error) {
-		consumer, err = it.in.js.CreateOrUpdateConsumer(ctx, messages.StreamIntake, jetstream.ConsumerConfig{
-			Durable: intakeConsumer, Description: "places orders", AckPolicy: jetstream.AckExplicitPolicy,
-			AckWait: limits.IntakeWait, MaxAckPending: limits.IntakeMax, MaxDeliver: -1,
-		})
+		consumer, err = it.ensureConsumer(ctx)
 		return err
 	})
 	if err != nil {
@@ -130,10 +125,10 @@ func (it *intake) pull(consumer jetstream.Consumer) {
 	}
 }
 
-// pullOnce handles what one pull brings, until it is full or over. It asks for as much as the gate has room for and waits while there is
+// pullOnce handles what one pull brings, until it is full or over. It asks for as much as there is room for and waits while there is
 // none: what is not pulled is safe in its stream, and pulling it to give it back would only be work.
 func (it *intake) pullOnce(consumer jetstream.Consumer) error {
-	room := it.in.gate.room(partyIntake, it.door.limits.IntakeMax)
+	room := it.room()
 	if room == 0 {
 		select {
 		case <-time.After(roomAgain):
@@ -169,17 +164,16 @@ func (it *intake) handle(m jetstream.Msg) {
 		it.giveBack(m, f)
 		return
 	}
-	c := &call{
-		door: it.door, weight: 1, size: len(body), ticket: it.in.gate.enter(partyIntake, time.Now()),
-		expires: it.in.o.Clock() + int64(float64(it.door.limits.IntakeWait.Milliseconds())*intakeWithin),
-	}
-	it.request(m, c.expires, func(req messages.Request, f *messages.Failure) {
+	c := &call{door: it.door, weight: 1, size: len(body), ticket: it.in.gate.enter(partyIntake, time.Now()), queued: true}
+	deadline, within := it.in.o.Clock()+it.usual().Milliseconds(), it.within(delivered(m)).Milliseconds()
+	it.request(m, deadline, func(req messages.Request, f *messages.Failure) {
+		c.expires = it.in.o.Clock() + within
 		if f != nil {
 			c.complete = func(*call) { it.finish(m, f) }
 			c.send(it.in.o.Actors, nil)
 			return
 		}
-		req.Deadline = c.expires
+		req.Deadline = deadline
 		c.complete = func(c *call) { it.finish(m, c.replies[0].GetFailure()) }
 		c.send(it.in.o.Actors, []messages.Request{req})
 	})
@@ -261,12 +255,6 @@ func (it *intake) giveBack(m jetstream.Msg, f *messages.Failure) {
 	if err := m.NakWithDelay(wait); err != nil {
 		it.in.log.Debug("intake nak not sent", "error", err) // delivered again after AckWait
 	}
-}
-
-// backOff doubles from 100 ms to 10 s.
-func backOff(tries uint64) time.Duration {
-	const first, last = 100 * time.Millisecond, 10 * time.Second
-	return min(time.Duration(float64(first)*math.Pow(2, float64(min(tries, 16))-1)), last)
 }
 
 func (it *intake) count(outcome string) { it.outcomes[outcome].Inc() }

@@ -13,7 +13,7 @@ type Limits struct {
 	Deadline time.Duration
 	// Grace is how long the door waits behind a deadline before it answers `timeout` for the actor.
 	Grace time.Duration
-	// IntakeMax is how many intake messages may be open at once.
+	// IntakeMax is how many intake messages a node may have open at once.
 	IntakeMax int
 	// IntakeWait is how long an intake message may be open before it is delivered again.
 	IntakeWait time.Duration
