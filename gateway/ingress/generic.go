@@ -81,7 +81,7 @@ func oneOrMany[T any, P request[T]](kind effect, answer answerer, list func([]*m
 			q.ask(req, func(r *messages.Reply) any { return answer(r, req.Command) })
 			return
 		}
-		b := batch{replies: make([]*messages.Reply, len(docs)), commands: make([]messages.Command, len(docs))}
+		b := batch{kind: kind, replies: make([]*messages.Reply, len(docs)), commands: make([]messages.Command, len(docs))}
 		for i := range docs {
 			req, f := command(q, P(&docs[i]), kind, i, len(docs))
 			b.add(i, req, f)
@@ -92,6 +92,7 @@ func oneOrMany[T any, P request[T]](kind effect, answer answerer, list func([]*m
 
 // batch is a list under way: which entries were asked, and what the others were told at the door.
 type batch struct {
+	kind     effect
 	reqs     []messages.Request
 	asked    []int // the entry of each request
 	replies  []*messages.Reply
@@ -109,6 +110,7 @@ func (b *batch) add(i int, req messages.Request, f *messages.Failure) {
 }
 
 func (b *batch) ask(q *query, list func([]*messages.Reply, []messages.Command) any) {
+	q.fewer, q.kind = "body", b.kind
 	q.askAll(b.reqs, func(replies []*messages.Reply) (any, *messages.Reply) {
 		for i, r := range replies {
 			b.replies[b.asked[i]] = r

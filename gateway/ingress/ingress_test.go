@@ -145,11 +145,18 @@ func openHouse(t testing.TB, limits Limits) *house {
 // openHouseWith lets the caller change what the doors are opened with.
 func openHouseWith(t testing.TB, change func(*Options)) *house {
 	t.Helper()
+	return openHouseOn(t, embedded.Options{}, change)
+}
+
+// openHouseOn lets the caller choose the server, too.
+func openHouseOn(t testing.TB, server embedded.Options, change func(*Options)) *house {
+	t.Helper()
 	// The server leaves goroutines of its own behind for a moment; what is checked is that none of ours stays.
 	t.Cleanup(func() {
 		goleak.VerifyNone(t, goleak.IgnoreCurrent(), goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server.(*Server).startGoRoutine.func1"))
 	})
-	srv, err := embedded.Start(embedded.Options{Dir: t.TempDir(), Port: embedded.InProcessOnly})
+	server.Dir, server.Port = t.TempDir(), embedded.InProcessOnly
+	srv, err := embedded.Start(server)
 	if err != nil {
 		t.Fatal(err)
 	}

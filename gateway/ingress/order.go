@@ -148,6 +148,7 @@ func (in *Ingress) listOrders(q *query) {
 		q.refuse(f)
 		return
 	}
+	q.fewer = "limit"
 	if in.lists.Add(1) > listsMax {
 		in.lists.Add(-1)
 		q.refuse(messages.Retry(messages.CodeLimit, shedRetryAfterMs, "too many lists are being made, come back"))

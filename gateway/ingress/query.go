@@ -1,6 +1,7 @@
 package ingress
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -25,6 +26,8 @@ type query struct {
 	began     time.Time
 	weight    int
 	ticket    ticket
+	fewer     string // the field by which less can be asked for, "" = none
+	kind      effect // of a list: whether it changes something
 }
 
 // handler makes the NATS handler of an endpoint.
@@ -185,20 +188,28 @@ func (q *query) garbage(f *messages.Failure) {
 	q.refuse(f)
 }
 
+// respond sends the answer, or what is said instead of one that is too long, and counts what was said.
 func (q *query) respond(body []byte, code string, replayed bool) {
+	err := q.publish(body, replayed)
+	if errors.Is(err, nats.ErrMaxPayload) {
+		f := q.tooLong(len(body))
+		q.door.in.log.Debug("answer too long", "subject", q.subject, "bytes", len(body), "field", q.fewer)
+		code, err = f.GetCode(), q.publish(wire.EncodeFailure(f), false)
+	}
 	q.codes.count(code, time.Since(q.began))
-	if q.reply == "" {
-		return // sent without wanting an answer
-	}
-	var err error
-	if replayed {
-		err = q.door.in.nc.PublishMsg(&nats.Msg{Subject: q.reply, Data: body, Header: replayedHeader})
-	} else {
-		err = q.door.in.nc.Publish(q.reply, body)
-	}
 	if err != nil {
 		q.door.in.log.Debug("answer not sent", "subject", q.subject, "error", err)
 	}
+}
+
+func (q *query) publish(body []byte, replayed bool) error {
+	switch {
+	case q.reply == "":
+		return nil // sent without wanting an answer
+	case replayed:
+		return q.door.in.nc.PublishMsg(&nats.Msg{Subject: q.reply, Data: body, Header: replayedHeader})
+	}
+	return q.door.in.nc.Publish(q.reply, body)
 }
 
 // replayedHeader is shared by all answers: the client only reads it.

@@ -30,7 +30,7 @@ func (in *Ingress) applySite(q *query) {
 		q.garbage(f)
 		return
 	}
-	b := batch{replies: make([]*messages.Reply, len(docs)), commands: make([]messages.Command, len(docs))}
+	b := batch{kind: changing, replies: make([]*messages.Reply, len(docs)), commands: make([]messages.Command, len(docs))}
 	for i := range docs {
 		doc, f := docs[i].Message(in.o.Locate)
 		b.add(i, messages.Request{
@@ -131,6 +131,7 @@ func listFulfillments(q *query) {
 		q.garbage(f)
 		return
 	}
+	q.fewer = "limit"
 	to, cmd, f := r.Command(messages.LastToken(q.subject))
 	if f != nil {
 		q.refuse(f)

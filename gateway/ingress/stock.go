@@ -47,6 +47,7 @@ func (in *Ingress) available(q *query) {
 		q.refuse(f)
 		return
 	}
+	q.fewer = "skus"
 	room := answerRoom.Get().(*[]byte)
 	*room = wire.AppendAvailable((*room)[:0], &r, in.o.Directory.Available)
 	q.respond(*room, codeOK, false)
@@ -88,6 +89,7 @@ func (in *Ingress) getStock(q *query) {
 	for i, site := range sites {
 		reqs[i] = messages.Request{To: messages.BucketRef(r.SKU, site), Command: &messages.GetStock{}}
 	}
+	q.fewer = "site"
 	q.askAll(reqs, func(replies []*messages.Reply) (any, *messages.Reply) {
 		return wire.BucketListAnswerOf(r.SKU, replies), worst(replies)
 	})
