@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"context"
 	"slices"
 
 	"orderyard/messages"
@@ -34,8 +35,9 @@ func (k *Knowledge) rulesOf(version string) *routing.Rules {
 }
 
 // Want says what would have to be otherwise for a site to give in one of the order's plans: the latest one when planNo is 0. The decision is made
-// again from its record by the rules of then, so it holds whatever happened since. A refusal names what stands in the way.
-func (k *Knowledge) Want(v *messages.OrderView, planNo uint32, site string) (*routing.Flip, *messages.Failure) {
+// again from its record by the rules of then, so it holds whatever happened since. A refusal names what stands in the way; a retryable one says
+// that ctx has ended first.
+func (k *Knowledge) Want(ctx context.Context, v *messages.OrderView, planNo uint32, site string) (*routing.Flip, *messages.Failure) {
 	var plan *messages.Plan
 	for _, p := range v.GetDecisions() {
 		if plan == nil && planNo == 0 || p.PlanNo == planNo {
@@ -61,6 +63,9 @@ func (k *Knowledge) Want(v *messages.OrderView, planNo uint32, site string) (*ro
 	if err != nil {
 		return nil, messages.Fail(messages.CodeNotFound, "want", "%v", err)
 	}
-	flip := routing.Want(req, then, rules, now, site)
+	flip, ok := routing.WantUntil(req, then, rules, now, site, func() bool { return ctx.Err() != nil })
+	if !ok {
+		return nil, messages.Retry(messages.CodeTimeout, 0, "what would make %s win takes longer than the caller waits: wait longer", site)
+	}
 	return &flip, nil
 }

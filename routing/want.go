@@ -46,29 +46,39 @@ const (
 // passes, then its stock, its cost and its load until it wins; then it turns every dial back as far as the site still wins. Each answer is
 // decided again by Route, so what it says is what would have happened. The view is changed and changed back.
 func Want(req *messages.PlanRequest, v *Recorded, rules *Rules, now int64, site string) Flip {
-	f := Flip{Site: site}
+	f, _ := WantUntil(req, v, rules, now, site, func() bool { return false })
+	return f
+}
+
+// WantUntil is Want for who does not wait for ever: the answer may take several hundred decisions. It asks over between two of them, and when it
+// is, there is no answer.
+func WantUntil(req *messages.PlanRequest, v *Recorded, rules *Rules, now int64, site string, over func() bool) (f Flip, ok bool) {
+	f = Flip{Site: site}
 	s, ok := v.sites[site]
 	if !ok {
 		f.Reason = "the record does not name the site: nobody asked it, or it had nothing of the order"
-		return f
+		return f, true
 	}
 	w := newWanter(req, v, rules, now, s)
+	w.over = over
 	if f.Plan = w.route(); w.wins(f.Plan) {
 		f.Won = true
-		return f
+		return f, true
 	}
 	defer w.restore()
-	if f.Reason = w.turn(); f.Reason != "" {
-		return f
+	if f.Reason = w.turn(); f.Reason != "" || w.gaveUp {
+		return f, !w.gaveUp
 	}
-	w.shrink()
+	if w.shrink(); w.gaveUp {
+		return f, false
+	}
 	f.Plan = w.route()
 	for i := range w.dials {
 		if d := &w.dials[i]; d.now != d.was {
 			f.Changes = append(f.Changes, d.change())
 		}
 	}
-	return f
+	return f, true
 }
 
 func (d *dial) change() Change {
@@ -88,12 +98,20 @@ type wanter struct {
 	site    *Site
 	dials   []dial
 	request []*messages.Exclusion
+	over    func() bool
+	gaveUp  bool
+}
+
+// stop says that nobody waits any more, once and for all.
+func (w *wanter) stop() bool {
+	w.gaveUp = w.gaveUp || w.over()
+	return w.gaveUp
 }
 
 func newWanter(req *messages.PlanRequest, v *Recorded, rules *Rules, now int64, s *Site) *wanter {
 	c := s.Recorded // the record itself stays as it is
 	s.Recorded = &messages.Candidate{Load: c.GetLoad(), CapacityLeft: c.GetCapacityLeft(), OrdersInWindow: c.GetOrdersInWindow(), OrderLimit: c.GetOrderLimit()}
-	return &wanter{req: req, v: v, rules: rules, now: now, site: s, request: req.Exclusions}
+	return &wanter{req: req, v: v, rules: rules, now: now, site: s, request: req.Exclusions, over: func() bool { return false }}
 }
 
 func (w *wanter) route() *messages.Plan { return Route(w.req, w.v, w.rules, w.now) }
@@ -113,6 +131,9 @@ func (w *wanter) restore() {
 // turn turns one dial after the other until the site wins; it says why when none is left.
 func (w *wanter) turn() string {
 	for range flipStepsMax {
+		if w.stop() {
+			return ""
+		}
 		plan := w.route()
 		if w.wins(plan) {
 			return ""
@@ -274,7 +295,7 @@ func (w *wanter) shrink() {
 	for range shrinkRounds {
 		changed := false
 		for i := len(w.dials) - 1; i >= 0; i-- {
-			changed = w.turnBack(&w.dials[i]) || changed
+			changed = !w.stop() && w.turnBack(&w.dials[i]) || changed
 		}
 		if !changed {
 			return
@@ -293,7 +314,7 @@ func (w *wanter) turnBack(d *dial) (changed bool) {
 		d.now = low
 		return true
 	}
-	for high-low > 1 || low-high > 1 {
+	for (high-low > 1 || low-high > 1) && !w.stop() {
 		middle := low + (high-low)/2
 		if near := high + step(high, low); before == high && high-low < flipATPMax/2 && low-high < flipATPMax/2 {
 			middle = near // it was turned back before: look next to it first

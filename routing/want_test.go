@@ -67,3 +67,49 @@ func TestWantFlips(t *testing.T) {
 	})
 	t.Logf("%d sites could be made to win, %d not", told, silent)
 }
+
+// TestWantGivesUp proves that whoever does not wait for the answer gets none, at whatever moment that is, and that everything is as it was: each
+// question is asked until it was given up at each of its steps.
+func TestWantGivesUp(t *testing.T) {
+	rules := defaultSet(t)
+	gaveUp := 0
+	rapid.Check(t, func(t *rapid.T) {
+		net := drawNetwork(t, 4, 3)
+		drawn := drawRequest(t, net, 3, 2)
+		o := drawOrder(drawn)
+		plan := Route(ask(o, drawn), net, rules, oracleNow)
+		req, now, err := Again(o, plan)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := RecordedView(req, plan, net)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sites := v.SiteIDs()
+		if len(sites) == 0 {
+			return
+		}
+		site := rapid.SampledFrom(sites).Draw(t, "site")
+		before := Route(req, v, rules, now)
+		for steps := range 60 {
+			left := steps
+			f, ok := WantUntil(req, v, rules, now, site, func() bool { left--; return left < 0 })
+			if ok {
+				return
+			}
+			gaveUp++
+			if f.Won || len(f.Changes) > 0 || f.Reason != "" {
+				t.Fatalf("given up at step %d with an answer: %+v", steps, f)
+			}
+			after := Route(req, v, rules, now)
+			before.Decision.Inputs, after.Decision.Inputs = nil, nil
+			if !proto.Equal(after, before) {
+				t.Fatalf("not put back at step %d:\n%v\n%v", steps, after, before)
+			}
+		}
+	})
+	if gaveUp == 0 {
+		t.Error("no question was given up")
+	}
+}

@@ -176,7 +176,13 @@ func (c *call) expire(f *messages.Failure) {
 
 // follow starts another set of commands in place of this call, within what it was admitted for. It may only be used by complete.
 func (c *call) follow(reqs []messages.Request, complete func(*call)) {
+	c.succeed(complete).send(c.door.in.o.Actors, reqs)
+}
+
+// succeed makes a call that takes over what this one was admitted for. Nothing gives that back until it is sent. It may only be used by
+// complete.
+func (c *call) succeed(complete func(*call)) *call {
 	next := &call{door: c.door, weight: c.weight, size: c.size, ticket: c.ticket, expires: c.expires, complete: complete}
 	c.weight, c.size = 0, 0
-	next.send(c.door.in.o.Actors, reqs)
+	return next
 }

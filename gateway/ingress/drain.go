@@ -115,6 +115,7 @@ func (in *Ingress) close() {
 	}
 	<-in.intake.ended
 	in.wheel.stop(stopping())
+	in.giveUp()
 	for _, d := range in.doors {
 		for d.requests.Load() > 0 { // what the wheel just answered leaves through the responders
 			time.Sleep(time.Millisecond)

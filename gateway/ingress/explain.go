@@ -1,6 +1,8 @@
 package ingress
 
 import (
+	"context"
+
 	"orderyard/gateway/wire"
 	"orderyard/messages"
 	"orderyard/routing"
@@ -24,19 +26,45 @@ func (in *Ingress) explain(q *query) {
 		q.refuse(f)
 		return
 	}
-	q.ask(req, func(reply *messages.Reply) any {
-		a := wire.OrderAnswerOf(reply, true)
-		v := reply.GetOrder().GetView()
-		if r.Want == "" || v == nil {
-			return a
-		}
-		flip, f := in.want(v, r.Plan, r.Want)
+	req.Deadline = q.deadline
+	c := q.call()
+	c.complete = func(c *call) { in.explained(q, c, &r) }
+	c.send(in.o.Actors, []messages.Request{req})
+}
+
+// explained goes on when the order is there. What would make a site win takes up to seconds, so nothing of that is done on a responder: it
+// would hold back the answers of the whole door.
+func (in *Ingress) explained(q *query, c *call, r *wire.ExplainOrderRequest) {
+	reply := c.replies[0]
+	a := wire.OrderAnswerOf(reply, true)
+	v := reply.GetOrder().GetView()
+	if r.Want == "" || v == nil {
+		q.answer(a, reply)
+		return
+	}
+	if in.wants.Add(1) > wantsMax {
+		in.wants.Add(-1)
+		f := messages.Retry(messages.CodeLimit, shedRetryAfterMs, "too many such questions are being worked on, come back")
+		q.answer(wire.FailureHead(f), messages.Refuse(f))
+		return
+	}
+	var flip *routing.Flip
+	var f *messages.Failure
+	next := c.succeed(func(*call) {
 		if f != nil {
-			return wire.FailureHead(f)
+			q.answer(wire.FailureHead(f), messages.Refuse(f))
+			return
 		}
 		a.Flip = flipOf(flip, v.Order)
-		return a
+		q.answer(a, reply)
 	})
+	go func() {
+		ctx, cancel := context.WithTimeout(in.working, in.left(q.deadline))
+		defer cancel()
+		flip, f = in.o.Planner.Want(ctx, v, r.Plan, r.Want)
+		in.wants.Add(-1)
+		next.send(in.o.Actors, nil)
+	}()
 }
 
 func flipOf(f *routing.Flip, o *messages.Order) *wire.Flip {
@@ -49,12 +77,4 @@ func flipOf(f *routing.Flip, o *messages.Order) *wire.Flip {
 		d.Plan = &p
 	}
 	return d
-}
-
-func (in *Ingress) want(v *messages.OrderView, plan uint32, site string) (*routing.Flip, *messages.Failure) {
-	defer in.wants.Add(-1)
-	if in.wants.Add(1) > wantsMax {
-		return nil, messages.Retry(messages.CodeLimit, shedRetryAfterMs, "too many such questions are being worked on, come back")
-	}
-	return in.o.Planner.Want(v, plan, site)
 }

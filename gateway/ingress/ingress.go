@@ -46,8 +46,9 @@ type Directory interface {
 type Planner interface {
 	// Plans is the dry run: ranked plans, best first, without any effect.
 	Plans(*messages.Order) []*messages.Plan
-	// Want says what would have to be otherwise for a site to give in one of an order's plans, the latest one when the number is 0.
-	Want(v *messages.OrderView, planNo uint32, site string) (*routing.Flip, *messages.Failure)
+	// Want says what would have to be otherwise for a site to give in one of an order's plans, the latest one when the number is 0. It may take
+	// seconds, and gives up when ctx ends.
+	Want(ctx context.Context, v *messages.OrderView, planNo uint32, site string) (*routing.Flip, *messages.Failure)
 }
 
 // Options are what the doors need. Actors, Directory and Planner are required.
@@ -91,6 +92,8 @@ type Ingress struct {
 	learners atomic.Int64 // asking other nodes about SKUs
 	lists    atomic.Int64 // being made
 	wants    atomic.Int64 // being worked on
+	working  context.Context
+	giveUp   context.CancelFunc // ends what is worked on
 	workers  sync.WaitGroup
 	stopped  sync.Once
 }
@@ -116,6 +119,7 @@ func Start(ctx context.Context, nc *nats.Conn, o Options) (*Ingress, error) {
 	}
 	o.Limits = o.Limits.withDefaults()
 	in := &Ingress{nc: nc, js: js, o: o, log: o.Log, metrics: newMetrics(o.Registry), wheel: newWheel(o.Clock)}
+	in.working, in.giveUp = context.WithCancel(context.Background())
 	in.gate = newGate(o.Admission, o.Limits.RequestsMax, in.metrics)
 	in.dead = newDeadLetters(nc, js, in.metrics, o.Limits, time.Now)
 	if in.intake, err = in.openIntake(ctx); err != nil {

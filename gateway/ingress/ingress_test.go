@@ -113,7 +113,7 @@ func (d *fakeDirectory) Prepare(p *messages.PlaceOrder) error {
 // fakePlanner sends everything to Denver.
 type fakePlanner struct{}
 
-func (fakePlanner) Want(*messages.OrderView, uint32, string) (*routing.Flip, *messages.Failure) {
+func (fakePlanner) Want(context.Context, *messages.OrderView, uint32, string) (*routing.Flip, *messages.Failure) {
 	return &routing.Flip{Site: "den", Won: true}, nil
 }
 
