@@ -19,6 +19,7 @@ func (l *loader) check() {
 	l.servers()
 	l.doors()
 	l.privacy()
+	l.lists()
 	l.contradictions()
 }
 
@@ -71,6 +72,21 @@ func validAddr(addr string) bool {
 	}
 	n, err := strconv.Atoi(port)
 	return err == nil && n >= 0 && n <= 65535
+}
+
+// listMax is how many entries a list of the contract may have (wire.BatchMax), and newWorkEighths how much of a door is for new work while
+// admission is enabled. A test of the doors holds both against what a door does.
+const listMax, newWorkEighths = 1000, 7
+
+// lists: a door has room for the longest list, or it would refuse one for ever, in words that say to come back.
+func (l *loader) lists() {
+	least, why := listMax, ""
+	if l.cfg.Admission.Enabled {
+		least, why = (8*listMax+newWorkEighths-1)/newWorkEighths, ", and of this an eighth is not for new work while admission.enabled is true"
+	}
+	if have := l.cfg.Limits.InflightMax; have < least {
+		l.refuse("limits.inflight_max", "is %d, below %d: a list has up to %d entries and goes in at once or never%s", have, least, listMax, why)
+	}
 }
 
 // contradictions are the rules over two keys: the first must not be below the second.

@@ -44,10 +44,7 @@ func (in *Ingress) newDoor(name string) *door {
 // whoever sets closing and then waits for empty rooms has seen the last call.
 func (d *door) admit(n int, size int, asks bool) *messages.Failure {
 	requests, bytes := d.requests.Add(int64(n)), d.bytes.Add(int64(size))
-	requestsMax, bytesMax := int64(d.limits.RequestsMax), d.limits.BytesMax
-	if asks && d.in.gate.c != nil {
-		requestsMax, bytesMax = requestsMax*newWorkMax/8, bytesMax*newWorkMax/8
-	}
+	requestsMax, bytesMax := d.most(asks)
 	reason := d.metrics.shed.requests
 	switch {
 	case d.closing.Load():
@@ -62,6 +59,15 @@ func (d *door) admit(n int, size int, asks bool) *messages.Failure {
 	d.release(n, size)
 	reason.Inc()
 	return messages.Retry(messages.CodeLimit, shedRetryAfterMs, "too many requests are in flight, come back with the same command id")
+}
+
+// most is how many commands and bytes the door has room for when nothing is in flight. Of a door of one, one is for new work.
+func (d *door) most(asks bool) (requests, bytes int64) {
+	requests, bytes = int64(d.limits.RequestsMax), d.limits.BytesMax
+	if asks && d.in.gate.c != nil {
+		requests, bytes = max(requests*newWorkMax/8, 1), bytes*newWorkMax/8
+	}
+	return requests, bytes
 }
 
 func stopping() *messages.Failure {

@@ -132,6 +132,10 @@ func (q *query) ask(req messages.Request, doc func(*messages.Reply) any) {
 // askAll sends several commands, in order; doc makes one answer. The reply it also gives says for headers and metrics how it went.
 func (q *query) askAll(reqs []messages.Request, doc func([]*messages.Reply) (any, *messages.Reply)) {
 	if more := len(reqs) - q.weight; more > 0 {
+		if most, _ := q.door.most(!q.ticket.free); int64(len(reqs)) > most {
+			q.refuse(q.tooMany(len(reqs), most))
+			return
+		}
 		if f := q.door.admit(more, 0, !q.ticket.free); f != nil {
 			q.refuse(f)
 			return

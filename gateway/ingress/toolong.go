@@ -16,3 +16,11 @@ func (q *query) tooLong(bytes int) *messages.Failure {
 	}
 	return messages.Invalid(q.fewer, "asks for an answer of %d bytes, and the server carries at most %d: ask for fewer", bytes, most)
 }
+
+// tooMany is said to a question that asks more entities than the door ever lets in at once. `limit` would have the caller come back for ever.
+func (q *query) tooMany(n int, most int64) *messages.Failure {
+	if q.fewer == "" {
+		return messages.Fail(messages.CodeInternal, "", "it takes %d commands, and this door takes at most %d at once: raise limits.inflight_max", n, most)
+	}
+	return messages.Invalid(q.fewer, "asks for %d commands, and this door takes at most %d at once: ask for fewer", n, most)
+}
