@@ -130,7 +130,10 @@ func (f *fulfillment) coveredBy(missing []*messages.LineQuantity) bool {
 	return left == 0
 }
 
-// claimLost: a count came out short and the bucket names this claim as one it cannot serve.
+// claimLost: a count came out short and the bucket names this claim as one it cannot serve. It says so once, so the order acts on it
+// whatever it has heard of the claim so far. A grant that is not heard yet was given: the notice itself says that the bucket holds the
+// claim, so it is given back like any other, and the grant that comes later counts no more. A claim that was asserted, without an answer
+// yet, is asserted anew: the assertion under way may have been heard before this loss. The other stages are over, or being given back.
 func (d *decision) claimLost(c *messages.ClaimLost) {
 	id, line, ok := cutLast(c.GetReservationId())
 	if !ok {
@@ -145,7 +148,7 @@ func (d *decision) claimLost(c *messages.ClaimLost) {
 		return
 	}
 	switch claim := &f.claims[i]; claim.stage {
-	case claimReserved, claimAllocated:
+	case claimAsked, claimReserved, claimAllocated, claimKept:
 		d.lose(f, claim, "overcommitted", causeZeroed)
 	}
 }
