@@ -16,7 +16,7 @@ func decideAction(s *State, c *messages.SiteAction, now int64) ([]messages.Event
 	}
 	j := s.work[c.FulfillmentId]
 	if j == nil {
-		end, over := s.ended.byID[c.FulfillmentId]
+		end, over := s.endOf(c.FulfillmentId)
 		switch {
 		case !over:
 			return nil, unknownWork(s, c.FulfillmentId), nil

@@ -173,7 +173,7 @@ func listOne(s *State, id string) *messages.Reply {
 	var fo *messages.FulfillmentOrder
 	if j := s.work[id]; j != nil {
 		fo = s.fulfillment(j)
-	} else if end, over := s.ended.byID[id]; over {
+	} else if end, over := s.endOf(id); over {
 		fo = &messages.FulfillmentOrder{
 			Id: id, Site: s.id, Status: end.status, RequestStatus: endRequest(end.status), Reason: end.reason, ChangedAtMs: end.at,
 		}

@@ -21,6 +21,22 @@ type ending struct {
 	status messages.FulfillmentStatus
 }
 
+// endOf says how work ended that is not in hand any more. The memory of endings forgets, after a day or behind many others, and an order may
+// be out of reach for longer: then the newest notice that it is still owed knows the end. A notice about work that went on knows none: such
+// work was given back after it, to an order that asked for that.
+func (s *State) endOf(id string) (ending, bool) {
+	if end, over := s.ended.byID[id]; over {
+		return end, true
+	}
+	if owed := s.pending[id]; len(owed) > 0 {
+		switch last := owed[len(owed)-1].change; last.Status {
+		case delivered, rejected, timedOut:
+			return ending{reason: last.Reason, status: last.Status}, true
+		}
+	}
+	return ending{}, false
+}
+
 // add remembers one ending and forgets what is too old or too much. Forgetting happens here alone, by the time of the event, so
 // that replay forgets the same ids at the same places. An id keeps its first ending.
 func (e *ended) add(id string, end ending) {

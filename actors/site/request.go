@@ -13,7 +13,7 @@ func decideRequest(s *State, c *messages.RequestFulfillment, now int64) ([]messa
 	if j := s.work[fo.Id]; j != nil {
 		return nil, standing(j), nil
 	}
-	if end, over := s.ended.byID[fo.Id]; over {
+	if end, over := s.endOf(fo.Id); over {
 		return nil, requestOfEnded(fo.Id, end), nil
 	}
 	hour := s.calendar.hour(now)
@@ -125,7 +125,7 @@ func decideRelease(s *State, c *messages.ReleaseFulfillment, now int64) ([]messa
 		}
 		return []messages.Event{&messages.FulfillmentOpened{FulfillmentId: id, Fulfillment: s.opened(j, now)}}, standingAs(j, open, j.request), nil
 	}
-	end, over := s.ended.byID[id]
+	end, over := s.endOf(id)
 	switch {
 	case !over:
 		return nil, unknownWork(s, id), nil
@@ -136,7 +136,7 @@ func decideRelease(s *State, c *messages.ReleaseFulfillment, now int64) ([]messa
 }
 
 // decideCancel gives work back that nobody has picked. From picked on the site keeps it and says cancellation_rejected, which is
-// an answer and no failure. Work that never came or was given back already counts as cancelled; an id that is unknown is
+// an answer and no failure; so it says of goods that have left, however long ago that was, until the order has been told. Work that never came or was given back already counts as cancelled; an id that is unknown is
 // remembered as cancelled, so that a request overtaken by its cancellation takes no capacity. Work that was rejected is called so
 // only while its notice, which has the reason and the lines, is on the way.
 func decideCancel(s *State, c *messages.CancelFulfillment) ([]messages.Event, *messages.Reply, error) {
@@ -149,7 +149,8 @@ func decideCancel(s *State, c *messages.CancelFulfillment) ([]messages.Event, *m
 	if failure := messages.InvalidAll(v.errs); failure != nil {
 		return nil, nil, failure
 	}
-	if end, over := s.ended.byID[id]; over {
+	j := s.work[id]
+	if end, over := s.endOf(id); over && j == nil {
 		reply := &messages.FulfillmentReply{FulfillmentId: id, Status: end.status, RequestStatus: cancellationAccepted, Reason: end.reason}
 		switch {
 		case end.status == delivered:
@@ -160,7 +161,6 @@ func decideCancel(s *State, c *messages.CancelFulfillment) ([]messages.Event, *m
 		}
 		return nil, fulfillmentReply(reply), nil
 	}
-	j := s.work[id]
 	switch {
 	case j == nil || j.status < picked:
 		reply := &messages.FulfillmentReply{FulfillmentId: id, Status: cancelled, RequestStatus: cancellationAccepted, Reason: c.Reason}

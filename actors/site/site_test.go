@@ -247,6 +247,51 @@ func TestEndedIsBounded(t *testing.T) {
 	}
 }
 
+// TestOwedEndingIsKnown proves that a site knows how work ended for as long as it owes the order the notice, although the ending itself was
+// forgotten a day later: shipped goods are not given back, nothing that has ended is worked on again, and what it was is said as before.
+func TestOwedEndingIsKnown(t *testing.T) {
+	r := applied(t, &messages.SiteDoc{})
+	for _, c := range []*messages.SiteAction{
+		{FulfillmentId: "gone.1", Action: "ship"}, {FulfillmentId: "gone.1", Action: "deliver"},
+		{FulfillmentId: "broken.1", Action: "reject", Reason: "damaged"},
+		{FulfillmentId: "back.1", Action: "pick"},
+	} {
+		r.do(&messages.RequestFulfillment{Fulfillment: work(c.FulfillmentId), Released: true}, someday)
+		if _, reply, err := r.do(c, someday); err != nil || reply.GetFailure() != nil {
+			t.Fatal(reply, err)
+		}
+	}
+	r.do(&messages.CancelFulfillment{FulfillmentId: "other.1"}, someday+endedForMs)
+	if n := len(r.site.ended.byID); n != 1 {
+		t.Fatalf("%d endings are remembered, want 1", n)
+	}
+	r.restart(t)
+	later := someday + endedForMs
+	for _, c := range []struct {
+		id      string
+		command messages.Command
+		status  messages.FulfillmentStatus
+		request messages.RequestStatus
+		code    string
+	}{
+		{"gone.1", &messages.RequestFulfillment{Fulfillment: work("gone.1")}, delivered, accepted, ""},
+		{"gone.1", &messages.CancelFulfillment{FulfillmentId: "gone.1"}, delivered, cancellationRejected, ""},
+		{"gone.1", &messages.ReleaseFulfillment{FulfillmentId: "gone.1"}, delivered, accepted, ""},
+		{"gone.1", &messages.SiteAction{FulfillmentId: "gone.1", Action: "deliver"}, delivered, accepted, ""},
+		{"broken.1", &messages.RequestFulfillment{Fulfillment: work("broken.1")}, rejected, requestRejected, messages.CodeRejected},
+		{"broken.1", &messages.CancelFulfillment{FulfillmentId: "broken.1"}, rejected, cancellationAccepted, ""},
+		{"broken.1", &messages.ReleaseFulfillment{FulfillmentId: "broken.1"}, rejected, requestRejected, messages.CodeTooLate},
+		{"back.1", &messages.CancelFulfillment{FulfillmentId: "back.1"}, picked, cancellationRejected, ""},
+	} {
+		_, reply, err := r.do(c.command, later)
+		answer := reply.GetFulfillment()
+		if err != nil || answer.GetStatus() != c.status || answer.GetRequestStatus() != c.request || reply.GetFailure().GetCode() != c.code {
+			t.Errorf("%T of %s: got %v, %v", c.command, c.id, reply, err)
+		}
+	}
+	r.checkReplay(t)
+}
+
 // TestForgottenWindowIsFull proves that a clock set back beyond the remembered windows cannot take work: what is not known any
 // more counts as full. Within them the counts still hold.
 func TestForgottenWindowIsFull(t *testing.T) {
