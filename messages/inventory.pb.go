@@ -629,6 +629,7 @@ type CancelReservation struct {
 	ReservationId    string                 `protobuf:"bytes,3,opt,name=reservation_id,json=reservationId,proto3" json:"reservation_id,omitempty"`
 	RejectReason     string                 `protobuf:"bytes,4,opt,name=reject_reason,json=rejectReason,proto3" json:"reject_reason,omitempty"`              // a site's rejection reason: the stock effect of GLOSSARY §3 is applied in the same commit
 	RejectedQuantity int64                  `protobuf:"varint,5,opt,name=rejected_quantity,json=rejectedQuantity,proto3" json:"rejected_quantity,omitempty"` // how many of its units the effect covers (mismatch, damaged); 0 = all
+	RejectedAtMs     int64                  `protobuf:"varint,6,opt,name=rejected_at_ms,json=rejectedAtMs,proto3" json:"rejected_at_ms,omitempty"`           // when the site found it: what it says of the units on hand loses to a younger count; 0 = nobody knows, it is of now
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -694,6 +695,13 @@ func (x *CancelReservation) GetRejectReason() string {
 func (x *CancelReservation) GetRejectedQuantity() int64 {
 	if x != nil {
 		return x.RejectedQuantity
+	}
+	return 0
+}
+
+func (x *CancelReservation) GetRejectedAtMs() int64 {
+	if x != nil {
+		return x.RejectedAtMs
 	}
 	return 0
 }
@@ -1463,6 +1471,7 @@ type StockRejected struct {
 	Reason          string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	OnHandDelta     int64                  `protobuf:"varint,3,opt,name=on_hand_delta,json=onHandDelta,proto3" json:"on_hand_delta,omitempty"`
 	UnsellableDelta int64                  `protobuf:"varint,4,opt,name=unsellable_delta,json=unsellableDelta,proto3" json:"unsellable_delta,omitempty"`
+	AsOfMs          int64                  `protobuf:"varint,5,opt,name=as_of_ms,json=asOfMs,proto3" json:"as_of_ms,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -1521,6 +1530,13 @@ func (x *StockRejected) GetOnHandDelta() int64 {
 func (x *StockRejected) GetUnsellableDelta() int64 {
 	if x != nil {
 		return x.UnsellableDelta
+	}
+	return 0
+}
+
+func (x *StockRejected) GetAsOfMs() int64 {
+	if x != nil {
+		return x.AsOfMs
 	}
 	return 0
 }
@@ -2160,13 +2176,14 @@ const file_inventory_proto_rawDesc = "" +
 	"\x12ConfirmReservation\x12\x10\n" +
 	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x12\n" +
 	"\x04site\x18\x02 \x01(\tR\x04site\x12%\n" +
-	"\x0ereservation_id\x18\x03 \x01(\tR\rreservationId\"\xb2\x01\n" +
+	"\x0ereservation_id\x18\x03 \x01(\tR\rreservationId\"\xd8\x01\n" +
 	"\x11CancelReservation\x12\x10\n" +
 	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x12\n" +
 	"\x04site\x18\x02 \x01(\tR\x04site\x12%\n" +
 	"\x0ereservation_id\x18\x03 \x01(\tR\rreservationId\x12#\n" +
 	"\rreject_reason\x18\x04 \x01(\tR\frejectReason\x12+\n" +
-	"\x11rejected_quantity\x18\x05 \x01(\x03R\x10rejectedQuantity\"t\n" +
+	"\x11rejected_quantity\x18\x05 \x01(\x03R\x10rejectedQuantity\x12$\n" +
+	"\x0erejected_at_ms\x18\x06 \x01(\x03R\frejectedAtMs\"t\n" +
 	"\tShipStock\x12\x10\n" +
 	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x12\n" +
 	"\x04site\x18\x02 \x01(\tR\x04site\x12%\n" +
@@ -2219,12 +2236,13 @@ const file_inventory_proto_rawDesc = "" +
 	"\x0ereservation_id\x18\x01 \x01(\tR\rreservationId\"Q\n" +
 	"\fStockShipped\x12%\n" +
 	"\x0ereservation_id\x18\x01 \x01(\tR\rreservationId\x12\x1a\n" +
-	"\bquantity\x18\x02 \x01(\x03R\bquantity\"\x9d\x01\n" +
+	"\bquantity\x18\x02 \x01(\x03R\bquantity\"\xb7\x01\n" +
 	"\rStockRejected\x12%\n" +
 	"\x0ereservation_id\x18\x01 \x01(\tR\rreservationId\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\"\n" +
 	"\ron_hand_delta\x18\x03 \x01(\x03R\vonHandDelta\x12)\n" +
-	"\x10unsellable_delta\x18\x04 \x01(\x03R\x0funsellableDelta\"D\n" +
+	"\x10unsellable_delta\x18\x04 \x01(\x03R\x0funsellableDelta\x12\x18\n" +
+	"\bas_of_ms\x18\x05 \x01(\x03R\x06asOfMs\"D\n" +
 	"\x12StockOvercommitted\x12\x14\n" +
 	"\x05short\x18\x01 \x01(\x03R\x05short\x12\x18\n" +
 	"\avictims\x18\x02 \x03(\tR\avictims\"V\n" +

@@ -548,6 +548,11 @@ func (m *CancelReservation) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.RejectedAtMs != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.RejectedAtMs))
+		i--
+		dAtA[i] = 0x30
+	}
 	if m.RejectedQuantity != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.RejectedQuantity))
 		i--
@@ -1271,6 +1276,11 @@ func (m *StockRejected) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	if m.unknownFields != nil {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
+	}
+	if m.AsOfMs != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.AsOfMs))
+		i--
+		dAtA[i] = 0x28
 	}
 	if m.UnsellableDelta != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.UnsellableDelta))
@@ -2040,6 +2050,9 @@ func (m *CancelReservation) SizeVT() (n int) {
 	if m.RejectedQuantity != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.RejectedQuantity))
 	}
+	if m.RejectedAtMs != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.RejectedAtMs))
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -2323,6 +2336,9 @@ func (m *StockRejected) SizeVT() (n int) {
 	}
 	if m.UnsellableDelta != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.UnsellableDelta))
+	}
+	if m.AsOfMs != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.AsOfMs))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -4120,6 +4136,25 @@ func (m *CancelReservation) UnmarshalVT(dAtA []byte) error {
 					break
 				}
 			}
+		case 6:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field RejectedAtMs", wireType)
+			}
+			m.RejectedAtMs = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.RejectedAtMs |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -5903,6 +5938,25 @@ func (m *StockRejected) UnmarshalVT(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.UnsellableDelta |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field AsOfMs", wireType)
+			}
+			m.AsOfMs = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.AsOfMs |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
@@ -8871,6 +8925,25 @@ func (m *CancelReservation) UnmarshalVTUnsafe(dAtA []byte) error {
 					break
 				}
 			}
+		case 6:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field RejectedAtMs", wireType)
+			}
+			m.RejectedAtMs = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.RejectedAtMs |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -10750,6 +10823,25 @@ func (m *StockRejected) UnmarshalVTUnsafe(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.UnsellableDelta |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field AsOfMs", wireType)
+			}
+			m.AsOfMs = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.AsOfMs |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}

@@ -2549,6 +2549,7 @@ type OrderFulfillmentRejected struct {
 	Sequence      uint64                 `protobuf:"varint,7,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	Partial       bool                   `protobuf:"varint,8,opt,name=partial,proto3" json:"partial,omitempty"`
 	Recall        bool                   `protobuf:"varint,9,opt,name=recall,proto3" json:"recall,omitempty"`
+	RejectedAtMs  int64                  `protobuf:"varint,10,opt,name=rejected_at_ms,json=rejectedAtMs,proto3" json:"rejected_at_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2644,6 +2645,13 @@ func (x *OrderFulfillmentRejected) GetRecall() bool {
 		return x.Recall
 	}
 	return false
+}
+
+func (x *OrderFulfillmentRejected) GetRejectedAtMs() int64 {
+	if x != nil {
+		return x.RejectedAtMs
+	}
+	return 0
 }
 
 type LineAllocated struct {
@@ -4342,6 +4350,7 @@ type OrderFulfillmentLine struct {
 	RejectedQuantity int64                  `protobuf:"varint,6,opt,name=rejected_quantity,json=rejectedQuantity,proto3" json:"rejected_quantity,omitempty"`
 	Extensions       uint32                 `protobuf:"varint,7,opt,name=extensions,proto3" json:"extensions,omitempty"`
 	Affected         int64                  `protobuf:"varint,8,opt,name=affected,proto3" json:"affected,omitempty"`
+	RejectedAtMs     int64                  `protobuf:"varint,9,opt,name=rejected_at_ms,json=rejectedAtMs,proto3" json:"rejected_at_ms,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -4428,6 +4437,13 @@ func (x *OrderFulfillmentLine) GetExtensions() uint32 {
 func (x *OrderFulfillmentLine) GetAffected() int64 {
 	if x != nil {
 		return x.Affected
+	}
+	return 0
+}
+
+func (x *OrderFulfillmentLine) GetRejectedAtMs() int64 {
+	if x != nil {
+		return x.RejectedAtMs
 	}
 	return 0
 }
@@ -5564,7 +5580,7 @@ const file_order_proto_rawDesc = "" +
 	"\vfulfillment\x18\x01 \x01(\rR\vfulfillment\x12\x1b\n" +
 	"\twork_date\x18\x02 \x01(\tR\bworkDate\"=\n" +
 	"\x19OrderFulfillmentSubmitted\x12 \n" +
-	"\vfulfillment\x18\x01 \x01(\rR\vfulfillment\"\xab\x02\n" +
+	"\vfulfillment\x18\x01 \x01(\rR\vfulfillment\"\xd1\x02\n" +
 	"\x18OrderFulfillmentRejected\x12 \n" +
 	"\vfulfillment\x18\x01 \x01(\rR\vfulfillment\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x12\n" +
@@ -5574,7 +5590,9 @@ const file_order_proto_rawDesc = "" +
 	"\x0eretry_after_ms\x18\x06 \x01(\x03R\fretryAfterMs\x12\x1a\n" +
 	"\bsequence\x18\a \x01(\x04R\bsequence\x12\x18\n" +
 	"\apartial\x18\b \x01(\bR\apartial\x12\x16\n" +
-	"\x06recall\x18\t \x01(\bR\x06recall\"E\n" +
+	"\x06recall\x18\t \x01(\bR\x06recall\x12$\n" +
+	"\x0erejected_at_ms\x18\n" +
+	" \x01(\x03R\frejectedAtMs\"E\n" +
 	"\rLineAllocated\x12 \n" +
 	"\vfulfillment\x18\x01 \x01(\rR\vfulfillment\x12\x12\n" +
 	"\x04line\x18\x02 \x01(\rR\x04line\"X\n" +
@@ -5690,7 +5708,7 @@ const file_order_proto_rawDesc = "" +
 	"\x06manual\x18\x11 \x01(\bR\x06manual\x12%\n" +
 	"\x0easked_released\x18\x12 \x01(\bR\raskedReleased\x12-\n" +
 	"\x12partial_rejections\x18\x13 \x03(\x04R\x11partialRejections\x12\x14\n" +
-	"\x05swept\x18\x14 \x01(\bR\x05swept\"\x8e\x02\n" +
+	"\x05swept\x18\x14 \x01(\bR\x05swept\"\xb4\x02\n" +
 	"\x14OrderFulfillmentLine\x12\x12\n" +
 	"\x04line\x18\x01 \x01(\rR\x04line\x12\x1a\n" +
 	"\bquantity\x18\x02 \x01(\x03R\bquantity\x12\x14\n" +
@@ -5701,7 +5719,8 @@ const file_order_proto_rawDesc = "" +
 	"\n" +
 	"extensions\x18\a \x01(\rR\n" +
 	"extensions\x12\x1a\n" +
-	"\baffected\x18\b \x01(\x03R\baffected\"P\n" +
+	"\baffected\x18\b \x01(\x03R\baffected\x12$\n" +
+	"\x0erejected_at_ms\x18\t \x01(\x03R\frejectedAtMs\"P\n" +
 	"\x0eOrderLineState\x12\x1c\n" +
 	"\tcancelled\x18\x01 \x01(\x03R\tcancelled\x12 \n" +
 	"\vbackordered\x18\x02 \x01(\x03R\vbackordered\"\x9d\t\n" +

@@ -2478,6 +2478,11 @@ func (m *OrderFulfillmentRejected) MarshalToSizedBufferVT(dAtA []byte) (int, err
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.RejectedAtMs != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.RejectedAtMs))
+		i--
+		dAtA[i] = 0x50
+	}
 	if m.Recall {
 		i--
 		if m.Recall {
@@ -4120,6 +4125,11 @@ func (m *OrderFulfillmentLine) MarshalToSizedBufferVT(dAtA []byte) (int, error) 
 	if m.unknownFields != nil {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
+	}
+	if m.RejectedAtMs != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.RejectedAtMs))
+		i--
+		dAtA[i] = 0x48
 	}
 	if m.Affected != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Affected))
@@ -6046,6 +6056,9 @@ func (m *OrderFulfillmentRejected) SizeVT() (n int) {
 	if m.Recall {
 		n += 2
 	}
+	if m.RejectedAtMs != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.RejectedAtMs))
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -6669,6 +6682,9 @@ func (m *OrderFulfillmentLine) SizeVT() (n int) {
 	}
 	if m.Affected != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.Affected))
+	}
+	if m.RejectedAtMs != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.RejectedAtMs))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -14088,6 +14104,25 @@ func (m *OrderFulfillmentRejected) UnmarshalVT(dAtA []byte) error {
 				}
 			}
 			m.Recall = bool(v != 0)
+		case 10:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field RejectedAtMs", wireType)
+			}
+			m.RejectedAtMs = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.RejectedAtMs |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -17942,6 +17977,25 @@ func (m *OrderFulfillmentLine) UnmarshalVT(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.Affected |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 9:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field RejectedAtMs", wireType)
+			}
+			m.RejectedAtMs = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.RejectedAtMs |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
@@ -27699,6 +27753,25 @@ func (m *OrderFulfillmentRejected) UnmarshalVTUnsafe(dAtA []byte) error {
 				}
 			}
 			m.Recall = bool(v != 0)
+		case 10:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field RejectedAtMs", wireType)
+			}
+			m.RejectedAtMs = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.RejectedAtMs |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -31697,6 +31770,25 @@ func (m *OrderFulfillmentLine) UnmarshalVTUnsafe(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.Affected |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 9:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field RejectedAtMs", wireType)
+			}
+			m.RejectedAtMs = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.RejectedAtMs |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}

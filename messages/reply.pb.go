@@ -377,7 +377,8 @@ type FulfillmentReply struct {
 	RequestStatus RequestStatus          `protobuf:"varint,3,opt,name=request_status,json=requestStatus,proto3,enum=orderyard.v1.RequestStatus" json:"request_status,omitempty"`
 	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"` // reject reason, when rejected
 	RetryAfterMs  int64                  `protobuf:"varint,5,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"`
-	WorkDate      string                 `protobuf:"bytes,6,opt,name=work_date,json=workDate,proto3" json:"work_date,omitempty"` // site-local working day, YYYY-MM-DD
+	WorkDate      string                 `protobuf:"bytes,6,opt,name=work_date,json=workDate,proto3" json:"work_date,omitempty"`                // site-local working day, YYYY-MM-DD
+	RejectedAtMs  int64                  `protobuf:"varint,7,opt,name=rejected_at_ms,json=rejectedAtMs,proto3" json:"rejected_at_ms,omitempty"` // of work that was rejected before it was asked for again; 0 = nobody knows
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -452,6 +453,13 @@ func (x *FulfillmentReply) GetWorkDate() string {
 		return x.WorkDate
 	}
 	return ""
+}
+
+func (x *FulfillmentReply) GetRejectedAtMs() int64 {
+	if x != nil {
+		return x.RejectedAtMs
+	}
+	return 0
 }
 
 // TaskResult carries the answer to a task back to the entity that sent it, as a command.
@@ -538,14 +546,15 @@ const file_reply_proto_rawDesc = "" +
 	"\tSiteReply\x12*\n" +
 	"\x04site\x18\x01 \x01(\v2\x16.orderyard.v1.SiteViewR\x04site\x12B\n" +
 	"\ffulfillments\x18\x02 \x03(\v2\x1e.orderyard.v1.FulfillmentOrderR\ffulfillments\x12\x1b\n" +
-	"\tnext_page\x18\x03 \x01(\tR\bnextPage\"\x91\x02\n" +
+	"\tnext_page\x18\x03 \x01(\tR\bnextPage\"\xb7\x02\n" +
 	"\x10FulfillmentReply\x12%\n" +
 	"\x0efulfillment_id\x18\x01 \x01(\tR\rfulfillmentId\x127\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x1f.orderyard.v1.FulfillmentStatusR\x06status\x12B\n" +
 	"\x0erequest_status\x18\x03 \x01(\x0e2\x1b.orderyard.v1.RequestStatusR\rrequestStatus\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12$\n" +
 	"\x0eretry_after_ms\x18\x05 \x01(\x03R\fretryAfterMs\x12\x1b\n" +
-	"\twork_date\x18\x06 \x01(\tR\bworkDate\"P\n" +
+	"\twork_date\x18\x06 \x01(\tR\bworkDate\x12$\n" +
+	"\x0erejected_at_ms\x18\a \x01(\x03R\frejectedAtMs\"P\n" +
 	"\n" +
 	"TaskResult\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\tR\x06taskId\x12)\n" +

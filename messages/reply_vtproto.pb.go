@@ -388,6 +388,11 @@ func (m *FulfillmentReply) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.RejectedAtMs != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.RejectedAtMs))
+		i--
+		dAtA[i] = 0x38
+	}
 	if len(m.WorkDate) > 0 {
 		i -= len(m.WorkDate)
 		copy(dAtA[i:], m.WorkDate)
@@ -651,6 +656,9 @@ func (m *FulfillmentReply) SizeVT() (n int) {
 	l = len(m.WorkDate)
 	if l > 0 {
 		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	if m.RejectedAtMs != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.RejectedAtMs))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -1659,6 +1667,25 @@ func (m *FulfillmentReply) UnmarshalVT(dAtA []byte) error {
 			}
 			m.WorkDate = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
+		case 7:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field RejectedAtMs", wireType)
+			}
+			m.RejectedAtMs = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.RejectedAtMs |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -2817,6 +2844,25 @@ func (m *FulfillmentReply) UnmarshalVTUnsafe(dAtA []byte) error {
 			}
 			m.WorkDate = stringValue
 			iNdEx = postIndex
+		case 7:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field RejectedAtMs", wireType)
+			}
+			m.RejectedAtMs = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.RejectedAtMs |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])

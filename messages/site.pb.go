@@ -1147,6 +1147,7 @@ type FulfillmentChanged struct {
 	WorkDate      string                 `protobuf:"bytes,8,opt,name=work_date,json=workDate,proto3" json:"work_date,omitempty"`
 	RetryAfterMs  int64                  `protobuf:"varint,9,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"`
 	Sequence      uint64                 `protobuf:"varint,10,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	RejectedAtMs  int64                  `protobuf:"varint,11,opt,name=rejected_at_ms,json=rejectedAtMs,proto3" json:"rejected_at_ms,omitempty"` // when the site found what it rejects for; 0 = nobody knows
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1247,6 +1248,13 @@ func (x *FulfillmentChanged) GetRetryAfterMs() int64 {
 func (x *FulfillmentChanged) GetSequence() uint64 {
 	if x != nil {
 		return x.Sequence
+	}
+	return 0
+}
+
+func (x *FulfillmentChanged) GetRejectedAtMs() int64 {
+	if x != nil {
+		return x.RejectedAtMs
 	}
 	return 0
 }
@@ -1574,6 +1582,7 @@ type FulfillmentRejected struct {
 	Notify        bool                   `protobuf:"varint,6,opt,name=notify,proto3" json:"notify,omitempty"`
 	Remember      bool                   `protobuf:"varint,7,opt,name=remember,proto3" json:"remember,omitempty"`
 	RetryAfterMs  int64                  `protobuf:"varint,8,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"`
+	RejectedAtMs  int64                  `protobuf:"varint,9,opt,name=rejected_at_ms,json=rejectedAtMs,proto3" json:"rejected_at_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1660,6 +1669,13 @@ func (x *FulfillmentRejected) GetRemember() bool {
 func (x *FulfillmentRejected) GetRetryAfterMs() int64 {
 	if x != nil {
 		return x.RetryAfterMs
+	}
+	return 0
+}
+
+func (x *FulfillmentRejected) GetRejectedAtMs() int64 {
+	if x != nil {
+		return x.RejectedAtMs
 	}
 	return 0
 }
@@ -2329,7 +2345,7 @@ const file_site_proto_rawDesc = "" +
 	"\x05lines\x18\x05 \x03(\v2\x1d.orderyard.v1.FulfillmentLineR\x05lines\x122\n" +
 	"\bshipment\x18\x06 \x01(\v2\x16.orderyard.v1.ShipmentR\bshipment\x12$\n" +
 	"\x0eretry_after_ms\x18\a \x01(\x03R\fretryAfterMs\"\x10\n" +
-	"\x0eAnswerDeadline\"\xac\x03\n" +
+	"\x0eAnswerDeadline\"\xd2\x03\n" +
 	"\x12FulfillmentChanged\x12%\n" +
 	"\x0efulfillment_id\x18\x01 \x01(\tR\rfulfillmentId\x127\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x1f.orderyard.v1.FulfillmentStatusR\x06status\x12B\n" +
@@ -2341,7 +2357,8 @@ const file_site_proto_rawDesc = "" +
 	"\twork_date\x18\b \x01(\tR\bworkDate\x12$\n" +
 	"\x0eretry_after_ms\x18\t \x01(\x03R\fretryAfterMs\x12\x1a\n" +
 	"\bsequence\x18\n" +
-	" \x01(\x04R\bsequence\"6\n" +
+	" \x01(\x04R\bsequence\x12$\n" +
+	"\x0erejected_at_ms\x18\v \x01(\x03R\frejectedAtMs\"6\n" +
 	"\vSiteApplied\x12'\n" +
 	"\x03doc\x18\x01 \x01(\v2\x15.orderyard.v1.SiteDocR\x03doc\"'\n" +
 	"\rSiteStatusSet\x12\x16\n" +
@@ -2360,7 +2377,7 @@ const file_site_proto_rawDesc = "" +
 	"\x13FulfillmentAccepted\x12@\n" +
 	"\vfulfillment\x18\x01 \x01(\v2\x1e.orderyard.v1.FulfillmentOrderR\vfulfillment\x12\x12\n" +
 	"\x04hour\x18\x02 \x01(\tR\x04hour\x12\x1b\n" +
-	"\twork_date\x18\x03 \x01(\tR\bworkDate\"\x92\x02\n" +
+	"\twork_date\x18\x03 \x01(\tR\bworkDate\"\xb8\x02\n" +
 	"\x13FulfillmentRejected\x12%\n" +
 	"\x0efulfillment_id\x18\x01 \x01(\tR\rfulfillmentId\x12\x19\n" +
 	"\border_id\x18\x02 \x01(\tR\aorderId\x12\x16\n" +
@@ -2369,7 +2386,8 @@ const file_site_proto_rawDesc = "" +
 	"\x05lines\x18\x05 \x03(\v2\x1d.orderyard.v1.FulfillmentLineR\x05lines\x12\x16\n" +
 	"\x06notify\x18\x06 \x01(\bR\x06notify\x12\x1a\n" +
 	"\bremember\x18\a \x01(\bR\bremember\x12$\n" +
-	"\x0eretry_after_ms\x18\b \x01(\x03R\fretryAfterMs\"<\n" +
+	"\x0eretry_after_ms\x18\b \x01(\x03R\fretryAfterMs\x12$\n" +
+	"\x0erejected_at_ms\x18\t \x01(\x03R\frejectedAtMs\"<\n" +
 	"\x13FulfillmentTimedOut\x12%\n" +
 	"\x0efulfillment_id\x18\x01 \x01(\tR\rfulfillmentId\"|\n" +
 	"\x11FulfillmentOpened\x12%\n" +

@@ -1064,6 +1064,11 @@ func (m *FulfillmentChanged) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.RejectedAtMs != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.RejectedAtMs))
+		i--
+		dAtA[i] = 0x58
+	}
 	if m.Sequence != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Sequence))
 		i--
@@ -1456,6 +1461,11 @@ func (m *FulfillmentRejected) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	if m.unknownFields != nil {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
+	}
+	if m.RejectedAtMs != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.RejectedAtMs))
+		i--
+		dAtA[i] = 0x48
 	}
 	if m.RetryAfterMs != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.RetryAfterMs))
@@ -2535,6 +2545,9 @@ func (m *FulfillmentChanged) SizeVT() (n int) {
 	if m.Sequence != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.Sequence))
 	}
+	if m.RejectedAtMs != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.RejectedAtMs))
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -2681,6 +2694,9 @@ func (m *FulfillmentRejected) SizeVT() (n int) {
 	}
 	if m.RetryAfterMs != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.RetryAfterMs))
+	}
+	if m.RejectedAtMs != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.RejectedAtMs))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -5719,6 +5735,25 @@ func (m *FulfillmentChanged) UnmarshalVT(dAtA []byte) error {
 					break
 				}
 			}
+		case 11:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field RejectedAtMs", wireType)
+			}
+			m.RejectedAtMs = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.RejectedAtMs |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -6667,6 +6702,25 @@ func (m *FulfillmentRejected) UnmarshalVT(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.RetryAfterMs |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 9:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field RejectedAtMs", wireType)
+			}
+			m.RejectedAtMs = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.RejectedAtMs |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
@@ -10986,6 +11040,25 @@ func (m *FulfillmentChanged) UnmarshalVTUnsafe(dAtA []byte) error {
 					break
 				}
 			}
+		case 11:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field RejectedAtMs", wireType)
+			}
+			m.RejectedAtMs = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.RejectedAtMs |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -11974,6 +12047,25 @@ func (m *FulfillmentRejected) UnmarshalVTUnsafe(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.RetryAfterMs |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 9:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field RejectedAtMs", wireType)
+			}
+			m.RejectedAtMs = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.RejectedAtMs |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}

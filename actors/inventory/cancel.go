@@ -19,6 +19,9 @@ func (s *State) cancel(c *messages.CancelReservation, now int64) ([]messages.Eve
 	if c.RejectedQuantity < 0 {
 		return nil, nil, messages.Invalid("rejected_quantity", "must not be negative, is %d", c.RejectedQuantity)
 	}
+	if c.RejectedAtMs < 0 {
+		return nil, nil, messages.Invalid("rejected_at_ms", "must not be negative, is %d", c.RejectedAtMs)
+	}
 	r := s.reservations[c.ReservationId]
 	d := s.decide(now)
 	switch {
@@ -45,30 +48,51 @@ func (s *State) cancel(c *messages.CancelReservation, now int64) ([]messages.Eve
 	}
 	// Also for a claim that ended before the site answered: what the site found is true all the same. But only once.
 	if !r.rejected && r.quantity > 0 {
-		d.reject(r.id, c.RejectReason, units)
+		d.reject(r, c, units)
 	}
 	return d.events, answerAbout(&d.counts, end, 0), nil
 }
 
-// reject books the stock effect of a rejection.
-func (d *decision) reject(id, reason string, units int64) {
-	var onHandDelta, unsellableDelta int64
-	switch reason {
-	case reasonNotInStock:
-		// Nothing sellable is left but what is picked, and the bucket does not know what is: all claims become contested, and the
-		// orders whose units are picked keep theirs (KeepClaim). Unsellable units lie apart and stay.
-		onHandDelta = -d.sellable()
-	case reasonMismatch:
-		onHandDelta = -min(units, d.sellable())
-	case reasonDamaged:
-		unsellableDelta = min(units, d.sellable())
+// reject books the stock effect of a rejection. How many units are on hand, a count that was taken after the site found it knows better: an
+// older finding is ignored, as an older count is. Not so damaged units: a count need not say in what state the units are.
+func (d *decision) reject(r *reservation, c *messages.CancelReservation, units int64) {
+	found := c.RejectedAtMs
+	if found > d.now {
+		found = 0 // from a clock that is ahead; believed, it would silence later counts
+	}
+	older := found != 0 && found < d.s.countedAsOf
+	rejected := &messages.StockRejected{ReservationId: r.id, Reason: c.RejectReason}
+	switch {
+	case c.RejectReason == reasonDamaged:
+		rejected.UnsellableDelta = min(units, d.sellable())
+	case older:
+		return
+	case c.RejectReason == reasonNotInStock:
+		rejected.OnHandDelta, rejected.AsOfMs = d.nothingLeft(r, found)
+	case c.RejectReason == reasonMismatch:
+		rejected.OnHandDelta = -min(units, d.sellable())
 	default:
 		return
 	}
-	d.cover(d.onHand+onHandDelta, d.unsellable+unsellableDelta)
-	d.add(&messages.StockRejected{ReservationId: id, Reason: reason, OnHandDelta: onHandDelta, UnsellableDelta: unsellableDelta})
-	d.onHand += onHandDelta
-	d.unsellable += unsellableDelta
+	onHand, unsellable := d.onHand+rejected.OnHandDelta, d.unsellable+rejected.UnsellableDelta
+	d.cover(onHand, unsellable)
+	d.add(rejected)
+	d.onHand, d.unsellable = onHand, unsellable
+}
+
+// nothingLeft reads not_in_stock as a count: nothing sellable was left but what was picked, and what moved since is added. The bucket does
+// not know what is picked: claims that are not covered become contested, and the orders whose units are picked keep theirs (KeepClaim).
+// Only what the claim itself has shipped since was in the picker's hands for certain. Unsellable units lie apart and stay. Found at an
+// unknown time, or before the log of movements begins, it is of now.
+func (d *decision) nothingLeft(r *reservation, found int64) (delta, asOf int64) {
+	left := int64(0)
+	if found < d.s.movementsFrom {
+		found = 0
+	}
+	if found != 0 {
+		left = max(0, r.shipped+d.s.movedSince(found))
+	}
+	return min(0, left-d.sellable()), found
 }
 
 // ship takes units out of the building. That is a fact, not a wish: a hold need not be confirmed for it, and a contested claim whose

@@ -216,7 +216,11 @@ func (s *State) onRejected(e *messages.StockRejected, at int64) {
 	}
 	if e.Reason == reasonNotInStock {
 		// Somebody stood before the empty shelf: that is a count, and older counts must not bring the units back.
-		s.countedAsOf = max(s.countedAsOf, at)
+		asOf := e.AsOfMs
+		if asOf == 0 {
+			asOf = at
+		}
+		s.countedAsOf = max(s.countedAsOf, asOf)
 		s.forgetMovements()
 		return
 	}

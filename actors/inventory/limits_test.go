@@ -205,6 +205,23 @@ func TestMovementLogIsBounded(t *testing.T) {
 	}
 }
 
+// TestFindingBeforeTheLog proves that an empty shelf found before the log of movements begins is of now, for what came since is not known; one
+// that the log reaches leaves what came after it.
+func TestFindingBeforeTheLog(t *testing.T) {
+	for _, c := range []struct{ ago, want int64 }{{MovementsMax + 1, 0}, {MovementsMax, MovementsMax}, {1, 1}} {
+		d := stocked(t, 5)
+		d.must(t, &messages.ReserveStock{ReservationId: "r", Quantity: 1, OrderId: "o", Firm: true})
+		for range 2 * MovementsMax {
+			d.now++
+			d.must(t, &messages.ReceiveStock{Quantity: 1})
+		}
+		d.must(t, &messages.CancelReservation{ReservationId: "r", RejectReason: reasonNotInStock, RejectedAtMs: d.now - c.ago})
+		if got := View(d.s).OnHand; got != c.want {
+			t.Errorf("found %d ms ago: %d are on hand, want %d", c.ago, got, c.want)
+		}
+	}
+}
+
 // TestBrokenInvariantsPanic proves that Evolve notices what must never be in a journal, and names the invariant and the bucket.
 func TestBrokenInvariantsPanic(t *testing.T) {
 	for name, event := range map[string]messages.Event{

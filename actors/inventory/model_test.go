@@ -165,18 +165,28 @@ func (m *model) cancel(cmd *messages.CancelReservation) string {
 		units = min(units, cmd.RejectedQuantity)
 	}
 	if !c.rejected && c.quantity > 0 {
-		m.reject(c, cmd.RejectReason, units)
+		m.reject(c, cmd.RejectReason, units, cmd.RejectedAtMs)
 	}
 	return ""
 }
 
-func (m *model) reject(c *claim, reason string, units int64) {
+func (m *model) reject(c *claim, reason string, units, found int64) {
+	dated := found > 0 && found <= m.now
 	before := m.onHand
 	sellable := m.onHand - m.unsellable
+	if dated && found < m.countedAsOf && reason != "damaged" {
+		return
+	}
 	switch reason {
 	case "not_in_stock":
-		m.onHand = m.unsellable
-		m.countedAsOf = max(m.countedAsOf, m.now)
+		left := int64(0)
+		if dated {
+			left = max(0, c.gone+m.movedSince(found))
+		} else {
+			found = m.now
+		}
+		m.onHand = min(m.onHand, m.unsellable+left)
+		m.countedAsOf = max(m.countedAsOf, found)
 	case "mismatch":
 		m.onHand -= min(units, sellable)
 		m.moves = append(m.moves, movement{m.now, m.onHand - before})
@@ -280,13 +290,7 @@ func (m *model) count(cmd *messages.SetStock) (code string, ignored bool) {
 	if m.known && asOf < m.countedAsOf {
 		return "", true
 	}
-	onHand := cmd.OnHand
-	for _, mv := range m.moves {
-		if mv.at > asOf {
-			onHand += mv.delta
-		}
-	}
-	onHand = max(0, onHand)
+	onHand := max(0, cmd.OnHand+m.movedSince(asOf))
 	m.known, m.countedAsOf = true, asOf
 	m.counted += onHand - m.onHand
 	m.onHand = onHand
@@ -299,6 +303,15 @@ func (m *model) count(cmd *messages.SetStock) (code string, ignored bool) {
 	m.unsellable = min(m.unsellable, onHand)
 	m.contest()
 	return "", false
+}
+
+func (m *model) movedSince(asOf int64) (n int64) {
+	for _, mv := range m.moves {
+		if mv.at > asOf {
+			n += mv.delta
+		}
+	}
+	return n
 }
 
 func (m *model) adjust(delta int64) string {

@@ -27,7 +27,7 @@ func TestBucketMatchesModel(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"reserve": func(t *rapid.T) { w.run(t, drawReserve(t)) },
 			"confirm": func(t *rapid.T) { w.run(t, &messages.ConfirmReservation{ReservationId: drawID(t)}) },
-			"cancel":  func(t *rapid.T) { w.run(t, drawCancel(t)) },
+			"cancel":  func(t *rapid.T) { w.run(t, w.drawCancel(t)) },
 			"ship": func(t *rapid.T) {
 				w.run(t, &messages.ShipStock{ReservationId: drawID(t), Quantity: rapid.Int64Range(0, 4).Draw(t, "qty")})
 			},
@@ -77,9 +77,14 @@ func drawReserve(t *rapid.T) messages.Command {
 	return c
 }
 
-func drawCancel(t *rapid.T) messages.Command {
+func (w *world) drawCancel(t *rapid.T) messages.Command {
 	reasons := []string{"", "", "", "capacity", "not_in_stock", "mismatch", "damaged"}
+	found := int64(0)
+	if rapid.Bool().Draw(t, "dated") {
+		found = max(1, w.now-rapid.Int64Range(-1000, 4000).Draw(t, "age"))
+	}
 	return &messages.CancelReservation{
+		RejectedAtMs:  found,
 		ReservationId: drawID(t), RejectReason: rapid.SampledFrom(reasons).Draw(t, "reason"), RejectedQuantity: rapid.Int64Range(0, 3).Draw(t, "rejected"),
 	}
 }

@@ -124,7 +124,7 @@ func command(t *testing.T, td *datadriven.TestData) messages.Command {
 	case "confirm":
 		return &messages.ConfirmReservation{ReservationId: id}
 	case "cancel":
-		return &messages.CancelReservation{ReservationId: id, RejectReason: text(td, "reason"), RejectedQuantity: arg(td, "qty")}
+		return &messages.CancelReservation{ReservationId: id, RejectReason: text(td, "reason"), RejectedQuantity: arg(td, "qty"), RejectedAtMs: arg(td, "at")}
 	case "ship":
 		return &messages.ShipStock{ReservationId: id, Quantity: arg(td, "qty")}
 	case "keep":

@@ -41,8 +41,8 @@ func (f *fulfillment) write() *messages.OrderFulfillmentState {
 	for i := range f.claims {
 		c := &f.claims[i]
 		m.Lines[i] = &messages.OrderFulfillmentLine{
-			Line: c.line, Quantity: c.quantity, Stage: uint32(c.stage), ExpiresAtMs: c.expires, RejectReason: effects[c.effect],
-			RejectedQuantity: c.rejected, Extensions: c.extensions, Affected: c.affected,
+			Line: c.line, Quantity: c.quantity, Stage: uint32(c.stage), ExpiresAtMs: c.expires, RejectReason: effects[c.found.effect],
+			RejectedQuantity: c.rejected, Extensions: c.extensions, Affected: c.affected, RejectedAtMs: c.found.at,
 		}
 	}
 	return m
@@ -109,8 +109,8 @@ func (f *fulfillment) read(s *State, m *messages.OrderFulfillmentState) error {
 			return fmt.Errorf("line %d: %d of %d units are rejected", l.Line, l.RejectedQuantity, l.Quantity)
 		}
 		f.claims[i] = claim{
-			line: l.Line, quantity: l.Quantity, stage: stage(l.Stage), expires: l.ExpiresAtMs, effect: effectOf(l.RejectReason),
-			rejected: l.RejectedQuantity, extensions: l.Extensions, affected: l.Affected,
+			line: l.Line, quantity: l.Quantity, stage: stage(l.Stage), expires: l.ExpiresAtMs,
+			found: finding{effect: effectOf(l.RejectReason), at: l.RejectedAtMs}, rejected: l.RejectedQuantity, extensions: l.Extensions, affected: l.Affected,
 		}
 	}
 	return nil

@@ -126,7 +126,7 @@ func (s *State) evolveFreed(e *messages.LineFreed, at int64) {
 		return
 	}
 	if c.stage == claimShipped {
-		c.quantity, c.rejected, c.affected, c.effect = c.quantity-c.rejected, 0, 0, 0
+		c.quantity, c.rejected, c.affected, c.found = c.quantity-c.rejected, 0, 0, finding{}
 		return
 	}
 	c.stage = claimFreed
@@ -194,12 +194,12 @@ func (s *State) evolveRejected(e *messages.OrderFulfillmentRejected, at int64) {
 	s.own(f)
 	f.reason, f.note = e.Reason, e.Note
 	s.noteSite(at, "rejected", f, e.Reason)
-	effect := effectOf(e.Reason)
+	found := finding{effect: effectOf(e.Reason), at: e.RejectedAtMs}
 	for _, l := range e.Lines {
 		if i := f.find(l.GetLine()); i >= 0 && e.Partial {
-			f.claims[i].shrink(l.GetQuantity(), effect)
+			f.claims[i].shrink(l.GetQuantity(), found)
 		} else if i >= 0 {
-			f.claims[i].affect(l.GetQuantity(), effect)
+			f.claims[i].affect(l.GetQuantity(), found)
 		}
 	}
 	if e.Partial {
@@ -210,7 +210,7 @@ func (s *State) evolveRejected(e *messages.OrderFulfillmentRejected, at int64) {
 	}
 	for i := range f.claims {
 		if c := &f.claims[i]; len(e.Lines) == 0 {
-			c.affect(c.live(), effect)
+			c.affect(c.live(), found)
 		}
 	}
 	f.request = requestRejected
@@ -238,12 +238,12 @@ func (s *State) end(f *fulfillment) {
 }
 
 // shrink takes rejected units out of a claim the site goes on with; a claim that loses all of them goes back to its bucket.
-func (c *claim) shrink(quantity int64, effect uint8) {
+func (c *claim) shrink(quantity int64, found finding) {
 	live := c.live()
 	if live <= 0 || quantity <= 0 {
 		return
 	}
-	c.affect(min(quantity, live), effect)
+	c.affect(min(quantity, live), found)
 	if quantity >= live {
 		c.stage = claimFreeing
 		return
@@ -251,15 +251,17 @@ func (c *claim) shrink(quantity int64, effect uint8) {
 	c.rejected += quantity
 }
 
-// affect notes the stock effect. One cancel carries one reason: of two different ones, the last with an effect stands.
-func (c *claim) affect(quantity int64, effect uint8) {
+// affect notes the stock effect. One cancel carries one reason and one time: of two different ones, the last with an effect stands.
+func (c *claim) affect(quantity int64, found finding) {
 	switch {
-	case effect == 0 || quantity <= 0:
-	case effect == c.effect:
+	case found.effect == 0 || quantity <= 0:
+		return
+	case found.effect == c.found.effect:
 		c.affected += quantity
 	default:
-		c.effect, c.affected = effect, quantity
+		c.affected = quantity
 	}
+	c.found = found
 }
 
 // evolveDropped: an FO that no site was asked about is given back at once.
@@ -307,7 +309,7 @@ func (s *State) evolveRefused(e *messages.OrderCancellationRefused, at int64) {
 			c.keep()
 		}
 		if c.live() > 0 && c.rejected == 0 { // of a "no" that a duplicate of the question has overtaken
-			c.affected, c.effect = 0, 0
+			c.affected, c.found = 0, finding{}
 		}
 	}
 	s.noteSite(at, "cancellation_refused", f, "")

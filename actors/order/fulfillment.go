@@ -70,7 +70,7 @@ func (d *decision) rejected(f *fulfillment, c *messages.FulfillmentChanged) {
 	}
 	e := &messages.OrderFulfillmentRejected{
 		Fulfillment: f.number, Reason: or(c.Reason, reasonOther), Note: c.Note, RetryAfterMs: c.RetryAfterMs, Sequence: c.Sequence,
-		TimedOut: c.Status == statusTimedOut || c.RequestStatus == requestTimedOut,
+		TimedOut: c.Status == statusTimedOut || c.RequestStatus == requestTimedOut, RejectedAtMs: c.RejectedAtMs,
 	}
 	if !slices.Contains(rejectReasons, e.Reason) {
 		e.Note = strings.TrimSpace(e.Reason + " " + e.Note)

@@ -31,10 +31,13 @@ func newYard(t *testing.T) *yard {
 	return y
 }
 
-// route takes the first site that can promise the units.
+// route takes the first site that can promise the units and has not rejected them.
 func (y *yard) route(r *messages.PlanRequest) *messages.Plan {
 	p := &messages.Plan{Decision: &messages.DecisionRecord{Strategy: "first"}}
 	for _, id := range []string{"DEN", "SLC"} {
+		if slices.ContainsFunc(r.Exclusions, func(x *messages.Exclusion) bool { return x.Site == id }) {
+			continue
+		}
 		if need := r.Needs[0]; inventory.ATP(y.buckets["A@"+id]) >= need.Quantity {
 			p.Assignments = []*messages.Assignment{{Site: id, Lines: []*messages.LineQuantity{{Line: need.Line, Quantity: need.Quantity}}}}
 			break

@@ -193,6 +193,7 @@ func (d *decision) requestAnswered(f *fulfillment, r *messages.Reply) {
 		d.emit(&messages.OrderFulfillmentRejected{
 			Fulfillment: f.number, Reason: or(answer.GetReason(), reasonOther), Note: r.GetFailure().GetMessage(),
 			TimedOut: answer.GetRequestStatus() == requestTimedOut, RetryAfterMs: answer.GetRetryAfterMs(), Recall: true,
+			RejectedAtMs: answer.GetRejectedAtMs(),
 		})
 	case answer.GetRequestStatus() == requestSubmitted:
 		d.emit(&messages.OrderFulfillmentSubmitted{Fulfillment: f.number})

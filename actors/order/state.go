@@ -123,8 +123,14 @@ type claim struct {
 	expires    int64
 	task       *messages.Task // cache of the task to the bucket
 	stage      stage
-	verb       byte  // of the cached task
-	effect     uint8 // index into effects
+	verb       byte // of the cached task
+	found      finding
+}
+
+// finding is what a site's rejection says of the stock, and when the site found that.
+type finding struct {
+	at     int64 // 0 = nobody knows
+	effect uint8 // index into effects
 }
 
 // live is how many units the FO still means to deliver by this claim.

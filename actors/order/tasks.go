@@ -168,8 +168,8 @@ func (s *State) bucketTask(f *fulfillment, c *claim, verb byte) *messages.Task {
 		task.Command = &messages.ConfirmReservation{Sku: sku, Site: f.site, ReservationId: reservation}
 	case verbCancel:
 		cancel := &messages.CancelReservation{Sku: sku, Site: f.site, ReservationId: reservation}
-		if c.effect != 0 {
-			cancel.RejectReason = effects[c.effect]
+		if c.found.effect != 0 {
+			cancel.RejectReason, cancel.RejectedAtMs = effects[c.found.effect], c.found.at
 			if c.affected < c.quantity {
 				cancel.RejectedQuantity = c.affected
 			}

@@ -97,6 +97,7 @@ func rejectWork(s *State, j *job, c *messages.SiteAction, now int64) ([]messages
 	}
 	event := &messages.FulfillmentRejected{
 		FulfillmentId: j.id(), OrderId: j.asked().OrderId, Reason: c.Reason, Note: c.Note, Lines: lines, Notify: true, Remember: true, RetryAfterMs: after,
+		RejectedAtMs: now,
 	}
 	events := []messages.Event{event}
 	if until > now && until > s.paused.until { // a shorter pause never shortens a longer one

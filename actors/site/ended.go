@@ -31,7 +31,7 @@ func (s *State) endOf(id string) (ending, bool) {
 	if owed := s.pending[id]; len(owed) > 0 {
 		switch last := owed[len(owed)-1].change; last.Status {
 		case delivered, rejected, timedOut:
-			return ending{reason: last.Reason, status: last.Status}, true
+			return ending{at: last.RejectedAtMs, reason: last.Reason, status: last.Status}, true
 		}
 	}
 	return ending{}, false

@@ -167,6 +167,7 @@ func (s *State) onRejected(e *messages.FulfillmentRejected, at int64) {
 	if e.Notify {
 		s.tell(j, &messages.FulfillmentChanged{
 			Status: rejected, RequestStatus: requestRejected, Reason: e.Reason, Note: e.Note, Lines: e.Lines, RetryAfterMs: e.RetryAfterMs,
+			RejectedAtMs: e.RejectedAtMs,
 		})
 	}
 }

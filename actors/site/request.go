@@ -91,8 +91,11 @@ func requestOfEnded(id string, end ending) *messages.Reply {
 	if end.status == delivered {
 		return fulfillmentReply(reply)
 	}
-	if end.status == cancelled {
+	switch end.status {
+	case cancelled:
 		reply.RequestStatus = requestRejected
+	case rejected:
+		reply.RejectedAtMs = end.at
 	}
 	if reply.Reason == "" {
 		reply.Reason = statusWord(end.status)

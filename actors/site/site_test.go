@@ -292,6 +292,30 @@ func TestOwedEndingIsKnown(t *testing.T) {
 	r.checkReplay(t)
 }
 
+// TestRejectionIsDated proves that an order hears when the site found what it rejected for, in the notice and in the answer to a late copy
+// of its question, also when the ending is forgotten; and that an entry of an older build, without the time, gives none.
+func TestRejectionIsDated(t *testing.T) {
+	r := applied(t, &messages.SiteDoc{})
+	r.do(&messages.RequestFulfillment{Fulfillment: work("o.1"), Released: true}, someday)
+	r.do(&messages.SiteAction{FulfillmentId: "o.1", Action: "reject", Reason: "not_in_stock"}, someday+5)
+	r.do(&messages.RequestFulfillment{Fulfillment: work("old.1"), Released: true}, someday)
+	Evolve(r.site, &messages.FulfillmentRejected{FulfillmentId: "old.1", OrderId: "o", Reason: "not_in_stock", Notify: true, Remember: true}, someday+5)
+	r.site.Version++
+	for _, task := range Tasks(r.site, someday+5, nil) {
+		want := map[string]int64{"o.1": someday + 5, "old.1": 0}
+		if c := task.Command.(*messages.FulfillmentChanged); c.RejectedAtMs != want[c.FulfillmentId] {
+			t.Errorf("the notice about %s says %d, want %d", c.FulfillmentId, c.RejectedAtMs, want[c.FulfillmentId])
+		}
+	}
+	for _, now := range []int64{someday + 10, someday + 5 + endedForMs} {
+		r.do(&messages.CancelFulfillment{FulfillmentId: fmt.Sprintf("other%d.1", now)}, now)
+		_, reply, _ := r.do(&messages.RequestFulfillment{Fulfillment: work("o.1"), Released: true}, now)
+		if got := reply.GetFulfillment(); got.GetReason() != "not_in_stock" || got.RejectedAtMs != someday+5 {
+			t.Errorf("the late question is answered %v", got)
+		}
+	}
+}
+
 // TestForgottenWindowIsFull proves that a clock set back beyond the remembered windows cannot take work: what is not known any
 // more counts as full. Within them the counts still hold.
 func TestForgottenWindowIsFull(t *testing.T) {
