@@ -55,9 +55,10 @@ type (
 		wake int64
 	}
 	crashed struct { // an entity's machine panicked; its state must be read back from the journal
-		ref  messages.Ref
-		live *liveEntity
-		err  error
+		ref     messages.Ref
+		live    *liveEntity
+		version uint64 // that is durable
+		err     error
 	}
 )
 
@@ -84,6 +85,7 @@ type entityActor struct {
 	reported  bool   // the partition knows that it is broken
 	capturing bool   // a pending output carries a summary
 	observed  uint64 // version last handed to the observer
+	handed    uint64 // version up to which the committer, or the bytes it was made of, have it: durable once nothing waits
 }
 
 // pending is an output that waits for a batch.
@@ -146,7 +148,7 @@ func (a *entityActor) settle(ctx actor.Context) {
 		// says abandon: so none vanishes without an answer.
 		if !a.reported {
 			a.reported = true
-			a.p.system.Root.Send(a.p.pid, &crashed{ref: self, live: a.live, err: a.broken})
+			a.p.system.Root.Send(a.p.pid, &crashed{ref: self, live: a.live, version: a.handed, err: a.broken})
 		}
 		return
 	case a.finishing:
@@ -157,7 +159,7 @@ func (a *entityActor) settle(ctx actor.Context) {
 		blob := borrow(snap.SizeVT())
 		if _, err := snap.MarshalToSizedBufferVT(*blob); err != nil {
 			a.broken, a.reported = fmt.Errorf("encode snapshot: %w", err), true
-			a.p.system.Root.Send(a.p.pid, &crashed{ref: self, live: a.live, err: a.broken})
+			a.p.system.Root.Send(a.p.pid, &crashed{ref: self, live: a.live, version: a.handed, err: a.broken})
 			return
 		}
 		if snap.Version == 0 {
@@ -211,6 +213,7 @@ func (a *entityActor) run(e *envelope) {
 	p := pending{asked: e, reply: out.Reply, tasks: out.Tasks, wake: out.Wake}
 	if out.Entry != nil {
 		a.outbox.Depend(a.log.add(out.Entry, a.live.pid, a.outbox.Last()))
+		a.handed = a.core.Version()
 		if !a.capturing {
 			a.capturing = true
 			p.observe, p.version, p.summary, p.waits = true, a.core.Version(), a.core.Machine().Summary(), a.core.Machine().Waits()

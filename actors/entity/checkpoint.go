@@ -96,6 +96,9 @@ func (p *partition) capture(ctx actor.Context, job *checkpoint) {
 		}
 		switch {
 		case sl == nil:
+		case sl.rebuild && p.store.restoring[sl.ref].tries > 0:
+			// Its bytes are behind what is durable, and nobody knows for how long: a manifest above them would make the loss final.
+			job.fail(fmt.Errorf("%s is not read back", sl.ref))
 		case sl.retired || sl.rebuild, sl.live != nil && first:
 			// Between two lives, its state arrives in a moment; or alive. Look again last.
 			job.refs = append(job.refs, sl.ref)

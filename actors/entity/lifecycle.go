@@ -12,7 +12,31 @@ import (
 	"orderyard/persistence"
 )
 
-const rebuildTimeout = time.Minute
+// restoring is an entity whose machine panicked, until it is read back from checkpoint and journal.
+type restoring struct {
+	ref     messages.Ref
+	version uint64 // that was durable: what is older is not the entity
+	tries   int    // that failed
+	pausing bool   // between two tries
+}
+
+// A try to read an entity back ends after rebuildTimeout. One that failed is followed by another, after a pause that doubles: the store may answer
+// again. There is no last one, for without it neither could the entity be asked nor a checkpoint be written until the next start.
+const (
+	rebuildTimeout  = time.Minute
+	rebuildPauseMin = 50 * time.Millisecond
+	rebuildPauseMax = 5 * time.Second
+)
+
+// restores notes an entity that is to be read back.
+func (s *Store) restores(sl *slot, version uint64) *restoring {
+	if s.restoring == nil {
+		s.restoring = make(map[messages.Ref]*restoring)
+	}
+	r := &restoring{ref: sl.ref, version: version}
+	s.restoring[sl.ref], sl.rebuild = r, true
+	return r
+}
 
 // crashed reads one entity back from the journal after its machine panicked; its neighbors go on. After CrashesMax it is left alone:
 // a command that always panics must not keep the partition busy.
@@ -23,21 +47,30 @@ func (p *partition) crashed(ctx actor.Context, m *crashed) {
 	}
 	ctx.Send(m.live.pid, &abandon{})
 	p.store.setLive(sl, nil)
-	sl.retired, sl.rebuild = false, true
+	sl.retired = false
 	sl.crashes++
 	if int(sl.crashes) >= p.limits.CrashesMax {
 		slog.Error("entity quarantined", "entity", m.ref.String(), "crashes", sl.crashes, "error", m.err)
 	}
+	p.restore(sl, p.store.restores(sl, m.version))
+}
+
+// restore tries to read an entity back, in the background.
+func (p *partition) restore(sl *slot, r *restoring) {
 	base := p.manifest
 	blob, err := p.store.blob(sl)
 	if err != nil {
-		slog.Error("entity as it was is lost; it is read back from the checkpoint", "entity", m.ref.String(), "error", err)
+		slog.Error("entity as it was is lost; it is read back from the checkpoint", "entity", r.ref.String(), "error", err)
 	}
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), rebuildTimeout)
 		defer cancel()
-		snap, err := p.readEntity(ctx, m.ref, blob, base)
-		p.system.Root.Send(p.pid, &rebuilt{ref: m.ref, snap: snap, err: err})
+		snap, err := p.readEntity(ctx, r.ref, blob, base)
+		if err == nil && snap.Version < r.version {
+			// The journal was cut between reading the checkpoint and reading the journal: a newer checkpoint has what is missing.
+			err = fmt.Errorf("it was read back at version %d, and %d was durable", snap.Version, r.version)
+		}
+		p.system.Root.Send(p.pid, &rebuilt{of: r, snap: snap, err: err})
 	}()
 }
 
@@ -96,24 +129,50 @@ func (p *partition) readEntity(ctx context.Context, ref messages.Ref, blob []byt
 	return core.Snapshot(p.clock()), nil
 }
 
-// rebuilt puts a crashed entity back to rest; what was parked meanwhile wakes it.
+// rebuilt puts a crashed entity back to rest; what was parked meanwhile wakes it. One that could not be read is tried again later, and who waits for it
+// is told to come back.
 func (p *partition) rebuilt(ctx actor.Context, m *rebuilt) {
-	sl := p.store.slots[m.ref]
-	if sl == nil || !sl.rebuild {
+	r := m.of
+	sl := p.store.slots[r.ref]
+	if sl == nil || p.store.restoring[r.ref] != r { // the partition was read back since
 		return
+	}
+	err := m.err
+	if err == nil {
+		err = p.store.Put(m.snap)
 	}
 	parked := sl.parked
 	sl.parked = nil
-	if m.err != nil {
-		slog.Error("entity cannot be rebuilt", "entity", m.ref.String(), "error", m.err)
-		sl.crashes = uint16(p.limits.CrashesMax)
-	} else if err := p.store.Put(m.snap); err != nil {
-		slog.Error("entity cannot be stored", "entity", m.ref.String(), "error", err)
-	}
-	sl.rebuild = false
-	p.arm()
-	for _, e := range parked {
-		p.deliver(ctx, e)
+	if err != nil {
+		pause := p.restoreLater(r, err)
+		for _, e := range parked {
+			e.reply(p.router, messages.Refuse(messages.Retry(messages.CodeUnavailable, pause.Milliseconds(), "%s is being restored", e.To)))
+		}
+	} else {
+		delete(p.store.restoring, r.ref)
+		sl.rebuild = false
+		p.arm()
+		for _, e := range parked {
+			p.deliver(ctx, e)
+		}
 	}
 	p.gone(ctx)
+}
+
+// restoreLater plans the next try. Until one succeeds the bytes that are here are behind what is durable, and no checkpoint is written.
+func (p *partition) restoreLater(r *restoring, err error) (pause time.Duration) {
+	pause = min(rebuildPauseMin<<min(r.tries, 16), rebuildPauseMax)
+	r.tries++
+	r.pausing = true
+	slog.Error("entity cannot be read back yet, its partition writes no checkpoint meanwhile", "entity", r.ref.String(), "tries", r.tries, "again_in", pause, "error", err)
+	time.AfterFunc(pause, func() { p.system.Root.Send(p.pid, &restoreAgain{of: r}) })
+	return pause
+}
+
+// restoreAgain makes the next try. A partition that closes waits for none.
+func (p *partition) restoreAgain(r *restoring) {
+	if p.closing == nil && p.store.restoring[r.ref] == r {
+		r.pausing = false
+		p.restore(p.store.slots[r.ref], r)
+	}
 }

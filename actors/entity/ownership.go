@@ -257,7 +257,7 @@ func (p *partition) close(ctx actor.Context, shut chan error) {
 	}
 	for _, sl := range p.store.slots {
 		switch {
-		case sl.live == nil && !sl.rebuild:
+		case sl.live == nil && (!sl.rebuild || p.store.restoring[sl.ref].pausing):
 		case sl.live == nil:
 			p.closing.left++
 		case shut == nil:
@@ -293,13 +293,14 @@ func (p *partition) gone(ctx actor.Context) {
 }
 
 // closeWhenIdle ends the partition once nothing is under way. At the end of the node a checkpoint spares the next start the replay;
-// a partition that moves leaves none, for the next owner has read along.
+// a partition that moves leaves none, for the next owner has read along. Nor does one with an entity that could not be read back: the next start
+// replays it from the journal, which is not cut.
 func (p *partition) closeWhenIdle(ctx actor.Context) {
 	if p.closing.left > 0 || p.committer == nil {
 		return
 	}
 	head, bytes := p.committer.checkpointBase()
-	if p.closing.shut == nil || bytes == 0 && head.Position != 0 && p.manifest.Position != 0 {
+	if p.closing.shut == nil || len(p.store.restoring) > 0 || bytes == 0 && head.Position != 0 && p.manifest.Position != 0 {
 		p.closed(&persistence.Mark{Position: head.Position, Number: head.Number}, nil)
 		return
 	}

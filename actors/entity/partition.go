@@ -85,10 +85,12 @@ type partition struct {
 type (
 	alarm   struct{}
 	rebuilt struct {
-		ref  messages.Ref
+		of   *restoring
 		snap *messages.EntitySnapshot
 		err  error
 	}
+	// restoreAgain says that the pause after a failed rebuild is over.
+	restoreAgain struct{ of *restoring }
 )
 
 // Whoever is awake is looked at once in sweepEveryMs; when that is many, a part of them every sweepStepMs, for those who become bytes keep everybody
@@ -133,6 +135,8 @@ func (p *partition) Receive(ctx actor.Context) {
 		p.crashed(ctx, m)
 	case *rebuilt:
 		p.rebuilt(ctx, m)
+	case *restoreAgain:
+		p.restoreAgain(m.of)
 	case *order:
 		p.obey(ctx, m)
 	case *warmed:
@@ -223,7 +227,7 @@ func (p *partition) activate(ctx actor.Context, sl *slot) bool {
 	}
 	p.stats.Activations.Add(1)
 	p.store.setLive(sl, &liveEntity{})
-	p.spawning = &entityActor{p: p, core: core, live: sl.live, log: p.committer, observed: core.Version()}
+	p.spawning = &entityActor{p: p, core: core, live: sl.live, log: p.committer, observed: core.Version(), handed: core.Version()}
 	sl.live.pid = ctx.Spawn(p.props)
 	p.spawning = nil
 	if sl.wake != 0 {
@@ -300,7 +304,7 @@ func (p *partition) sweep(ctx actor.Context, now int64) (pause int64) {
 	}
 	// A large checkpoint's size: what is written stays within twice what happens.
 	_, bytes := p.committer.checkpointBase()
-	if bytes >= max(p.limits.CheckpointTailBytes, p.manifest.Bytes) && p.job == nil &&
+	if bytes >= max(p.limits.CheckpointTailBytes, p.manifest.Bytes) && p.job == nil && len(p.store.restoring) == 0 &&
 		p.writing.CompareAndSwap(false, true) {
 		p.checkpoint(ctx, true)
 	}

@@ -18,6 +18,8 @@ type Store struct {
 	alive []*slot // those with an actor, in no order, so that a sweep costs what is awake, not what there is
 	wakes wakeHeap
 	packs map[messages.Kind]*packer
+	// Entities whose machine panicked and that are not read back yet. Their bytes are behind what is durable: nothing may be written from them.
+	restoring map[messages.Ref]*restoring
 }
 
 // slot is one entity's place in the partition. There are millions: it is 96 bytes.
@@ -33,7 +35,7 @@ type slot struct {
 	heap    int32 // index in the wake heap, -1 = not in it
 	crashes uint16
 	retired bool // it was told to stop: park what arrives
-	rebuild bool // being read back from the journal
+	rebuild bool // its machine panicked, and it is not read back yet: see restoring
 }
 
 // NewStore makes an empty store.
