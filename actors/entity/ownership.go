@@ -56,7 +56,8 @@ type (
 	// closing counts the entities that still have something under way.
 	closing struct {
 		left int
-		shut chan error // the end of the node: becomes bytes and a checkpoint first
+		rest bool       // its entities become bytes, which a checkpoint can hold; else their bytes are as old as their last rest
+		shut chan error // the end of the node, which waits for it
 	}
 	// finished says that an entity has nothing under way any more and has stopped.
 	finished struct {
@@ -243,9 +244,14 @@ func (p *partition) lose(ctx actor.Context, err error) {
 	}
 }
 
-// close stops taking requests and waits for what is under way. shut is set when the node ends.
+// close stops taking requests and waits for what is under way. shut is set when the node ends; else the partition moves, and a checkpoint under way is
+// given up, for it would come to entities that have finished and not become bytes.
 func (p *partition) close(ctx actor.Context, shut chan error) {
-	p.closing = &closing{shut: shut}
+	p.closing = &closing{shut: shut, rest: shut != nil}
+	if shut == nil && p.job != nil {
+		p.job.fail(errors.New("the partition moves"))
+		p.job = nil
+	}
 	opening := p.at(cluster.PhaseOpening)
 	p.enter(cluster.PhaseClosing)
 	p.refuseParked()
@@ -292,15 +298,15 @@ func (p *partition) gone(ctx actor.Context) {
 	}
 }
 
-// closeWhenIdle ends the partition once nothing is under way. At the end of the node a checkpoint spares the next start the replay;
-// a partition that moves leaves none, for the next owner has read along. Nor does one with an entity that could not be read back: the next start
+// closeWhenIdle ends the partition once nothing is under way. At the end of the node a checkpoint spares the next start the replay; a partition that
+// moves leaves none, for the next owner has read along, not even when its node ends meanwhile. Nor does one with an entity that could not be read back: the next start
 // replays it from the journal, which is not cut.
 func (p *partition) closeWhenIdle(ctx actor.Context) {
 	if p.closing.left > 0 || p.committer == nil {
 		return
 	}
 	head, bytes := p.committer.checkpointBase()
-	if p.closing.shut == nil || len(p.store.restoring) > 0 || bytes == 0 && head.Position != 0 && p.manifest.Position != 0 {
+	if !p.closing.rest || len(p.store.restoring) > 0 || bytes == 0 && head.Position != 0 && p.manifest.Position != 0 {
 		p.closed(&persistence.Mark{Position: head.Position, Number: head.Number}, nil)
 		return
 	}
