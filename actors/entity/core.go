@@ -162,6 +162,11 @@ func (c *Core) owe(out *Output, now int64, records []*messages.EventRecord) []*m
 			c.send(out, now)
 			return records
 		}
+		if len(records) >= recordsMax { // the entry is large enough: the next one goes on
+			c.send(out, now)
+			out.wakeBy(now + 1)
+			return records
+		}
 		task := c.tasks[local]
 		cmd := task.Command
 		if task.To.Kind == messages.KindRouting {

@@ -33,3 +33,7 @@ func DefaultLimits() Limits {
 
 // stepsMax bounds the timers and plans that one Step may run in a row: a machine that never settles is cut off and woken again.
 const stepsMax = 64
+
+// recordsMax bounds the events that one Step gathers before it stops running timers and is woken again: a machine that works off much, slice by slice,
+// would else put up to stepsMax slices into one entry, which the journal may not take. What the command itself and one timer give comes on top.
+const recordsMax = 1000

@@ -8,6 +8,9 @@ const (
 	listMax, listDefault = 500, 100
 	// sliceMax bounds the events of one timer step, so that one commit stays small when thousands of deadlines pass together.
 	sliceMax = 500
+	// noticesMax bounds the notices that are under way at one time, as at a bucket. A site that gives back 20,000 orders owed 20,000 tasks at once, and
+	// looked at all of them again for each answer: half a minute in which it answered nobody.
+	noticesMax = 256
 	// endedMax and endedForMs bound the memory of ended work: a day outlives every retry of an order's task, and 100,000 ids
 	// are about 10 MB.
 	endedMax, endedForMs = 100_000, 24 * hourMs

@@ -51,9 +51,13 @@ func (s *State) onTold(id string, sequence uint64) {
 }
 
 // Tasks appends what the site owes the world: the oldest notice of each fulfillment order, in the order the changes happened,
-// and its own timers. It looks at nothing else, so it costs what is owed.
+// and its own timers. Of more than noticesMax notices the younger ones wait until older ones are told, so it never costs more than those.
 func Tasks(s *State, _ int64, dst []messages.Task) []messages.Task {
+	room := noticesMax
 	s.owed.each(func(_ uint64, n *notice) bool {
+		if room--; room < 0 {
+			return false
+		}
 		dst = append(dst, messages.Task{ID: n.task, To: n.order, Command: n.change})
 		return true
 	})
