@@ -98,7 +98,7 @@ type Limits struct {
 	MailboxMax           int           `yaml:"mailbox_max" min:"1" max:"1048576"`
 	InflightMax          int           `yaml:"inflight_max" min:"1" max:"1048576"`
 	PartitionInflightMax int           `yaml:"partition_inflight_max" min:"1" max:"4194304"`
-	CommitBytesMax       Bytes         `yaml:"commit_bytes_max" min:"512KiB" max:"8MiB"`
+	CommitBytesMax       Bytes         `yaml:"commit_bytes_max" min:"512KiB" max:"7MiB"`
 	CommitPace           time.Duration `yaml:"commit_pace" min:"0s" max:"20ms"`
 	DedupMax             int           `yaml:"dedup_max" min:"16" max:"16777216"`
 	DedupFor             time.Duration `yaml:"dedup_for" min:"1m" max:"720h"`

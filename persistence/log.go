@@ -42,7 +42,7 @@ type LogOptions struct {
 	BehindFor time.Duration
 	// AttemptsMax bounds the attempts at one append or takeover. Default 10,000: the caller's context is the bound that matters.
 	AttemptsMax int
-	// PayloadMax bounds a payload, in bytes. Default 8 MiB less 64 KiB, what the embedded server takes.
+	// PayloadMax bounds a payload, in bytes. Default: the constant of that name.
 	PayloadMax int
 	// Sleep pauses between attempts. Default: a timer. The simulator gives its own.
 	Sleep func(ctx context.Context, d time.Duration) error
@@ -80,6 +80,10 @@ type Log struct {
 	buf       []byte // the record in the making; unchanged until its outcome is known
 }
 
+// PayloadMax is the largest payload that a Log takes unless told otherwise, in bytes: the embedded server takes messages of 8 MiB, and header and
+// subject need room.
+const PayloadMax = 8<<20 - 64<<10
+
 // OpenLog makes a Log. It touches nothing yet.
 func OpenLog(j Journal, partition int, o LogOptions) *Log {
 	if o.Nonce == 0 {
@@ -93,7 +97,7 @@ func OpenLog(j Journal, partition int, o LogOptions) *Log {
 	o.BackoffMax = max(orDefault(o.BackoffMax, 500*time.Millisecond), o.BackoffMin)
 	o.BehindFor = orDefault(o.BehindFor, 2*time.Second)
 	o.AttemptsMax = orDefault(o.AttemptsMax, 10_000)
-	o.PayloadMax = orDefault(o.PayloadMax, 8<<20-64<<10)
+	o.PayloadMax = orDefault(o.PayloadMax, PayloadMax)
 	if o.Sleep == nil {
 		o.Sleep = sleep
 	}

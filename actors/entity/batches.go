@@ -20,9 +20,13 @@ func NewBatches[Who any]() Batches[Who] {
 	return Batches[Who]{open: &Batch[Who]{Number: 1}}
 }
 
-// Add puts an entry into the open batch and gives the batch's number. last is the batch who got before, so that nobody is told twice. A batch of
-// bytesMax is closed.
+// Add puts an entry into the open batch and gives the batch's number. last is the batch who got before, so that nobody is told twice. No batch is larger
+// than bytesMax, for one append must hold it: an entry that does not fit closes the one before. Only an entry that is larger by itself makes a larger
+// batch, its own.
 func (b *Batches[Who]) Add(entry []byte, who Who, last uint64, bytesMax int) uint64 {
+	if len(b.open.Payload)+len(entry) > bytesMax && b.open.Entries > 0 {
+		b.close()
+	}
 	open := b.open
 	open.Payload = append(open.Payload, entry...)
 	open.Entries++
@@ -30,10 +34,14 @@ func (b *Batches[Who]) Add(entry []byte, who Who, last uint64, bytesMax int) uin
 		open.Notify = append(open.Notify, who)
 	}
 	if len(open.Payload) >= bytesMax {
-		b.closed = append(b.closed, open)
-		b.open = &Batch[Who]{Number: open.Number + 1}
+		b.close()
 	}
 	return open.Number
+}
+
+func (b *Batches[Who]) close() {
+	b.closed = append(b.closed, b.open)
+	b.open = &Batch[Who]{Number: b.open.Number + 1}
 }
 
 // Take gives the next batch to append; nil when there is nothing. The one that follows begins with room for as much again.

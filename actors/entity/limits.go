@@ -7,7 +7,7 @@ type Limits struct {
 	MailboxMax           int           // requests waiting at one entity before clients are shed
 	PartitionInflightMax int64         // client requests inside one partition before it sheds
 	ParkedMax            int           // requests kept while an entity or the partition is between two lives
-	CommitBytesMax       int           // a batch is closed at this size
+	CommitBytesMax       int           // of a batch; an append must hold it
 	CommitPace           time.Duration // between the beginnings of appends, while few entries come; 0 = one right after the other
 	BatchesMax           int           // closed batches waiting for the journal before clients are shed
 	ActivationMax        int           // idle entities woken per tick

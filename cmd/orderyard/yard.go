@@ -29,6 +29,7 @@ import (
 	"orderyard/gateway/rulebook"
 	"orderyard/gateway/wire"
 	"orderyard/messages"
+	"orderyard/persistence"
 	"orderyard/persistence/jetstream"
 	"orderyard/persistence/jetstream/embedded"
 	"orderyard/routing/geo"
@@ -131,6 +132,9 @@ func (y *yard) openStore(ctx context.Context) error {
 	case !known:
 		y.log.Info("cannot ask NATS whether it syncs every write: make sure that its jetstream section says sync_interval: always")
 	}
+	if most := runtimeLimits(y.cfg, y.store.RecordMax()).CommitBytesMax; most < int(y.cfg.Limits.CommitBytesMax) {
+		y.log.Warn("limits.commit_bytes_max is more than NATS takes in one message (max_payload): commits stay smaller", "wanted", y.cfg.Limits.CommitBytesMax, "bytes", most)
+	}
 	return nil
 }
 
@@ -179,7 +183,7 @@ func (y *yard) startNode(ctx context.Context, cursors *cursors, incarnation stri
 		return err
 	}
 	y.node, err = actors.Start(actors.Options{
-		Name: y.cfg.Node.Name, Incarnation: incarnation, Partitions: partitions, Store: y.store, Limits: runtimeLimits(y.cfg),
+		Name: y.cfg.Node.Name, Incarnation: incarnation, Partitions: partitions, Store: y.store, Limits: runtimeLimits(y.cfg, y.store.RecordMax()),
 		RememberMs: y.cfg.Limits.DedupFor.Milliseconds(), Floor: cursors.floor, HighWater: cursors.highWater, Cluster: member,
 		Rules: rulesBy(y.rules.Set()), Clock: y.nowMs,
 	})
@@ -417,10 +421,13 @@ func (y *yard) closeSides() error {
 	return errors.Join(errs...)
 }
 
-func runtimeLimits(cfg configs.Config) entity.Limits {
+// runtimeLimits are the operator's, within what the server takes: recordMax is the largest record. A commit that the server refuses is refused again and
+// again.
+func runtimeLimits(cfg configs.Config, recordMax int) entity.Limits {
 	l := entity.DefaultLimits()
 	l.MailboxMax, l.PartitionInflightMax = cfg.Limits.MailboxMax, int64(cfg.Limits.PartitionInflightMax)
-	l.CommitBytesMax, l.DedupMax, l.ParkedMax = int(cfg.Limits.CommitBytesMax), cfg.Limits.DedupMax, cfg.Limits.ParkedMax
+	l.CommitBytesMax = min(int(cfg.Limits.CommitBytesMax), recordMax-persistence.RecordOverhead, persistence.PayloadMax)
+	l.DedupMax, l.ParkedMax = cfg.Limits.DedupMax, cfg.Limits.ParkedMax
 	l.RetryMinMs, l.RetryMaxMs, l.ActivationMax = cfg.Limits.RetryMin.Milliseconds(), cfg.Limits.RetryMax.Milliseconds(), cfg.Limits.ActivationMax
 	l.CommitPace = cfg.Limits.CommitPace
 	l.CheckpointTailBytes, l.PassivateAfterMs = int64(cfg.Checkpoint.TailBytesMax), cfg.PassivateAfter.Milliseconds()
