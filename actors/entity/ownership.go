@@ -91,8 +91,7 @@ func (p *partition) obey(ctx actor.Context, m *order) {
 		}
 	case dropIt:
 		if phase != cluster.PhaseIdle {
-			p.abandon(ctx)
-			p.enter(cluster.PhaseIdle)
+			p.drop(ctx)
 		}
 	case retryIt:
 		if m.of == p.reading && m.of != nil {
@@ -163,6 +162,18 @@ func (p *partition) outranked(ctx actor.Context, err error) {
 	if closing != nil {
 		p.closing = closing
 		p.closed(nil, err)
+		return
+	}
+	p.enter(cluster.PhaseIdle)
+}
+
+// drop gives everything up at once. A node that waits for the partition's end has it.
+func (p *partition) drop(ctx actor.Context) {
+	closing := p.closing
+	p.abandon(ctx)
+	if closing != nil && closing.shut != nil {
+		p.closing = closing
+		p.closed(nil, nil)
 		return
 	}
 	p.enter(cluster.PhaseIdle)

@@ -277,7 +277,7 @@ func (p *partition) alarm(ctx actor.Context) {
 		sl.last = now
 		ctx.Send(sl.live.pid, &tick{})
 	}
-	if now >= p.sweepAt {
+	if p.sweepAt = min(p.sweepAt, now+sweepEveryMs); now >= p.sweepAt { // a clock that was set back must not put it off
 		p.sweepAt = now + p.sweep(ctx, now)
 	}
 	p.arm()
@@ -297,6 +297,7 @@ func (p *partition) sweep(ctx actor.Context, now int64) (pause int64) {
 		p.sweepFrom += len(part)
 	}
 	for _, sl := range part {
+		sl.last = min(sl.last, now)
 		if !sl.retired && now-sl.last >= p.idleAfterMs(sl.ref.Kind) {
 			sl.retired = true
 			ctx.Send(sl.live.pid, &retire{})
