@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"slices"
 	"sync"
 
 	"orderyard/messages"
@@ -39,6 +40,7 @@ type ruled struct {
 
 	policy string
 	given  []ruledGive
+	opened int32 // new sites that rules before the present one have taken
 	plan   *messages.Plan
 	record *messages.DecisionRecord
 }
@@ -103,7 +105,7 @@ func (r *ruled) begin(req *messages.PlanRequest, v View, rules *Rules, now int64
 	if len(req.SitesUsed) > 0 {
 		r.policy = partialShip
 	}
-	r.given = r.given[:0]
+	r.given, r.opened = r.given[:0], 0
 	r.prices = nil
 	if p, ok := v.(Priced); ok && rules.Set.AsksPrices() {
 		r.prices = p.Prices(now)
@@ -179,11 +181,26 @@ func (r *ruled) try(route, rule int) (next bool) {
 	return next
 }
 
-// again begins anew with the units that are left, for the next rule.
+// again begins anew with the units that are left, for the next rule. What the rules before have assigned is gone: its units are off the stock, and its
+// sites have work of the order. A price stays that of the whole stock, which is the one in the record.
 func (r *ruled) again() {
 	for i := range r.lines {
 		r.lines[i].Quantity = r.left[i]
 	}
 	r.run.Begin(r.rules.Set, &r.order, r.now)
 	r.look()
+	r.opened = 0
+	skus := r.run.SKUs() // those that are still needed: their places are others than before
+	for _, g := range r.given {
+		p := &r.places[g.place]
+		if !p.used {
+			p.used = true
+			r.opened++
+		}
+		c := &r.candidates[p.candidate]
+		c.Used = true
+		if k := slices.Index(skus, r.lines[g.line].SKU); k >= 0 {
+			c.Stock[k].ATP -= g.units
+		}
+	}
 }

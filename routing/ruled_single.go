@@ -12,7 +12,7 @@ import (
 // rule has made already is the order of plans. Most orders end here; TestSingleIsBest holds it against the optimizer.
 func (r *ruled) single() (solved, bool) {
 	ranking := r.run.Ranking()
-	if len(ranking) < 2 || len(r.req.SitesUsed) > 0 || r.sitesMax() < 1 || !r.countsPartsFirst() {
+	if len(ranking) < 2 || len(r.req.SitesUsed) > 0 || r.opened > 0 || r.sitesMax() < 1 || !r.countsPartsFirst() {
 		return solved{}, false
 	}
 	units := r.open()

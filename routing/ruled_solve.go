@@ -136,17 +136,18 @@ func (r *ruled) assign() solved {
 	return out
 }
 
-// sitesMax is how many further sites the rule and the order allow.
+// sitesMax is how many further sites the rule and the order allow. Those that earlier rules have taken count towards both limits.
 func (r *ruled) sitesMax() int {
 	rule := r.run.Rule()
 	most := int32(rule.Split.SplitsMax)
 	if left := r.req.SplitsLeft; left > 0 || len(r.req.SitesUsed) > 0 {
 		most = min(most, max(left, 0))
 	}
+	most -= r.opened
 	if r.policy == partialComplete || !slices.ContainsFunc(rule.Actions.Full, func(a ruleset.Action) bool { return a.Do == ruleset.AssignMany }) {
 		most = min(most, 1)
 	}
-	return int(most)
+	return int(max(most, 0))
 }
 
 func (p *problem) readItems() {
