@@ -215,6 +215,8 @@ func TestDocuments(t *testing.T) {
 		"- a\n":         "f:1:3: expected an object or a list of objects",
 		"id: a\nid: b":  `f:2:1: mapping key "id" already defined at [1:1]`,
 		"- [{id: a}]\n": "f:1:1: a list inside the list; expected objects",
+
+		"# " + strings.Repeat("]", 100) + "\n" + strings.Repeat("[", 100): "f: has more than 64 lists, objects and keys inside each other",
 	} {
 		if _, err := configs.Documents("f", []byte(text)); err == nil || err.Error() != want {
 			t.Errorf("%q: got %v, want %s", text, err, want)

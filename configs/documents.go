@@ -9,7 +9,8 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
+
+	"orderyard/configs/syntax"
 )
 
 // Example is orderyard.yaml itself: every key with its default and one line of advice.
@@ -41,7 +42,7 @@ type Document struct {
 // Documents splits a file into its objects: YAML or JSON, one object, a list of objects, or several YAML documents. It knows nothing
 // of what the objects mean; their strict decoder does. Errors carry name, line and column.
 func Documents(name string, data []byte) ([]Document, error) {
-	tree, err := parser.ParseBytes(data, 0)
+	tree, err := syntax.Parse(data)
 	if err != nil {
 		l := loader{name: name}
 		at, message := l.syntax(err)

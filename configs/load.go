@@ -10,7 +10,8 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
+
+	"orderyard/configs/syntax"
 )
 
 // EnvPrefix begins every environment variable of Orderyard.
@@ -113,7 +114,7 @@ func (l *loader) complain(at Problem, format string, args ...any) {
 
 // file walks the syntax tree of the YAML document.
 func (l *loader) file(data []byte) {
-	tree, err := parser.ParseBytes(data, 0)
+	tree, err := syntax.Parse(data)
 	if err != nil {
 		at, message := l.syntax(err)
 		l.complain(at, "%s", message)

@@ -22,7 +22,7 @@ const (
 	backupsMax     = 32      // of a rule
 	testsMax       = 1000    // of a test file
 	regexSizeMax   = 500     // instructions of a compiled pattern
-	nestingMax     = 64      // brackets inside brackets; the YAML parser recurses
+	nestingMax     = 64      // of an expression, brackets inside brackets; its parser recurses
 	splitsMaxLimit = 100     // an order over a hundred parcels is a mistake
 )
 

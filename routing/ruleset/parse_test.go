@@ -76,9 +76,27 @@ func TestProblemsAreBounded(t *testing.T) {
 	if len(found) != 1 || !strings.Contains(found[0].String(), "at most 1048576 are read") {
 		t.Errorf("got %v", found)
 	}
-	_, found = ruleset.Parse("x", []byte("a: "+strings.Repeat("[", 100)))
-	if len(found) != 1 || !strings.Contains(found[0].String(), "brackets inside each other") {
-		t.Errorf("got %v", found)
+	for _, text := range []string{
+		"a: " + strings.Repeat("[", 100),
+		"# " + strings.Repeat("]", 200) + "\na: " + strings.Repeat("[", 200), // closed in a comment: not closed
+		strings.Repeat("[ #]\n", 200),
+		strings.Repeat("[ ']', ", 200),
+		strings.Repeat("{\"}\": ", 200),
+		strings.Repeat("- !a ", 200),
+		strings.Repeat("- ", 200),
+		strings.Repeat("!a\n", 200) + "b",
+	} {
+		_, found = ruleset.Parse("x", []byte(text))
+		if len(found) != 1 || !strings.Contains(found[0].String(), "inside each other") {
+			t.Errorf("%.20q: got %v", text, found)
+		}
+	}
+	_, found = ruleset.Parse("x", []byte(strings.Repeat("k", 4000)+": ["+strings.Repeat("a,", 4000)+"]"))
+	if len(found) != 1 || !strings.Contains(found[0].String(), "keys are too long") {
+		t.Errorf("got %d problems: %v", len(found), found[0])
+	}
+	if _, found = ruleset.Parse("x", []byte("# "+strings.Repeat("[", 200)+"\n"+around(""))); len(found) > 0 {
+		t.Errorf("brackets in a comment: %v", found)
 	}
 }
 

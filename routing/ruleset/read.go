@@ -11,7 +11,8 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
+
+	"orderyard/configs/syntax"
 )
 
 // reader walks the syntax tree of a YAML file and gathers every mistake with its place. A decoder would stop at the first.
@@ -33,11 +34,7 @@ func (r *reader) open(data []byte) (node, bool) {
 		r.complain(At{}, "has %d bytes, at most %d are read", len(data), fileBytesMax)
 		return node{}, false
 	}
-	if deep(data) {
-		r.complain(At{}, "has more than %d brackets inside each other", nestingMax)
-		return node{}, false
-	}
-	tree, err := parser.ParseBytes(data, 0)
+	tree, err := syntax.Parse(data)
 	if err != nil {
 		r.syntax(err)
 		return node{}, false
@@ -61,28 +58,6 @@ func (r *reader) open(data []byte) (node, bool) {
 		return node{}, false
 	}
 	return found, true
-}
-
-// deep looks for nesting that would exhaust the parser, which recurses: brackets, and block lists such as "- - - -".
-func deep(data []byte) bool {
-	depth, dashes := 0, 0
-	for _, b := range data {
-		switch b {
-		case '[', '{':
-			depth++
-		case ']', '}':
-			depth--
-		case '-', '?', '&', '!', '*':
-			dashes++
-		case ' ':
-		default:
-			dashes = 0
-		}
-		if depth > nestingMax || dashes > 16*nestingMax {
-			return true
-		}
-	}
-	return false
 }
 
 // syntax turns the parser's error into a problem with its position and the first line of its text.
