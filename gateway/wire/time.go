@@ -40,9 +40,17 @@ func (t Time) MarshalJSONTo(enc *jsontext.Encoder) error {
 	return enc.WriteValue(b)
 }
 
-var errTime = errors.New("must be a time as RFC 3339, such as 2026-11-22T09:00:00Z")
+// timeMax is the last millisecond that RFC 3339 can write in UTC.
+const timeMax = 253_402_300_799_999
 
-// UnmarshalJSONFrom reads RFC 3339 strictly; null is "not given".
+var (
+	errTime  = errors.New("must be a time as RFC 3339, such as 2026-11-22T09:00:00Z")
+	errEarly = errors.New("must not be before 1970 in UTC")
+	errLate  = errors.New("must not be after 9999 in UTC")
+)
+
+// UnmarshalJSONFrom reads RFC 3339 strictly; null is "not given". The bounds are those of UTC, in which the time is written again: a year of the sender's
+// zone may be another one there.
 func (t *Time) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	tok, err := dec.ReadToken()
 	if err != nil {
@@ -60,9 +68,13 @@ func (t *Time) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	if err := at.UnmarshalText([]byte(tok.String())); err != nil {
 		return errTime
 	}
-	if at.Year() < 1970 {
-		return errors.New("must not be before 1970")
+	ms := at.UnixMilli()
+	switch {
+	case ms < 0:
+		return errEarly
+	case ms > timeMax:
+		return errLate
 	}
-	*t = Time(at.UnixMilli())
+	*t = Time(ms)
 	return nil
 }
