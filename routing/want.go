@@ -44,7 +44,7 @@ const (
 
 // Want finds the smallest change that makes a site give in the plan of a recorded decision. It turns, in this order, what the site failed by until it
 // passes, then its stock, its cost and its load until it wins; then it turns every dial back as far as the site still wins. Each answer is
-// decided again by Route, so what it says is what would have happened. The view is changed and changed back.
+// decided again by Route, so what it says is what would have happened. The view and the question are changed and changed back.
 func Want(req *messages.PlanRequest, v *Recorded, rules *Rules, now int64, site string) Flip {
 	f, _ := WantUntil(req, v, rules, now, site, func() bool { return false })
 	return f
@@ -60,12 +60,12 @@ func WantUntil(req *messages.PlanRequest, v *Recorded, rules *Rules, now int64, 
 		return f, true
 	}
 	w := newWanter(req, v, rules, now, s)
+	defer w.restore()
 	w.over = over
 	if f.Plan = w.route(); w.wins(f.Plan) {
 		f.Won = true
 		return f, true
 	}
-	defer w.restore()
 	if f.Reason = w.turn(); f.Reason != "" || w.gaveUp {
 		return f, !w.gaveUp
 	}
@@ -98,6 +98,7 @@ type wanter struct {
 	site    *Site
 	dials   []dial
 	request []*messages.Exclusion
+	known   []*messages.KnownStock
 	over    func() bool
 	gaveUp  bool
 }
@@ -108,10 +109,14 @@ func (w *wanter) stop() bool {
 	return w.gaveUp
 }
 
+// newWanter begins to ask about a site. The stock of a record is what was left after buckets had told theirs; asked with more, they would tell more, so
+// what they told is no part of the question until restore.
 func newWanter(req *messages.PlanRequest, v *Recorded, rules *Rules, now int64, s *Site) *wanter {
 	c := s.Recorded // the record itself stays as it is
 	s.Recorded = &messages.Candidate{Load: c.GetLoad(), CapacityLeft: c.GetCapacityLeft(), OrdersInWindow: c.GetOrdersInWindow(), OrderLimit: c.GetOrderLimit()}
-	return &wanter{req: req, v: v, rules: rules, now: now, site: s, request: req.Exclusions, over: func() bool { return false }}
+	w := &wanter{req: req, v: v, rules: rules, now: now, site: s, request: req.Exclusions, known: req.Known, over: func() bool { return false }}
+	req.Known = nil
+	return w
 }
 
 func (w *wanter) route() *messages.Plan { return Route(w.req, w.v, w.rules, w.now) }
@@ -125,7 +130,7 @@ func (w *wanter) restore() {
 	for i := range w.dials {
 		w.dials[i].set(w.dials[i].was)
 	}
-	w.req.Exclusions = w.request
+	w.req.Exclusions, w.req.Known = w.request, w.known
 }
 
 // turn turns one dial after the other until the site wins; it says why when none is left.
