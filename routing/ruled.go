@@ -41,6 +41,7 @@ type ruled struct {
 	policy string
 	given  []ruledGive
 	opened int32 // new sites that rules before the present one have taken
+	taken  bool  // what the optimizer found for the present rule is assigned
 	plan   *messages.Plan
 	record *messages.DecisionRecord
 }
@@ -159,7 +160,6 @@ func (r *ruled) try(route, rule int) (next bool) {
 		outcome = ruleset.Partial
 	}
 	actions := r.run.Rule().Actions.For(outcome)
-	r.evidence(outcome, &solved)
 	assign := false
 	for _, a := range actions {
 		switch a.Do {
@@ -171,7 +171,9 @@ func (r *ruled) try(route, rule int) (next bool) {
 			r.plan.Actions = append(r.plan.Actions, &messages.PlanAction{Do: a.Do, Word: a.Word, Days: a.Days})
 		}
 	}
-	if assign && (r.policy == partialShip || solved.short == 0) {
+	r.taken = assign && (r.policy == partialShip || solved.short == 0)
+	r.evidence(outcome, &solved)
+	if r.taken {
 		r.take(&solved)
 	}
 	if next {

@@ -118,6 +118,7 @@ func TestNextRuleIsSound(t *testing.T) {
 		plan := Route(req, net, rules, oracleNow)
 		checkPlan(t, req, net, plan)
 		checkOffers(t, req, net, plan)
+		checkChosen(t, plan)
 		if fresh := newSites(req, plan); fresh > most {
 			t.Fatalf("%d new sites, rules allow %d: %v", fresh, most, plan)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"orderyard/messages"
 	"orderyard/routing/ruleset"
+	"orderyard/routing/solve"
 )
 
 // take assigns what the optimizer found: its units go to lines, whole lines first.
@@ -38,7 +39,8 @@ func (r *ruled) giveLines(it *ruleset.Item, place int32, units int64) {
 	}
 }
 
-// evidence writes down what the rule said, and how the optimizer chose. The last rule asked, or the one that assigned, stands in the record.
+// evidence writes down what the rule said, and how the optimizer chose. The last rule asked, or the one that assigned, stands in the record. Of a plan
+// that is not taken it says why.
 func (r *ruled) evidence(outcome ruleset.Outcome, s *solved) {
 	if len(r.given) > 0 {
 		return // an earlier rule has assigned the larger part
@@ -49,13 +51,13 @@ func (r *ruled) evidence(outcome ruleset.Outcome, s *solved) {
 	d.RunnerUp, d.RunnerUpObjective = nil, nil
 	d.Levels = slices.Clone(p.names)
 	d.Dropped, d.Muted, d.Scores = r.names()
-	if best.Found {
+	if r.taken {
 		d.Objective, d.Bound, d.BoundShort = slices.Clone(best.Levels), slices.Clone(s.result.Bound), s.result.BoundShort
 		d.DecidedBy = r.decidedBy(s)
 	} else {
-		d.DecidedBy = stepStock
+		d.DecidedBy = r.refusedBy(s)
 	}
-	if second := &s.result.Second; second.Found {
+	if second := &s.result.Second; r.taken && second.Found {
 		d.RunnerUpObjective, d.RunnerUpShort = slices.Clone(second.Levels), second.Short
 		for _, j := range second.Sites {
 			d.RunnerUp = append(d.RunnerUp, r.candidates[p.list[j]].Site.ID)
@@ -64,6 +66,30 @@ func (r *ruled) evidence(outcome ruleset.Outcome, s *solved) {
 	r.nameRuled(d)
 	r.others(d)
 	d.Inputs, d.Priced = r.inputs(), r.prices != nil
+}
+
+// refusedBy is why nothing was assigned: the sites have enough together, but so many are not allowed; or they have not.
+func (r *ruled) refusedBy(s *solved) string {
+	if !s.capped || r.sitesOf(&s.result.Best) < r.sitesMax() {
+		return stepStock
+	}
+	if r.policy == partialComplete {
+		return stepComplete
+	}
+	return stepSplitsMax
+}
+
+// sitesOf is how many further sites a plan takes.
+func (r *ruled) sitesOf(plan *solve.Plan) (n int) {
+	if !plan.Found {
+		return 0
+	}
+	for _, j := range plan.Sites {
+		if !r.candidates[r.problem.list[j]].Used {
+			n++
+		}
+	}
+	return n
 }
 
 // decidedBy is the first level in which the runner-up is worse.
@@ -109,8 +135,8 @@ func (r *ruled) nameRuled(d *messages.DecisionRecord) {
 			r.places[place].shown = true
 		}
 	}
-	for _, j := range r.problem.chosen() {
-		add(r.at[j])
+	for _, i := range r.chosen() {
+		add(r.at[i])
 	}
 	for _, i := range r.run.Ranking() {
 		add(r.at[i])
@@ -224,11 +250,14 @@ func (r *ruled) inputs() *messages.DecisionInputs {
 	return in
 }
 
-// chosen are the candidates that give in the best plan.
-func (p *problem) chosen() []int32 {
+// chosen are the candidates that give in the best plan, if it is taken.
+func (r *ruled) chosen() []int32 {
+	if !r.taken {
+		return nil
+	}
 	var list []int32
-	for _, j := range p.found.Best.Sites {
-		list = append(list, p.list[j])
+	for _, j := range r.problem.found.Best.Sites {
+		list = append(list, r.problem.list[j])
 	}
 	return list
 }
@@ -264,7 +293,7 @@ func (r *ruled) nameOne(c *messages.Candidate, place int32) {
 	from := len(r.scores)
 	r.scores = r.run.Natural(int(p.candidate), r.scores)
 	c.Scores = r.scores[from:len(r.scores):len(r.scores)]
-	c.Chosen = slices.Contains(r.problem.chosen(), p.candidate)
+	c.Chosen = slices.Contains(r.chosen(), p.candidate)
 }
 
 // pausedUntil begins what a record says of a paused site.

@@ -103,6 +103,7 @@ func TestRuledIsSound(t *testing.T) {
 		req := drawRequest(t, net, 10, 6)
 		plan := Route(req, net, rules, oracleNow)
 		checkPlan(t, req, net, plan)
+		checkChosen(t, plan)
 		shuffled := proto.Clone(req).(*messages.PlanRequest)
 		shuffled.Needs = rapid.Permutation(shuffled.Needs).Draw(t, "needs")
 		shuffled.Exclusions = rapid.Permutation(shuffled.Exclusions).Draw(t, "exclusions")
@@ -114,6 +115,48 @@ func TestRuledIsSound(t *testing.T) {
 			t.Fatalf("got %v\nwant %v", again, plan)
 		}
 	})
+}
+
+// checkChosen holds a record against its plan: who was chosen gives, and of what was not taken there is no worth.
+func checkChosen(t *rapid.T, plan *messages.Plan) {
+	for _, c := range plan.Decision.Candidates {
+		if c.Chosen && !slices.ContainsFunc(plan.Assignments, func(a *messages.Assignment) bool { return a.Site == c.Site }) {
+			t.Fatalf("%s was chosen and gives nothing: %v", c.Site, plan)
+		}
+	}
+	if len(plan.Assignments) == 0 && len(plan.Decision.Objective)+len(plan.Decision.RunnerUp) > 0 {
+		t.Fatalf("nothing was assigned, and that is worth something: %v", plan)
+	}
+}
+
+// TestNothingTaken proves that the record of a plan that is not taken says why, and chooses nobody: by the limit of sites, by the wish for one parcel, or
+// by the stock.
+func TestNothingTaken(t *testing.T) {
+	rules := defaultSet(t)
+	net := newNetwork().addSite(east("x", 1)).addSite(east("y", 2)).setStock("A", "x", 5).setStock("B", "y", 5).setStock("C", "x", 1)
+	for _, c := range []struct {
+		partial string
+		left    int32
+		needs   []*messages.LineNeed
+		want    string
+	}{
+		{"split", 1, []*messages.LineNeed{line(0, "A", 1), line(1, "B", 1)}, stepSplitsMax},
+		{"complete_only", 3, []*messages.LineNeed{line(0, "A", 1), line(1, "B", 1)}, stepComplete},
+		{"split", 3, []*messages.LineNeed{line(0, "A", 1), line(1, "C", 2)}, stepStock},
+		{"ship_available", 3, []*messages.LineNeed{line(0, "D", 1)}, stepStock},
+	} {
+		req := &messages.PlanRequest{ShipTo: at0(), Partial: c.partial, SplitsLeft: c.left, Needs: c.needs}
+		plan := Route(req, net, rules, oracleNow)
+		d := plan.Decision
+		if len(plan.Assignments) > 0 || d.DecidedBy != c.want || len(d.Objective)+len(d.Bound)+len(d.RunnerUp) > 0 {
+			t.Errorf("%s over %d: got %v, want %s", c.partial, c.left, plan, c.want)
+		}
+		for _, s := range d.Candidates {
+			if s.Chosen {
+				t.Errorf("%s over %d: %s was chosen", c.partial, c.left, s.Site)
+			}
+		}
+	}
 }
 
 // cpuTime is what the process has taken of the processors: on a machine that others use it says more than the clock.
