@@ -216,6 +216,9 @@ func (c *Core) send(out *Output, now int64) {
 		f.pass = c.passes
 		seen++
 		if f.again <= now {
+			if f.attempts > 0 && c.postpone(t.ID, now) {
+				out.wakeBy(now + 1)
+			}
 			f.again = now + c.limits.AnswerMs + c.backoff(f.attempts)
 			f.attempts++
 			out.Tasks = append(out.Tasks, *t)
@@ -234,8 +237,18 @@ func (c *Core) refusedForNow(r *messages.TaskResult, now int64) bool {
 	}
 	if f := c.flights.find(r.TaskId); f != nil {
 		f.again = now + max(c.backoff(f.attempts), r.Reply.Failure.RetryAfterMs)
+		c.postpone(r.TaskId, now)
 	}
 	return true
+}
+
+// postpone lets a machine that names a part of what it owes give others their turn. It says whether the machine is one of those.
+func (c *Core) postpone(taskID string, now int64) bool {
+	p, ok := c.machine.(Postponer)
+	if ok {
+		p.Postpone(taskID, now)
+	}
+	return ok
 }
 
 // settle notes that a task was answered. Should the machine still owe it, it goes out again after a pause, never in a hot loop.

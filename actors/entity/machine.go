@@ -22,6 +22,12 @@ type Machine interface {
 	Topic() string
 }
 
+// Postponer is a machine that names a part of what it owes at a time. Postpone tells it that the answer to a task does not come, or was to ask again
+// later: others that it owes shall have their turn. What it makes of that is no part of its state.
+type Postponer interface {
+	Postpone(taskID string, now int64)
+}
+
 // Kind builds machines of one kind.
 type Kind struct {
 	New func(id string) Machine

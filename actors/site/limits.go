@@ -11,6 +11,8 @@ const (
 	// noticesMax bounds the notices that are under way at one time, as at a bucket. A site that gives back 20,000 orders owed 20,000 tasks at once, and
 	// looked at all of them again for each answer: half a minute in which it answered nobody.
 	noticesMax = 256
+	// putOffMinMs and putOffMaxMs bound how long a notice that is not taken, for nobody serves its order, lets others go first. It doubles each time.
+	putOffMinMs, putOffMaxMs = 1_000, 30_000
 	// endedMax and endedForMs bound the memory of ended work: a day outlives every retry of an order's task, and 100,000 ids
 	// are about 10 MB.
 	endedMax, endedForMs = 100_000, 24 * hourMs

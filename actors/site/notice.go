@@ -12,7 +12,12 @@ type notice struct {
 	task   string // "<fulfillment id>/n<sequence>"
 	order  messages.Ref
 	change *messages.FulfillmentChanged
+	times  uint64 // it was put off
+	until  int64  // it is; 0 = it is not
 }
+
+// turn is its place among those that are owed: the oldest first, of those that were put off as often.
+func (n *notice) turn() uint64 { return min(n.times, 1<<15)<<48 + n.change.Sequence }
 
 func newNotice(orderID string, change *messages.FulfillmentChanged) *notice {
 	task := change.FulfillmentId + "/n" + strconv.FormatUint(change.Sequence, 10)
@@ -30,7 +35,7 @@ func (s *State) owe(n *notice) {
 	id := n.change.FulfillmentId
 	queue := s.pending[id]
 	if len(queue) == 0 {
-		s.owed.put(n.change.Sequence, n)
+		s.owed.put(n.turn(), n)
 	}
 	s.pending[id] = append(queue, n)
 }
@@ -41,18 +46,56 @@ func (s *State) onTold(id string, sequence uint64) {
 	if len(queue) == 0 || queue[0].change.Sequence != sequence {
 		return
 	}
-	s.owed.drop(sequence)
+	s.owed.drop(queue[0].turn())
+	s.putOff.drop(deadline{queue[0].until, id})
 	if queue = queue[1:]; len(queue) == 0 {
 		delete(s.pending, id)
 		return
 	}
 	s.pending[id] = queue
-	s.owed.put(queue[0].change.Sequence, queue[0])
+	s.owed.put(queue[0].turn(), queue[0])
+}
+
+// Postpone lets others go before a notice that is not taken for now, where there are more than are told at a time: else the orders of one partition that
+// nobody serves would keep the site from telling all others. It is no part of the state: a site that was read back begins anew.
+func Postpone(s *State, task string, now int64) {
+	id, ok := noticeOf(task)
+	if !ok || s.owed.size <= noticesMax {
+		return
+	}
+	queue := s.pending[id]
+	if len(queue) == 0 || queue[0].task != task || queue[0].until > 0 {
+		return
+	}
+	n := queue[0]
+	s.owed.drop(n.turn())
+	n.until = now + min(int64(putOffMinMs)<<min(n.times, 8), putOffMaxMs)
+	n.times++
+	s.putOff.put(deadline{n.until, id}, n)
+}
+
+// comeBack takes the notices whose time is over back among the others, and says when the next one's is; 0 = none is put off.
+func (s *State) comeBack(now int64) int64 {
+	for {
+		next, n, ok := s.putOff.first()
+		switch {
+		case !ok:
+			return 0
+		case next.at > now && next.at <= now+putOffMaxMs: // later: the clock was set back
+			return next.at
+		}
+		s.putOff.drop(next)
+		n.until = 0
+		s.owed.put(n.turn(), n)
+	}
 }
 
 // Tasks appends what the site owes the world: the oldest notice of each fulfillment order, in the order the changes happened,
-// and its own timers. Of more than noticesMax notices the younger ones wait until older ones are told, so it never costs more than those.
-func Tasks(s *State, _ int64, dst []messages.Task) []messages.Task {
+// and its own timers. Of more than noticesMax notices the younger ones wait until older ones are told or put off, so it never costs more than those.
+func Tasks(s *State, now int64, dst []messages.Task) []messages.Task {
+	if next := s.comeBack(now); next > 0 {
+		dst = append(dst, messages.Task{ID: "notices", To: messages.SiteRef(s.id), Due: next, Command: &messages.AnswerDeadline{}})
+	}
 	room := noticesMax
 	s.owed.each(func(_ uint64, n *notice) bool {
 		if room--; room < 0 {
@@ -75,14 +118,22 @@ func Tasks(s *State, _ int64, dst []messages.Task) []messages.Task {
 	return dst
 }
 
+// noticeOf gives the fulfillment order of a notice's task.
+func noticeOf(task string) (id string, ok bool) {
+	slash := strings.LastIndex(task, "/n")
+	if slash < 0 {
+		return "", false
+	}
+	return task[:slash], true
+}
+
 // decideTaskResult: the order has answered a notice. Whatever it said it has heard it; a refusal to take it (an order that does
 // not exist) would be the same the next time. Only a failure that is worth retrying leaves the notice owed.
 func decideTaskResult(s *State, c *messages.TaskResult) []messages.Event {
-	slash := strings.LastIndex(c.TaskId, "/n")
-	if slash < 0 || c.Reply.GetFailure().GetRetryable() {
+	id, ok := noticeOf(c.TaskId)
+	if !ok || c.Reply.GetFailure().GetRetryable() {
 		return nil
 	}
-	id := c.TaskId[:slash]
 	queue := s.pending[id]
 	if len(queue) == 0 || queue[0].task != c.TaskId {
 		return nil

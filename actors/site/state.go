@@ -30,8 +30,9 @@ type State struct {
 	warm     []*job // those that changed last and are not packed yet, the oldest first; some have ended
 	warmFrom int
 
-	pending map[string][]*notice   // by fulfillment order, oldest first
-	owed    shelf[uint64, *notice] // the oldest of each, by sequence: what Tasks tells
+	pending map[string][]*notice     // by fulfillment order, oldest first
+	owed    shelf[uint64, *notice]   // the oldest of each, in their turn: what Tasks tells
+	putOff  shelf[deadline, *notice] // of those, the ones that let others go first, until when
 }
 
 // pause says until when the site takes no new work, and why. A pause that has passed is as good as none.
@@ -65,6 +66,7 @@ func New(id string) *State {
 		days:      windows{kept: daysKept},
 		pending:   map[string][]*notice{},
 		owed:      shelf[uint64, *notice]{compare: cmp.Compare[uint64]},
+		putOff:    shelf[deadline, *notice]{compare: compareDeadlines},
 	}
 }
 
