@@ -192,6 +192,9 @@ func (p *partition) deliver(ctx actor.Context, e *envelope) {
 	case int(sl.crashes) >= p.limits.CrashesMax:
 		e.reply(p.router, messages.Refuse(messages.Fail(messages.CodeInternal, "", "%s is quarantined: it failed %d times; see the log", e.To, sl.crashes)))
 		return
+	case sl.rebuild && p.store.restoring[sl.ref].pausing:
+		e.reply(p.router, messages.Refuse(messages.Retry(messages.CodeUnavailable, rebuildPauseMax.Milliseconds(), "%s cannot be read back yet; see the log", e.To)))
+		return
 	case sl.retired || sl.rebuild:
 		sl.parked = p.park(sl.parked, e)
 		return

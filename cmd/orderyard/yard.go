@@ -59,13 +59,17 @@ type yard struct {
 
 	registry   *prometheus.Registry
 	stopEgress func()
+
+	eventsFirmAfter time.Duration // see egress.Options; 0 = the usual
 	stopMarks  func()
 }
 
 const (
 	openWithin  = 2 * time.Minute  // a long journal after kill -9 is replayed in seconds; a damaged disk may hang
 	alonePoll   = time.Millisecond // how often a node that is alone looks whether it is ready: a start takes a tenth of a second
-	closeWithin = 20 * time.Second // beside drain_within; then the process ends all the same: what was answered is durable
+	// eventsFirmAtOnce: replicas, and streams in the default mode, acknowledge what is written.
+	eventsFirmAtOnce = -1
+	closeWithin      = 20 * time.Second // beside drain_within; then the process ends all the same: what was answered is durable
 	// doorsWithin and answersWithin are the doors' part of that: a request to a partition that nobody serves may wait for a minute, and must not take
 	// the time in which the others are given away.
 	doorsWithin, answersWithin = 8 * time.Second, 2 * time.Second
@@ -214,18 +218,28 @@ func (y *yard) storedPartitions(ctx context.Context) (int, error) {
 	return partitions, nil
 }
 
-// setupStreams makes the streams of the doors and of public events what this node needs.
+// setupStreams makes the streams of the doors and of public events what this node needs, and looks what an acknowledged event is worth.
 func (y *yard) setupStreams(ctx context.Context) error {
 	j, err := js.New(y.conn)
 	if err != nil {
 		return err
 	}
-	return ingress.Setup(ctx, j, y.streams())
+	if err := ingress.Setup(ctx, j, y.streams()); err != nil {
+		return err
+	}
+	events, err := j.Stream(ctx, messages.StreamEvents)
+	if err != nil {
+		return fmt.Errorf("look at the stream of public events: %w", err)
+	}
+	if have := events.CachedInfo().Config; have.Replicas > 1 || have.PersistMode == js.DefaultPersistMode {
+		y.eventsFirmAfter = eventsFirmAtOnce
+	}
+	return nil
 }
 
 func (y *yard) startEgress(cursors *cursors) (err error) {
 	y.egress, err = egress.New(egress.Options{
-		Source: y.node.Runtime(), Partitions: y.cfg.Partitions, Cursors: cursors, Connect: y.connect, Registry: y.registry, Log: y.log,
+		Source: y.node.Runtime(), Partitions: y.cfg.Partitions, FirmAfter: y.eventsFirmAfter, Cursors: cursors, Connect: y.connect, Registry: y.registry, Log: y.log,
 	})
 	if err != nil {
 		return err

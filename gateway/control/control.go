@@ -44,7 +44,10 @@ type Control struct {
 	o       Options
 	service micro.Service
 	room    chan struct{}
-	work    sync.WaitGroup
+
+	mu     sync.Mutex
+	closed bool // nobody begins work any more
+	work   sync.WaitGroup
 }
 
 // Start opens the door.
@@ -87,17 +90,28 @@ func Start(nc *nats.Conn, o Options) (*Control, error) {
 
 // Stop closes the door and returns when what is under way is answered. Closing it again does nothing.
 func (c *Control) Stop() error {
-	err := c.service.Stop()
+	err := c.service.Stop() // what is delivered already may still come
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
 	c.work.Wait()
 	return err
 }
 
 func (c *Control) take(r micro.Request, answer func([]byte) (any, *messages.Failure)) {
+	refuse := func(f *messages.Failure) {
+		respond(r, func([]byte) (any, *messages.Failure) { return nil, f }, c.o.Log)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		refuse(messages.Retry(messages.CodeUnavailable, busyForMs, "this node is stopping"))
+		return
+	}
 	select {
 	case c.room <- struct{}{}:
 	default:
-		f := messages.Retry(messages.CodeLimit, busyForMs, "%d requests are under way at this door", requestsMax)
-		respond(r, func([]byte) (any, *messages.Failure) { return nil, f }, c.o.Log)
+		refuse(messages.Retry(messages.CodeLimit, busyForMs, "%d requests are under way at this door", requestsMax))
 		return
 	}
 	c.work.Go(func() {

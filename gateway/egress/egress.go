@@ -47,7 +47,8 @@ type Options struct {
 	Window int
 	// AckWait is how long an acknowledgement may take before the session is given up; default 15 s, longer than an election.
 	AckWait time.Duration
-	// FirmAfter is how long after an acknowledgement the server must have lived for it to count; default 250 ms. See firm.
+	// FirmAfter is how long after an acknowledgement the server must have lived for it to count; default 250 ms. Negative = it counts at once: the stream
+	// has what it acknowledges on its servers' disks. See firm.
 	FirmAfter time.Duration
 	// Partitions is how many the cluster has. The more, the longer a batch stays open without an event; see endsEvery.
 	Partitions int
@@ -71,7 +72,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.AckWait <= 0 {
 		o.AckWait = 15 * time.Second
 	}
-	if o.FirmAfter <= 0 {
+	if o.FirmAfter == 0 {
 		o.FirmAfter = 250 * time.Millisecond
 	}
 	if o.SaveEvery <= 0 {

@@ -348,3 +348,21 @@ func TestBatchesEndSeldom(t *testing.T) {
 		t.Errorf("%d batches ended in %v, at most %d; %v", n, time.Since(began), most, err)
 	}
 }
+
+// TestHandOverRepeatsNothing proves that a partition which moves is published again by nobody where an acknowledgement means the disk.
+func TestHandOverRepeatsNothing(t *testing.T) {
+	y := newYard(t, 1)
+	a, _ := y.runEmpty(Options{SaveEvery: time.Hour, FirmAfter: -1})
+	b, _ := y.runEmpty(Options{SaveEvery: time.Hour, FirmAfter: -1})
+	a.Serve(0)
+	y.fill(0, 1, 0, 100)
+	eventually(t, "published", func() bool { return a.Published(0) == 100 })
+	a.Release(0)
+	eventually(t, "saved", func() bool { return y.cursors.get(CursorName(0)) == 100 })
+	b.Serve(0)
+	y.fill(0, 1, 100, 110)
+	eventually(t, "published by the next", func() bool { return b.Published(0) == 110 })
+	if n := y.count(); n != 110 {
+		t.Errorf("%d events, want 110", n)
+	}
+}

@@ -119,7 +119,11 @@ func (l *lane) load(ctx context.Context) error {
 
 // advance notes how far everything is acknowledged. One goroutine at a time calls it.
 func (l *lane) advance(c Cursor) {
-	if l.acked.Swap(c.Position) != c.Position {
+	switch {
+	case l.acked.Swap(c.Position) == c.Position:
+	case l.e.o.FirmAfter < 0:
+		l.firm.begin(c)
+	default:
 		l.firm.acknowledged(c, time.Now(), l.e.o.FirmAfter)
 	}
 }

@@ -18,7 +18,7 @@ const (
 	intakeConsumer = "intake"
 	// intakeTriesMax is how often a message is tried whose failure is not said to pass (an internal one), before it is laid aside.
 	// Failures that pass are tried for ever: an order is never given up because the house was busy.
-	intakeTriesMax = 20
+	intakeTriesMax = 9
 	// keepFor bounds the wait for the dead-letter stream; the message is delivered again when it is over.
 	keepFor = 2 * time.Second
 	// intakeWithin is the part of the delivery's time that an answer may take, so that the door gives up before the stream does.

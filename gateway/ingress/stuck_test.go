@@ -101,6 +101,13 @@ func TestStuckBackOff(t *testing.T) {
 			t.Errorf("delivery %d comes again after %s to %s, want %s to %s", c.tries, low, high, c.least, c.most)
 		}
 	}
+	hopeless := time.Duration(0)
+	for tries := range uint64(intakeTriesMax - 1) {
+		hopeless += backOff(tries + 1)
+	}
+	if hopeless > 5*time.Minute {
+		t.Errorf("what fails for good is laid aside after %s", hopeless)
+	}
 	it := &intake{door: &door{limits: DefaultLimits()}}
 	for tries, want := range map[uint64]time.Duration{1: 5250 * time.Millisecond, 2: 5250 * time.Millisecond, 3: stuckWithin, 900: stuckWithin} {
 		if got := it.within(tries); got != want {
