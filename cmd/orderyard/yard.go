@@ -61,12 +61,12 @@ type yard struct {
 	stopEgress func()
 
 	eventsFirmAfter time.Duration // see egress.Options; 0 = the usual
-	stopMarks  func()
+	stopMarks       func()
 }
 
 const (
-	openWithin  = 2 * time.Minute  // a long journal after kill -9 is replayed in seconds; a damaged disk may hang
-	alonePoll   = time.Millisecond // how often a node that is alone looks whether it is ready: a start takes a tenth of a second
+	openWithin = 2 * time.Minute  // a long journal after kill -9 is replayed in seconds; a damaged disk may hang
+	alonePoll  = time.Millisecond // how often a node that is alone looks whether it is ready: a start takes a tenth of a second
 	// eventsFirmAtOnce: replicas, and streams in the default mode, acknowledge what is written.
 	eventsFirmAtOnce = -1
 	closeWithin      = 20 * time.Second // beside drain_within; then the process ends all the same: what was answered is durable
@@ -238,8 +238,12 @@ func (y *yard) setupStreams(ctx context.Context) error {
 }
 
 func (y *yard) startEgress(cursors *cursors) (err error) {
+	var healthy func() bool
+	if y.server != nil {
+		healthy = y.server.TakesWrites
+	}
 	y.egress, err = egress.New(egress.Options{
-		Source: y.node.Runtime(), Partitions: y.cfg.Partitions, FirmAfter: y.eventsFirmAfter, Cursors: cursors, Connect: y.connect, Registry: y.registry, Log: y.log,
+		Source: y.node.Runtime(), Partitions: y.cfg.Partitions, FirmAfter: y.eventsFirmAfter, Healthy: healthy, Cursors: cursors, Connect: y.connect, Registry: y.registry, Log: y.log,
 	})
 	if err != nil {
 		return err

@@ -50,6 +50,8 @@ type Options struct {
 	// FirmAfter is how long after an acknowledgement the server must have lived for it to count; default 250 ms. Negative = it counts at once: the stream
 	// has what it acknowledges on its servers' disks. See firm.
 	FirmAfter time.Duration
+	// Healthy says whether the server can still write what it has acknowledged; nil = nobody can tell. A server lives on when its disk is full.
+	Healthy func() bool
 	// Partitions is how many the cluster has. The more, the longer a batch stays open without an event; see endsEvery.
 	Partitions int
 	// SaveEvery and SaveEvents bound what is published again after a crash, beside what is not firm; defaults 1 s and 4,096 events.

@@ -366,3 +366,20 @@ func TestHandOverRepeatsNothing(t *testing.T) {
 		t.Errorf("%d events, want 110", n)
 	}
 }
+
+// TestUnhealthyServerMakesNothingFirm proves that a server which lives and cannot write any more makes nothing firm: a new session publishes it again.
+func TestUnhealthyServerMakesNothingFirm(t *testing.T) {
+	y := newYard(t, 1)
+	var healthy atomic.Bool
+	e, stop := y.run(Options{FirmAfter: time.Millisecond, Healthy: healthy.Load})
+	defer stop()
+	y.fill(0, 1, 0, 10)
+	eventually(t, "acknowledged", func() bool { return e.Published(0) == 10 })
+	y.cut()
+	eventually(t, "published again", func() bool { return y.count() == 20 })
+	if n := y.cursors.get(CursorName(0)); n != 0 {
+		t.Errorf("the cursor is at %d", n)
+	}
+	healthy.Store(true)
+	eventually(t, "firm", func() bool { return y.cursors.get(CursorName(0)) == 10 })
+}

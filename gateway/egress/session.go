@@ -159,7 +159,10 @@ func (s *session) abandon() {
 // sign asks the server for a sign of life, for the lanes' sake. It gives the time at which the server lived for sure.
 func (s *session) sign() (at time.Time, ok bool) {
 	at = time.Now()
-	return at, s.ctx.Err() == nil && s.nc.FlushTimeout(flushFor) == nil
+	if s.ctx.Err() != nil || s.nc.FlushTimeout(flushFor) != nil {
+		return at, false
+	}
+	return at, s.e.o.Healthy == nil || s.e.o.Healthy()
 }
 
 // confirm makes firm what was acknowledged to the lanes of this session long enough ago.

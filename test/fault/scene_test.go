@@ -251,6 +251,9 @@ func (s *scene) audit() {
 	for _, wrong := range found.Wrong {
 		s.require(false, "%s", wrong)
 	}
+	if found.Untold > 0 {
+		s.row.Say("%d acknowledged orders were never told to the public", found.Untold)
+	}
 	if err := s.probe.Audit(ctx); err != nil {
 		s.require(false, "%v", err)
 	}

@@ -54,6 +54,9 @@ func (s *Server) watch() {
 	}
 }
 
+// TakesWrites says whether every stream of the server can be written, as far as it knows: a disk that is full is noticed with the next write.
+func (s *Server) TakesWrites() bool { return refusesWrites(s.server()) == "" }
+
 // refusesWrites says why a server stores nothing any more; "" = it does. What else may be wrong with its health is no reason to start it again.
 func refusesWrites(srv *server.Server) string {
 	if !srv.Running() { // it is being opened again, or could not be

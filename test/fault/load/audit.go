@@ -17,6 +17,7 @@ type Report struct {
 	Orders   int            // acknowledged
 	Statuses map[string]int // of these, at rest
 	Rest     time.Duration  // until nothing moved any more
+	Untold   int            // acknowledged, and not told to the public
 	Wrong    []string
 }
 
@@ -44,7 +45,7 @@ func (l *Load) Audit(ctx context.Context, within time.Duration) Report {
 	}
 	if missing == "" {
 		l.agree(ctx, views)
-		l.heard(ctx)
+		r.Untold = l.heard(ctx)
 	}
 	r.Wrong = l.wrong.all()
 	return r

@@ -25,6 +25,8 @@ type Options struct {
 	Seed     uint64
 	// Quiet leaves out what answers "no" by its nature or moves orders later: rejections by sites. For rows that count every error.
 	Quiet bool
+	// EventsMayBeLost takes it as a figure when public events are: a lone NATS server whose disk is full has acknowledged a few that it cannot write.
+	EventsMayBeLost bool
 }
 
 const (
