@@ -131,7 +131,9 @@ func (m *siteMachine) Evolve(e messages.Event, at int64) { site.Evolve(m.State, 
 func (m *siteMachine) Tasks(now int64, dst []messages.Task) []messages.Task {
 	return site.Tasks(m.State, now, dst)
 }
-func (m *siteMachine) Postpone(task string, now int64) { site.Postpone(m.State, task, now) }
+func (m *siteMachine) Postpone(task string, now int64) bool {
+	return site.Postpone(m.State, task, now)
+}
 func (m *siteMachine) SetVersion(v uint64)       { m.Version = v }
 func (m *siteMachine) Summary() messages.Message { return site.View(m.State, m.now()) }
 func (m *siteMachine) Waits() []string           { return nil }

@@ -242,13 +242,10 @@ func (c *Core) refusedForNow(r *messages.TaskResult, now int64) bool {
 	return true
 }
 
-// postpone lets a machine that names a part of what it owes give others their turn. It says whether the machine is one of those.
+// postpone lets a machine that names a part of what it owes give others their turn. It says whether it names others now.
 func (c *Core) postpone(taskID string, now int64) bool {
 	p, ok := c.machine.(Postponer)
-	if ok {
-		p.Postpone(taskID, now)
-	}
-	return ok
+	return ok && p.Postpone(taskID, now)
 }
 
 // settle notes that a task was answered. Should the machine still owe it, it goes out again after a pause, never in a hot loop.

@@ -3,8 +3,8 @@ package entity
 import "orderyard/messages"
 
 // dedup remembers the first answer to every command id that changed something. It forgets by age and by count, oldest first, by what the journal says and
-// two dials of the operators': every replay remembers the same, or the newest part of it. Most entities remember a few: those are looked through; the index is made when there
-// are many.
+// two dials of the operators': every replay remembers the same, or the newest part of it. Most entities remember a few: those are looked through; the
+// index is made when there are many.
 type dedup struct {
 	answers map[string]*messages.DedupEntry // nil while there are few
 	order   []*messages.DedupEntry          // oldest first; order[head:] is live

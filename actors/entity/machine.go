@@ -23,9 +23,9 @@ type Machine interface {
 }
 
 // Postponer is a machine that names a part of what it owes at a time. Postpone tells it that the answer to a task does not come, or was to ask again
-// later: others that it owes shall have their turn. What it makes of that is no part of its state.
+// later: others that it owes shall have their turn. It says whether they have. What it makes of that is no part of its state.
 type Postponer interface {
-	Postpone(taskID string, now int64)
+	Postpone(taskID string, now int64) bool
 }
 
 // Kind builds machines of one kind.

@@ -310,8 +310,8 @@ func (p *partition) gone(ctx actor.Context) {
 }
 
 // closeWhenIdle ends the partition once nothing is under way. At the end of the node a checkpoint spares the next start the replay; a partition that
-// moves leaves none, for the next owner has read along, not even when its node ends meanwhile. Nor does one with an entity that could not be read back: the next start
-// replays it from the journal, which is not cut.
+// moves leaves none, for the next owner has read along, not even when its node ends meanwhile. Nor does one with an entity that could not be read back:
+// the next start replays it from the journal, which is not cut.
 func (p *partition) closeWhenIdle(ctx actor.Context) {
 	if p.closing.left > 0 || p.committer == nil {
 		return

@@ -57,21 +57,22 @@ func (s *State) onTold(id string, sequence uint64) {
 }
 
 // Postpone lets others go before a notice that is not taken for now, where there are more than are told at a time: else the orders of one partition that
-// nobody serves would keep the site from telling all others. It is no part of the state: a site that was read back begins anew.
-func Postpone(s *State, task string, now int64) {
+// nobody serves would keep the site from telling all others. It says whether others go. It is no part of the state: a site that was read back begins anew.
+func Postpone(s *State, task string, now int64) bool {
 	id, ok := noticeOf(task)
 	if !ok || s.owed.size <= noticesMax {
-		return
+		return false
 	}
 	queue := s.pending[id]
 	if len(queue) == 0 || queue[0].task != task || queue[0].until > 0 {
-		return
+		return false
 	}
 	n := queue[0]
 	s.owed.drop(n.turn())
 	n.until = now + min(int64(putOffMinMs)<<min(n.times, 8), putOffMaxMs)
 	n.times++
 	s.putOff.put(deadline{n.until, id}, n)
+	return true
 }
 
 // comeBack takes the notices whose time is over back among the others, and says when the next one's is; 0 = none is put off.
