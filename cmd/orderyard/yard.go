@@ -60,15 +60,15 @@ type yard struct {
 	registry   *prometheus.Registry
 	stopEgress func()
 
-	eventsFirmAfter time.Duration // see egress.Options; 0 = the usual
-	stopMarks       func()
+	eventsLastingAfter time.Duration // see egress.Options; 0 = the usual
+	stopMarks          func()
 }
 
 const (
 	openWithin = 2 * time.Minute  // a long journal after kill -9 is replayed in seconds; a damaged disk may hang
 	alonePoll  = time.Millisecond // how often a node that is alone looks whether it is ready: a start takes a tenth of a second
-	// eventsFirmAtOnce: replicas, and streams in the default mode, acknowledge what is written.
-	eventsFirmAtOnce = -1
+	// eventsLastAtOnce: replicas, and streams in the default mode, acknowledge what is written.
+	eventsLastAtOnce = -1
 	closeWithin      = 20 * time.Second // beside drain_within; then the process ends all the same: what was answered is durable
 	// doorsWithin and answersWithin are the doors' part of that: a request to a partition that nobody serves may wait for a minute, and must not take
 	// the time in which the others are given away.
@@ -232,7 +232,7 @@ func (y *yard) setupStreams(ctx context.Context) error {
 		return fmt.Errorf("look at the stream of public events: %w", err)
 	}
 	if have := events.CachedInfo().Config; have.Replicas > 1 || have.PersistMode == js.DefaultPersistMode {
-		y.eventsFirmAfter = eventsFirmAtOnce
+		y.eventsLastingAfter = eventsLastAtOnce
 	}
 	return nil
 }
@@ -243,7 +243,7 @@ func (y *yard) startEgress(cursors *cursors) (err error) {
 		healthy = y.server.TakesWrites
 	}
 	y.egress, err = egress.New(egress.Options{
-		Source: y.node.Runtime(), Partitions: y.cfg.Partitions, FirmAfter: y.eventsFirmAfter, Healthy: healthy, Cursors: cursors, Connect: y.connect, Registry: y.registry, Log: y.log,
+		Source: y.node.Runtime(), Partitions: y.cfg.Partitions, LastingAfter: y.eventsLastingAfter, Healthy: healthy, Cursors: cursors, Connect: y.connect, Registry: y.registry, Log: y.log,
 	})
 	if err != nil {
 		return err

@@ -47,14 +47,14 @@ type Options struct {
 	Window int
 	// AckWait is how long an acknowledgement may take before the session is given up; default 15 s, longer than an election.
 	AckWait time.Duration
-	// FirmAfter is how long after an acknowledgement the server must have lived for it to count; default 250 ms. Negative = it counts at once: the stream
-	// has what it acknowledges on its servers' disks. See firm.
-	FirmAfter time.Duration
+	// LastingAfter is how long after an acknowledgement the server must have lived for it to count; default 250 ms. Negative = it counts at once: the stream
+	// has what it acknowledges on its servers' disks. See lasting.
+	LastingAfter time.Duration
 	// Healthy says whether the server can still write what it has acknowledged; nil = nobody can tell. A server lives on when its disk is full.
 	Healthy func() bool
 	// Partitions is how many the cluster has. The more, the longer a batch stays open without an event; see endsEvery.
 	Partitions int
-	// SaveEvery and SaveEvents bound what is published again after a crash, beside what is not firm; defaults 1 s and 4,096 events.
+	// SaveEvery and SaveEvents bound what is published again after a crash, beside what is not lasting; defaults 1 s and 4,096 events.
 	SaveEvery  time.Duration
 	SaveEvents int
 	Registry   prometheus.Registerer
@@ -74,8 +74,8 @@ func (o Options) withDefaults() (Options, error) {
 	if o.AckWait <= 0 {
 		o.AckWait = 15 * time.Second
 	}
-	if o.FirmAfter == 0 {
-		o.FirmAfter = 250 * time.Millisecond
+	if o.LastingAfter == 0 {
+		o.LastingAfter = 250 * time.Millisecond
 	}
 	if o.SaveEvery <= 0 {
 		o.SaveEvery = time.Second
@@ -309,7 +309,7 @@ func (e *Egress) saveCursors(ctx context.Context) {
 	}
 }
 
-// look saves what is firm, of lanes with so many unsaved events.
+// look saves what is lasting, of lanes with so many unsaved events.
 func (e *Egress) look(ctx context.Context, atLeast int64) {
 	e.mu.Lock()
 	s := e.session

@@ -28,7 +28,7 @@ type lane struct {
 	cancel    context.CancelFunc // nil before it starts
 	ended     chan struct{}
 
-	firm    firm          // how far everything is published for good
+	lasting lasting       // how far everything is published for good
 	acked   atomic.Uint64 // everything up to here is acknowledged
 	saved   atomic.Uint64 // position known to the cursor store; 0 before it is loaded
 	unsaved atomic.Int64  // events acknowledged since the last save
@@ -110,7 +110,7 @@ func (l *lane) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.firm.begin(c)
+	l.lasting.begin(c)
 	l.acked.Store(c.Position)
 	l.saved.Store(c.Position)
 	l.loaded = true
@@ -121,17 +121,17 @@ func (l *lane) load(ctx context.Context) error {
 func (l *lane) advance(c Cursor) {
 	switch {
 	case l.acked.Swap(c.Position) == c.Position:
-	case l.e.o.FirmAfter < 0:
-		l.firm.begin(c)
+	case l.e.o.LastingAfter < 0:
+		l.lasting.begin(c)
 	default:
-		l.firm.acknowledged(c, time.Now(), l.e.o.FirmAfter)
+		l.lasting.acknowledged(c, time.Now(), l.e.o.LastingAfter)
 	}
 }
 
-// goBack gives where to publish from in a new session: acknowledgements of the one before that are not firm are worth nothing.
+// goBack gives where to publish from in a new session: acknowledgements of the one before that are not lasting are worth nothing.
 func (l *lane) goBack() Cursor {
-	from := l.firm.cursor()
-	l.firm.begin(from)
+	from := l.lasting.cursor()
+	l.lasting.begin(from)
 	l.acked.Store(from.Position)
 	return from
 }
@@ -161,7 +161,7 @@ func (l *lane) publish(s *session) {
 	}
 	if s.ctx.Err() == nil {
 		p.linger(s.ctx, lingerFor)
-		s.makeFirm(l)
+		s.makeLasting(l)
 	} else {
 		p.end() // see abandon
 	}
@@ -169,11 +169,11 @@ func (l *lane) publish(s *session) {
 	p.settle()
 }
 
-// save stores the cursor if more is firm. It may be called from any goroutine.
+// save stores the cursor if more is lasting. It may be called from any goroutine.
 func (l *lane) save(ctx context.Context) {
 	l.saving.Lock()
 	defer l.saving.Unlock()
-	unsaved, c := l.unsaved.Load(), l.firm.cursor()
+	unsaved, c := l.unsaved.Load(), l.lasting.cursor()
 	if l.over || c.Position == l.saved.Load() {
 		return
 	}
@@ -193,7 +193,7 @@ func (l *lane) save(ctx context.Context) {
 // that first, and saves nothing when it cannot.
 func (l *lane) lastSave() {
 	ctx := context.WithoutCancel(l.ctx)
-	if reached := l.firm.cursor().Position; l.loaded && reached != l.saved.Load() {
+	if reached := l.lasting.cursor().Position; l.loaded && reached != l.saved.Load() {
 		look, cancel := context.WithTimeout(ctx, cursorFor)
 		stored, err := l.e.o.Cursors.Load(look, l.name)
 		cancel()

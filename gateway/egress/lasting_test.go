@@ -21,18 +21,18 @@ import (
 	"orderyard/persistence/jetstream/embedded"
 )
 
-// TestFirm proves what a sign of life makes of what was acknowledged before it, how the marks are bounded, and that a lane which goes back forgets
-// what is not firm.
-func TestFirm(t *testing.T) {
+// TestLasting proves what a sign of life makes of what was acknowledged before it, how the marks are bounded, and that a lane which goes back forgets
+// what is not lasting.
+func TestLasting(t *testing.T) {
 	const after = 80 * time.Millisecond
 	began := time.Now()
 	at := func(ms int) time.Time { return began.Add(time.Duration(ms) * time.Millisecond) }
-	var f firm
+	var f lasting
 	f.begin(Cursor{5})
 	want := func(what string, cursor uint64, whole bool) {
 		t.Helper()
 		if f.cursor().Position != cursor || f.whole() != whole {
-			t.Errorf("%s: firm up to %d, whole %v; want %d, %v", what, f.cursor().Position, f.whole(), cursor, whole)
+			t.Errorf("%s: lasting up to %d, whole %v; want %d, %v", what, f.cursor().Position, f.whole(), cursor, whole)
 		}
 	}
 	want("at first", 5, true)
@@ -52,20 +52,20 @@ func TestFirm(t *testing.T) {
 	}
 	f.lived(at(200+70*100), after)
 	if got := f.cursor().Position; got < 9 || got > 10+69 {
-		t.Errorf("firm up to %d of %d", got, 10+69)
+		t.Errorf("lasting up to %d of %d", got, 10+69)
 	}
 	f.lived(at(200+1000*100), after)
 	want("all", 1009, true)
 	for i := range 100 { // every millisecond: a few marks tell it, none too early
 		f.acknowledged(Cursor{uint64(2000 + i)}, at(200_000+i), after)
 	}
-	if len(f.heard) > 2*firmGrain+1 {
+	if len(f.heard) > 2*lastingGrain+1 {
 		t.Errorf("%d marks for a while", len(f.heard))
 	}
 	for ms := range 200 {
 		f.lived(at(200_000+ms), after)
 		if got := f.cursor().Position; got > 1009 && got > uint64(2000+ms-80) {
-			t.Fatalf("after %d ms firm up to %d", ms, got)
+			t.Fatalf("after %d ms lasting up to %d", ms, got)
 		}
 	}
 	want("all again", 2099, true)
@@ -74,9 +74,9 @@ func TestFirm(t *testing.T) {
 	want("gone back", 2099, true)
 }
 
-// TestAcknowledgedIsNotFirm proves that a server killed at any moment has every event that a new session, or another node, would not publish again. A copy
+// TestAcknowledgedIsNotLasting proves that a server killed at any moment has every event that a new session, or another node, would not publish again. A copy
 // of its files is what kill -9 leaves. Of what was merely acknowledged some is missing there now and then, or the test would prove nothing.
-func TestAcknowledgedIsNotFirm(t *testing.T) {
+func TestAcknowledgedIsNotLasting(t *testing.T) {
 	y := newYard(t, 1)
 	e, stop := y.run(Options{})
 	defer stop()
@@ -96,14 +96,14 @@ func TestAcknowledgedIsNotFirm(t *testing.T) {
 	for moment := 0; moment < 25 || lost == 0 && moment < 250; moment++ {
 		before := e.Published(0)
 		eventually(t, "more is acknowledged", func() bool { return e.Published(0) > before })
-		firm, acked := e.lane(0).firm.cursor().Position, e.Published(0)
+		lasting, acked := e.lane(0).lasting.cursor().Position, e.Published(0)
 		dir := filepath.Join(t.TempDir(), "copy")
 		if err := os.CopyFS(dir, os.DirFS(y.dir)); err != nil {
 			t.Fatal(err)
 		}
 		// Every commit is one event: the places in the journal and in the stream are the same.
-		if has := storedIn(t, dir, firm, acked); !has[0] {
-			t.Fatalf("a killed server has not got event %d, which would not be published again", firm)
+		if has := storedIn(t, dir, lasting, acked); !has[0] {
+			t.Fatalf("a killed server has not got event %d, which would not be published again", lasting)
 		} else if !has[1] {
 			lost++
 		}
@@ -111,7 +111,7 @@ func TestAcknowledgedIsNotFirm(t *testing.T) {
 	if lost == 0 {
 		t.Error("whatever was acknowledged was in the files: the test proves nothing")
 	}
-	eventually(t, "firm", func() bool { return e.lane(0).firm.cursor().Position > 0 })
+	eventually(t, "lasting", func() bool { return e.lane(0).lasting.cursor().Position > 0 })
 }
 
 // storedIn says which of these places have an event in the stream of a server that is started on the folder; place 0 has one.
@@ -145,9 +145,9 @@ func storedIn(t *testing.T, dir string, places ...uint64) (has []bool) {
 	return has
 }
 
-// TestConnectionLostGoesBackToFirm proves that a new session begins where the server of the one before is known to have written everything: at what a
-// sign of life has made firm, and no further.
-func TestConnectionLostGoesBackToFirm(t *testing.T) {
+// TestConnectionLostGoesBack proves that a new session begins where the server of the one before is known to have written everything: at what a
+// sign of life has made lasting, and no further.
+func TestConnectionLostGoesBack(t *testing.T) {
 	y := newYard(t, 1)
 	e, stop := y.run(Options{SaveEvery: time.Hour}) // no sign of life
 	defer stop()
@@ -155,13 +155,13 @@ func TestConnectionLostGoesBackToFirm(t *testing.T) {
 	eventually(t, "acknowledged", func() bool { return e.Published(0) == 10 })
 	y.cut()
 	eventually(t, "published again", func() bool { return y.count() == 20 && e.Published(0) == 10 })
-	e.lane(0).firm.lived(time.Now().Add(time.Second), e.o.FirmAfter)
+	e.lane(0).lasting.lived(time.Now().Add(time.Second), e.o.LastingAfter)
 	y.cut()
 	eventually(t, "a third session", func() bool { return y.dials() == 3 })
 	y.fill(0, 1, 10, 12)
 	eventually(t, "the rest", func() bool { return e.Published(0) == 12 })
 	if n := y.count(); n != 22 {
-		t.Errorf("%d events, want 22: what was firm does not come again", n)
+		t.Errorf("%d events, want 22: what was lasting does not come again", n)
 	}
 	wantOrdered(t, y.events(), 1, 12)
 }
@@ -352,8 +352,8 @@ func TestBatchesEndSeldom(t *testing.T) {
 // TestHandOverRepeatsNothing proves that a partition which moves is published again by nobody where an acknowledgement means the disk.
 func TestHandOverRepeatsNothing(t *testing.T) {
 	y := newYard(t, 1)
-	a, _ := y.runEmpty(Options{SaveEvery: time.Hour, FirmAfter: -1})
-	b, _ := y.runEmpty(Options{SaveEvery: time.Hour, FirmAfter: -1})
+	a, _ := y.runEmpty(Options{SaveEvery: time.Hour, LastingAfter: -1})
+	b, _ := y.runEmpty(Options{SaveEvery: time.Hour, LastingAfter: -1})
 	a.Serve(0)
 	y.fill(0, 1, 0, 100)
 	eventually(t, "published", func() bool { return a.Published(0) == 100 })
@@ -367,11 +367,11 @@ func TestHandOverRepeatsNothing(t *testing.T) {
 	}
 }
 
-// TestUnhealthyServerMakesNothingFirm proves that a server which lives and cannot write any more makes nothing firm: a new session publishes it again.
-func TestUnhealthyServerMakesNothingFirm(t *testing.T) {
+// TestUnhealthyServerMakesNothingLast proves that a server which lives and cannot write any more makes nothing lasting: a new session publishes it again.
+func TestUnhealthyServerMakesNothingLast(t *testing.T) {
 	y := newYard(t, 1)
 	var healthy atomic.Bool
-	e, stop := y.run(Options{FirmAfter: time.Millisecond, Healthy: healthy.Load})
+	e, stop := y.run(Options{LastingAfter: time.Millisecond, Healthy: healthy.Load})
 	defer stop()
 	y.fill(0, 1, 0, 10)
 	eventually(t, "acknowledged", func() bool { return e.Published(0) == 10 })
@@ -381,5 +381,5 @@ func TestUnhealthyServerMakesNothingFirm(t *testing.T) {
 		t.Errorf("the cursor is at %d", n)
 	}
 	healthy.Store(true)
-	eventually(t, "firm", func() bool { return y.cursors.get(CursorName(0)) == 10 })
+	eventually(t, "lasting", func() bool { return y.cursors.get(CursorName(0)) == 10 })
 }

@@ -165,12 +165,12 @@ func (s *session) sign() (at time.Time, ok bool) {
 	return at, s.e.o.Healthy == nil || s.e.o.Healthy()
 }
 
-// confirm makes firm what was acknowledged to the lanes of this session long enough ago.
+// confirm makes lasting what was acknowledged to the lanes of this session long enough ago.
 func (s *session) confirm() {
 	var lanes []*lane
 	s.mu.RLock()
 	for _, p := range s.publishers {
-		if !p.lane.firm.whole() {
+		if !p.lane.lasting.whole() {
 			lanes = append(lanes, p.lane)
 		}
 	}
@@ -180,19 +180,19 @@ func (s *session) confirm() {
 	}
 	if at, ok := s.sign(); ok {
 		for _, l := range lanes {
-			l.firm.lived(at, s.e.o.FirmAfter)
+			l.lasting.lived(at, s.e.o.LastingAfter)
 		}
 	}
 }
 
-// makeFirm waits until what was acknowledged to a lane that leaves is firm, if the session lasts that long.
-func (s *session) makeFirm(l *lane) {
-	if l.firm.whole() {
+// makeLasting waits until what was acknowledged to a lane that leaves is lasting, if the session lasts that long.
+func (s *session) makeLasting(l *lane) {
+	if l.lasting.whole() {
 		return
 	}
-	sleep(s.ctx, s.e.o.FirmAfter)
+	sleep(s.ctx, s.e.o.LastingAfter)
 	if at, ok := s.sign(); ok {
-		l.firm.lived(at, s.e.o.FirmAfter)
+		l.lasting.lived(at, s.e.o.LastingAfter)
 	}
 }
 
