@@ -30,7 +30,8 @@
 // # What is not simulated
 //
 // The doors' decoding and their intake, the links' batches, the feed of recent commits in memory, protoactor's mailboxes, memberlist, the rule
-// book's distribution, the pricing of scarce stock, damage to stored bytes, a registry that loses records (the model of stewards has that), and payments, which
+// book's distribution, the pricing of scarce stock, what checkpoints take while entities come and go (the shells do that: tests of actors/entity look at it),
+// a stream of public events that loses what it has acknowledged, damage to stored bytes, a registry that loses records (the model of stewards has that), and payments, which
 // the product does not have. NATS is taken to forget a process that was cut off only after its lease has run out. Several appends of one partition never
 // overlap, in production neither. Test suites over real processes look at all of these but the payments.
 package sim
