@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -208,6 +209,18 @@ func TestNoServer(t *testing.T) {
 		want := "no Orderyard answers at nats://…@127.0.0.1:1: start one with `orderyard dev`"
 		if code != exitUnavailable || !strings.Contains(errs.String(), want) || strings.Contains(errs.String(), "secret") {
 			t.Errorf("%v: exit %d, %s", args, code, errs.String())
+		}
+	}
+}
+
+// TestServerGone proves that a server which is lost for good while a command runs is told in the same words, not in those of the client library.
+func TestServerGone(t *testing.T) {
+	c := &client{server: "nats://127.0.0.1:4222"}
+	for _, gone := range []error{nats.ErrReconnectBufExceeded, nats.ErrDisconnected} {
+		err := c.silence(t.Context(), fmt.Errorf("ask: %w", gone), "")
+		var coded *exitError
+		if !errors.As(err, &coded) || coded.code != exitUnavailable || !strings.Contains(err.Error(), "no Orderyard answers at nats://127.0.0.1:4222") || strings.Contains(err.Error(), "buffer") {
+			t.Errorf("%v: %v", gone, err)
 		}
 	}
 }

@@ -124,6 +124,8 @@ func (c *client) silence(ctx context.Context, err error, commandID string) error
 	switch {
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, nats.ErrConnectionClosed):
 		return unreachable(c.server, err)
+	case errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrDisconnected): // how a client that would come back says that nobody is there
+		return unreachable(c.server, nil)
 	case errors.Is(err, nats.ErrMaxPayload):
 		return fmt.Errorf("the request is larger than the server takes (%d bytes)", c.conn.MaxPayload())
 	case errors.Is(ctx.Err(), context.Canceled):
