@@ -50,7 +50,7 @@
 // A record holds its number, its epoch, the SHA-256 of the record before it and a CRC over itself. A flipped bit, a missing, swapped or
 // foreign record breaks the chain at a position that can be named. A shortened tail is the one damage a chain cannot see; JetStream
 // serves a file with a flipped byte exactly so, shortened and without a word. Hence the marks kept elsewhere: the checkpoint's
-// position and LogOptions.HighWater (the egress cursor, the ownership key). A journal that ends below one of them is refused.
+// position and LogOptions.HighWater (the highest of what every node writes ten times a second, the event feed's cursor, and where a partition was released). A journal that ends below one of them is refused.
 //
 // # The idea that failed
 //

@@ -16,13 +16,14 @@ import (
 	"orderyard/cmd/orderyard/peers"
 )
 
-// newBenchAllCmd runs the benchmarks one after the other. `bench routing` measures no machine but decisions, and stays by itself.
+// newBenchAllCmd runs the benchmarks one after the other. `bench routing` measures no machine but decisions, `bench memory` and `bench verify` want large stores: these stay by
+// themselves.
 func newBenchAllCmd(a *app, all []*benchJob) *cobra.Command {
 	var f benchFlags
 	cmd := &cobra.Command{
 		Use:   "all",
-		Short: "Every benchmark but `bench routing`, one after the other, and a report of all",
-		Long: "Every benchmark but `bench routing`, one after the other, and a report of all. It takes ten to fifteen minutes.\n\n" +
+		Short: "Every benchmark but routing, memory and verify, one after the other, and a report of all",
+		Long: "Every benchmark but `bench routing`, `bench memory` and `bench verify`, one after the other, and a report of all. It takes ten to fifteen minutes.\n\n" +
 			"Databases are started from the system's packages (PostgreSQL 15 or later, Redis 7) and ended again; one that is not installed is left out with\n" +
 			"a line that says so. A benchmark that fails does not end the others. docs/benchmarks/peers.md says what is compared and why that is fair.",
 		Example: "  orderyard bench all --report DIR --data DIR",

@@ -22,7 +22,10 @@ import (
 	"orderyard/persistence/jetstream/embedded"
 )
 
-const formedIn = time.Minute // of three servers on a busy machine; they need a few seconds
+const (
+	formedIn = time.Minute     // of three servers on a busy machine; they need a few seconds
+	hungIn   = 8 * time.Second // what the runbook says of a node that hangs: after this NATS has noticed
+)
 
 // natsOptions reads a command line of nats-server the way its main function does, with the configuration where it lies here.
 func natsOptions(t *testing.T, line []string) *server.Options {
@@ -41,6 +44,9 @@ func natsOptions(t *testing.T, line []string) *server.Options {
 	if !o.SyncAlways || !o.JetStream || o.StoreDir != "/data" || o.Port != 4222 || o.HTTPPort != 8222 || o.Cluster.Port != 6222 ||
 		o.Cluster.Name == "" || !o.Cluster.NoAdvertise || o.MaxPayload != embedded.MaxPayloadDefault {
 		t.Errorf("%q gives %+v", line, o)
+	}
+	if o.PingInterval > hungIn/4 { // noticed after the third that is not answered
+		t.Errorf("%q pings every %v: a node that hangs keeps its place at the doors for minutes", line, o.PingInterval)
 	}
 	return o
 }
