@@ -27,8 +27,10 @@ type ruled struct {
 	steady     []steady       // what facts hold already
 	candidates []ruleset.Candidate
 	stock      []ruleset.Stock
-	prices     Prices  // nil = nobody knows, or no score asks
-	at         []int32 // by candidate: its place
+	spare      []ruleset.Stock // of the rule before
+	before     []string        // its SKUs
+	prices     Prices          // nil = nobody knows, or no score asks
+	at         []int32         // by candidate: its place
 
 	solver  solve.Solver
 	problem problem
@@ -123,6 +125,7 @@ func (r *ruled) done() {
 	clear(r.lines)
 	clear(r.places)
 	clear(r.candidates)
+	clear(r.before)
 	r.order = ruleset.Order{}
 	r.scores, r.silent = nil, silence{}
 	r.req, r.view, r.rules, r.plan, r.record, r.prices = nil, nil, nil, nil, nil, nil
@@ -172,28 +175,25 @@ func (r *ruled) try(route, rule int) (next bool) {
 		}
 	}
 	r.taken = assign && (r.policy == partialShip || solved.short == 0)
+	before := len(r.given)
 	r.evidence(outcome, &solved)
 	if r.taken {
 		r.take(&solved)
 	}
 	if next {
 		r.plan.Actions = nil // the next rule says what becomes of the rest
-		r.again()
+		r.again(r.given[before:])
 	}
 	return next
 }
 
-// again begins anew with the units that are left, for the next rule. What the rules before have assigned is gone: its units are off the stock, and its
-// sites have work of the order. A price stays that of the whole stock, which is the one in the record.
-func (r *ruled) again() {
-	for i := range r.lines {
-		r.lines[i].Quantity = r.left[i]
-	}
-	r.run.Begin(r.rules.Set, &r.order, r.now)
-	r.look()
-	r.opened = 0
-	skus := r.run.SKUs() // those that are still needed: their places are others than before
-	for _, g := range r.given {
+// again begins anew with the units that are left, for the next rule, in the yard that the first one saw: the view is not asked again, for it may say
+// something else by now. What the rules before have assigned is gone: its units are off the stock, and its sites have work of the order. A price stays
+// that of the whole stock, which is the one in the record.
+func (r *ruled) again(given []ruledGive) {
+	before := append(r.before[:0], r.run.SKUs()...)
+	r.before = before
+	for _, g := range given {
 		p := &r.places[g.place]
 		if !p.used {
 			p.used = true
@@ -201,8 +201,31 @@ func (r *ruled) again() {
 		}
 		c := &r.candidates[p.candidate]
 		c.Used = true
-		if k := slices.Index(skus, r.lines[g.line].SKU); k >= 0 {
-			c.Stock[k].ATP -= g.units
+		c.Stock[slices.Index(before, r.lines[g.line].SKU)].ATP -= g.units
+	}
+	for i := range r.lines {
+		r.lines[i].Quantity = r.left[i]
+	}
+	r.run.Begin(r.rules.Set, &r.order, r.now)
+	r.moveStock(before)
+}
+
+// moveStock puts the stock of every candidate into the order of the SKUs that are still needed.
+func (r *ruled) moveStock(before []string) {
+	skus := r.run.SKUs()
+	if slices.Equal(before, skus) {
+		return
+	}
+	r.stock, r.spare = resize(r.spare, len(r.candidates)*len(skus)), r.stock
+	from := make([]int, len(skus))
+	for k, sku := range skus {
+		from[k] = slices.Index(before, sku)
+	}
+	for i := range r.candidates {
+		c, stock := &r.candidates[i], r.stock[i*len(skus):(i+1)*len(skus)]
+		for k, at := range from {
+			stock[k] = c.Stock[at]
 		}
+		c.Stock = stock
 	}
 }
