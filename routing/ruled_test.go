@@ -280,6 +280,42 @@ fallback: all
 	}
 }
 
+// TestPenaltiesKeepEveryScore proves that a sum of penalties counts every score by its weight, whatever the scores count per: what is ten times as far
+// does not win to save a cent, nor what is dear to save a meter, and the order of the scores is all the same.
+func TestPenaltiesKeepEveryScore(t *testing.T) {
+	const set = `
+name: sums
+routes:
+  - name: all
+    rules:
+      - name: one
+        filters: [stock: any]
+        scores: [%s]
+        reducer: penalty_sum
+        actions: {full: assign_many, partial: [assign_many, backorder], none: backorder}
+fallback: all
+`
+	cheap, far := east("far", 9), int64(300_000)
+	near, next := east("near", 1), east("next", 1.00001)
+	near.CostPerOrder, next.CostPerOrder = 1, far
+	net := newNetwork().addSite(near).addSite(cheap).addSite(next).setStock("A", "far", 5).setStock("A", "near", 5).setStock("A", "next", 5)
+	req := &messages.PlanRequest{ShipTo: at0(), Partial: "split", SplitsLeft: 3, Needs: []*messages.LineNeed{line(0, "A", 1)}}
+	for _, c := range []struct{ scores, best, second string }{
+		{"{cost: {}, per: 1000}, {distance: {}, weight: 1000, per: 1609}", "near", "next"},
+		{"{distance: {}, weight: 1000, per: 1609}, {cost: {}, per: 1000}", "near", "next"},
+		{"{cost: {}, weight: 1000, per: 1609}, {distance: {}, per: 1000}", "near", "far"},
+		{"{distance: {}, per: 1000}, {cost: {}, weight: 1000, per: 1609}", "near", "far"},
+		{"{cost: {}, per: 1000}, {distance: {}, per: 1000003}", "near", "far"},
+		{"{distance: {}, per: 1000003}", "near", "next"},
+		{"{distance: {}, weight: 1073741824, per: 1073741823}, {cost: {}, weight: 7, per: 999983}", "near", "next"},
+	} {
+		p := Route(req, net, byRules(t, fmt.Sprintf(set, c.scores)), oracleNow)
+		if d := p.Decision; gives(p) != c.best+":1" || len(d.RunnerUp) != 1 || d.RunnerUp[0] != c.second {
+			t.Errorf("%s: %s gives, then %v; want %s, then %s: %v", c.scores, gives(p), d.RunnerUp, c.best, c.second, d.Objective)
+		}
+	}
+}
+
 // TestRuledHugeQuantities proves that absurd quantities, prices and costs neither overflow nor break a plan by rules.
 func TestRuledHugeQuantities(t *testing.T) {
 	const huge = int64(^uint64(0) >> 1)
