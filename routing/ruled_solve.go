@@ -359,6 +359,9 @@ func (p *problem) Allows(_ int, units []int64) bool {
 // bend is how far the truth lies above the sums.
 func (p *problem) bend(c curved, site int, units []int64, all bool) int64 {
 	t, m := &p.terms[c.score], len(p.items)
+	if t.Last[site] {
+		return 0
+	}
 	sum := t.Fixed[site]
 	if all && t.Alone != nil {
 		sum += t.Alone[site]

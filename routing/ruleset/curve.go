@@ -130,6 +130,9 @@ func AddsUp(kind string) bool {
 func (r *Run) Level(k int, loss int64) int64 {
 	switch r.rule.scores[k].op {
 	case byFewestParts, byCost, byMargin, byCO2, byOpportunity:
+		if loss == never {
+			return r.last[k]
+		}
 		return loss
 	}
 	least, most := int64(math.MaxInt64), int64(math.MinInt64)

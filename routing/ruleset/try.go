@@ -192,6 +192,10 @@ func (r *Run) outcome() Outcome {
 func (r *Run) settle(admitted int32) {
 	r.admitted, r.mute = admitted, 0
 	r.ranking = r.ranking[:0]
+	r.last = resize(r.last, len(r.rule.scores))
+	for k := range r.last {
+		r.last[k] = math.MinInt64
+	}
 	for i := range r.verdicts {
 		if v := &r.verdicts[i]; v.Failed == Passed && v.Backup > admitted {
 			v.Failed = FailedBackup
@@ -200,12 +204,20 @@ func (r *Run) settle(admitted int32) {
 			continue
 		}
 		r.rate(i)
-		for k := range r.rule.scores {
-			if r.verdicts[i].Unscored&(1<<k) != 0 && r.rule.scores[k].Missing == missingSkip {
+		for k, loss := range r.Losses(i) {
+			switch {
+			case loss != never:
+				r.last[k] = max(r.last[k], loss)
+			case r.verdicts[i].Unscored&(1<<k) != 0 && r.rule.scores[k].Missing == missingSkip:
 				r.mute |= 1 << k
 			}
 		}
 		r.ranking = append(r.ranking, int32(i))
+	}
+	for k, worst := range r.last {
+		if r.last[k] = addSat(worst, 1); worst == math.MinInt64 {
+			r.last[k] = 0 // all come last, so nobody does
+		}
 	}
 	if r.rule.Reducer == PenaltySum {
 		r.punish()
@@ -258,10 +270,14 @@ func (r *Run) punish() {
 	r.ranking = kept
 }
 
-// penalty is the sum of a candidate's scores by weight. Scores that prefer more lower it.
+// penalty is the sum of a candidate's scores by weight. Scores that prefer more lower it; one in which the candidate comes last counts one more than
+// that of the worst other.
 func (r *Run) penalty(candidate int) int64 {
 	sum := int64(0)
 	for k, loss := range r.Losses(candidate) {
+		if loss == never {
+			loss = r.last[k]
+		}
 		if r.mute&(1<<k) == 0 {
 			sum = addSat(sum, mulDiv(loss, r.rule.scores[k].Weight, r.rule.scores[k].Per))
 		}
