@@ -144,16 +144,8 @@ func (r *ruled) open() (units int64) {
 func (r *ruled) try(route, rule int) (next bool) {
 	r.run.Try(route, rule, r.candidates)
 	solved := r.solve()
-	for level, levels := r.run.Softness(); solved.short > 0 && level < levels && solved.capped; level, levels = r.run.Softness() {
-		// Enough was found for it to seem possible, and it was not: within so many sites. Softer still, it may be.
-		r.run.TryFrom(route, rule, r.candidates, level+1)
-		if softer := r.solve(); softer.short >= solved.short {
-			r.run.TryFrom(route, rule, r.candidates, level)
-			solved = r.solve()
-			break
-		} else {
-			solved = softer
-		}
+	if solved.short > 0 && solved.capped {
+		solved = r.giveWay(route, rule, solved)
 	}
 	outcome := ruleset.Full
 	switch {
@@ -185,6 +177,33 @@ func (r *ruled) try(route, rule int) (next bool) {
 		r.again(r.given[before:])
 	}
 	return next
+}
+
+// waysToGiveMax bounds how often the optimizer is asked for one rule: each time may take it a tenth of a second. Rules by hand have a few back-ups and ranks.
+const waysToGiveMax = 32
+
+// giveWay asks a rule further back-ups, and then drops soft filters, where the sites have enough together but so many of them are not allowed. It ends
+// where all is given, else with the hardest of the ways that give most.
+func (r *ruled) giveWay(route, rule int, found solved) solved {
+	best, least := r.run.Hardness(), found.short
+	for range waysToGiveMax {
+		next, ok := r.run.Softer()
+		if !ok {
+			break
+		}
+		r.run.TryFrom(route, rule, r.candidates, next)
+		if found = r.solve(); found.short < least {
+			best, least = r.run.Hardness(), found.short
+		}
+		if least == 0 {
+			return found
+		}
+	}
+	if r.run.Hardness() != best {
+		r.run.TryFrom(route, rule, r.candidates, best)
+		found = r.solve()
+	}
+	return found
 }
 
 // again begins anew with the units that are left, for the next rule, in the yard that the first one saw: the view is not asked again, for it may say
