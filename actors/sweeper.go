@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +36,8 @@ type Sweeper struct {
 	ask   func(ctx context.Context, req messages.Request) (*messages.Reply, error)
 	o     SweepOptions
 	Stats SweepStats
+
+	panics *atomic.Int64 // the node's
 
 	turn  chan struct{} // one sweep at a time
 	room  chan struct{} // of commands under way
@@ -75,7 +78,10 @@ func NewSweeper(n *Node, o SweepOptions) *Sweeper {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Sweeper{know: n.Knowledge, ask: n.Ask, o: o, turn: make(chan struct{}, 1), room: make(chan struct{}, max(o.CommandsMax, 1))}
+	return &Sweeper{
+		know: n.Knowledge, ask: n.Ask, o: o, panics: &n.runtime.Stats().Panics,
+		turn: make(chan struct{}, 1), room: make(chan struct{}, max(o.CommandsMax, 1)),
+	}
 }
 
 // Start sweeps every so often until Stop. It is called once; without a time it does nothing.
@@ -159,8 +165,15 @@ func (s *Sweeper) take(ctx context.Context) (release func(), err error) {
 	}
 }
 
-// look asks the orders what may be moved, and plans them together.
-func (s *Sweeper) look(ctx context.Context) (*SweepReport, error) {
+// look asks the orders what may be moved, and plans them together. A panic of the rules is an error: it ends the sweep and not the node.
+func (s *Sweeper) look(ctx context.Context) (_ *SweepReport, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.panics.Add(1)
+			s.o.Log.Error("a sweep panicked", "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("the sweep panicked: %v", p)
+		}
+	}()
 	if n := s.know.Uncovered(); n > 0 {
 		return nil, fmt.Errorf("the stock of %d partitions is not known here yet", n)
 	}

@@ -221,3 +221,27 @@ func TestSweepIsOvertaken(t *testing.T) {
 	}
 	n.reserved(id, "NYC")
 }
+
+// TestSweepSurvivesBrokenRules proves that rules which panic end a sweep with an error that is counted, in a dry run too, and not the node: it sweeps
+// again when the rules are others.
+func TestSweepSurvivesBrokenRules(t *testing.T) {
+	n := startSwept(t)
+	n.site("NYC", 40.71, -74.01, "manual")
+	n.receive("A", "NYC", 1)
+	n.reserved(n.place("1", denver, 1), "NYC")
+	good := n.Rules()
+	broken := *good
+	broken.Set = new(ruleset.Compiled)
+	n.SetRules(&broken)
+	s := n.sweeper(10)
+	if _, err := s.Look(t.Context()); err == nil {
+		t.Error("the dry run ended well")
+	}
+	if _, err := s.Sweep(t.Context()); err == nil || n.Runtime().Stats().Panics.Load() != 2 {
+		t.Errorf("the sweep ended with %v, and %d panics were counted", err, n.Runtime().Stats().Panics.Load())
+	}
+	n.SetRules(good)
+	if r := swept(t, s); len(r.Orders) != 1 {
+		t.Errorf("by good rules: %+v", r)
+	}
+}

@@ -15,8 +15,10 @@ const (
 )
 
 // Alternatives ranks plans for a request, the best first: what Route decides, and what it would decide if one of the sites it chose were not
-// there, for the first six of these. They differ in their sites, and each gives the units it can by the same rules. The request is not changed.
+// there, for the first six of these. They differ in their sites, and each gives the units it can by the same rules, in the yard that the first one saw.
+// The request is not changed.
 func Alternatives(req *messages.PlanRequest, v View, rules *Rules, now int64) []*messages.Plan {
+	v = Still(v)
 	best := Route(req, v, rules, now)
 	plans := []*messages.Plan{best}
 	for _, a := range best.Assignments[:min(len(best.Assignments), alternativesTried)] {

@@ -38,3 +38,20 @@ func TestAlternatives(t *testing.T) {
 		}
 	})
 }
+
+// TestAlternativesOfOneYard proves that all plans of a dry run are about the same yard: stock that is sold while they are made changes none of them.
+func TestAlternativesOfOneYard(t *testing.T) {
+	yard := func() *network {
+		net := newNetwork().addSite(east("a", 1)).addSite(east("b", 2)).addSite(east("c", 3))
+		return net.setStock("A", "a", 2).setStock("A", "b", 2).setStock("A", "c", 2)
+	}
+	req := &messages.PlanRequest{ShipTo: at0(), Partial: partialSplit, SplitsLeft: 3, Needs: []*messages.LineNeed{line(0, "A", 1)}}
+	for _, rules := range []*Rules{DefaultRules(), defaultSet(t)} {
+		want := Alternatives(req, yard(), rules, oracleNow)
+		sold := func(v *moving, what string) { v.setStock("A", "b", 0) }
+		got := Alternatives(req, &moving{network: yard(), asked: map[string]int{}, after: sold}, rules, oracleNow)
+		if len(want) != 2 || gives(want[1]) != "b:1" || len(got) != 2 || !proto.Equal(got[1], want[1]) {
+			t.Errorf("%s: got %v, want %v", rules.Version, got, want)
+		}
+	}
+}

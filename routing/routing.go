@@ -43,7 +43,8 @@ type Site struct {
 // Locate fills in the place from the degrees. Call it once, before the site is shared.
 func (s *Site) Locate() { s.Place = geo.PointOf(s.Lat, s.Lon) }
 
-// View is the node's picture of the network. It must not change while Route runs: hand in a snapshot.
+// View is the node's picture of the network. What it answers does not change any more, but others may write it meanwhile: Route asks for everything
+// once. Who makes several decisions that must fit together hands in Still(v).
 type View interface {
 	// Stock lists the sites that carry a SKU, sorted by site id. The caller only reads it.
 	Stock(sku string) []SiteStock

@@ -27,8 +27,10 @@ type ruled struct {
 	steady     []steady       // what facts hold already
 	candidates []ruleset.Candidate
 	stock      []ruleset.Stock
-	prices     Prices  // nil = nobody knows, or no score asks
-	at         []int32 // by candidate: its place
+	spare      []ruleset.Stock // of the rule before
+	before     []string        // its SKUs
+	prices     Prices          // nil = nobody knows, or no score asks
+	at         []int32         // by candidate: its place
 
 	solver  solve.Solver
 	problem problem
@@ -123,6 +125,7 @@ func (r *ruled) done() {
 	clear(r.lines)
 	clear(r.places)
 	clear(r.candidates)
+	clear(r.before)
 	r.order = ruleset.Order{}
 	r.scores, r.silent = nil, silence{}
 	r.req, r.view, r.rules, r.plan, r.record, r.prices = nil, nil, nil, nil, nil, nil
@@ -141,16 +144,8 @@ func (r *ruled) open() (units int64) {
 func (r *ruled) try(route, rule int) (next bool) {
 	r.run.Try(route, rule, r.candidates)
 	solved := r.solve()
-	for level, levels := r.run.Softness(); solved.short > 0 && level < levels && solved.capped; level, levels = r.run.Softness() {
-		// Enough was found for it to seem possible, and it was not: within so many sites. Softer still, it may be.
-		r.run.TryFrom(route, rule, r.candidates, level+1)
-		if softer := r.solve(); softer.short >= solved.short {
-			r.run.TryFrom(route, rule, r.candidates, level)
-			solved = r.solve()
-			break
-		} else {
-			solved = softer
-		}
+	if solved.short > 0 && solved.capped {
+		solved = r.giveWay(route, rule, solved)
 	}
 	outcome := ruleset.Full
 	switch {
@@ -172,28 +167,52 @@ func (r *ruled) try(route, rule int) (next bool) {
 		}
 	}
 	r.taken = assign && (r.policy == partialShip || solved.short == 0)
+	before := len(r.given)
 	r.evidence(outcome, &solved)
 	if r.taken {
 		r.take(&solved)
 	}
 	if next {
 		r.plan.Actions = nil // the next rule says what becomes of the rest
-		r.again()
+		r.again(r.given[before:])
 	}
 	return next
 }
 
-// again begins anew with the units that are left, for the next rule. What the rules before have assigned is gone: its units are off the stock, and its
-// sites have work of the order. A price stays that of the whole stock, which is the one in the record.
-func (r *ruled) again() {
-	for i := range r.lines {
-		r.lines[i].Quantity = r.left[i]
+// waysToGiveMax bounds how often the optimizer is asked for one rule: each time may take it a tenth of a second. Rules by hand have a few back-ups and ranks.
+const waysToGiveMax = 32
+
+// giveWay asks a rule further back-ups, and then drops soft filters, where the sites have enough together but so many of them are not allowed. It ends
+// where all is given, else with the hardest of the ways that give most.
+func (r *ruled) giveWay(route, rule int, found solved) solved {
+	best, least := r.run.Hardness(), found.short
+	for range waysToGiveMax {
+		next, ok := r.run.Softer()
+		if !ok {
+			break
+		}
+		r.run.TryFrom(route, rule, r.candidates, next)
+		if found = r.solve(); found.short < least {
+			best, least = r.run.Hardness(), found.short
+		}
+		if least == 0 {
+			return found
+		}
 	}
-	r.run.Begin(r.rules.Set, &r.order, r.now)
-	r.look()
-	r.opened = 0
-	skus := r.run.SKUs() // those that are still needed: their places are others than before
-	for _, g := range r.given {
+	if r.run.Hardness() != best {
+		r.run.TryFrom(route, rule, r.candidates, best)
+		found = r.solve()
+	}
+	return found
+}
+
+// again begins anew with the units that are left, for the next rule, in the yard that the first one saw: the view is not asked again, for it may say
+// something else by now. What the rules before have assigned is gone: its units are off the stock, and its sites have work of the order. A price stays
+// that of the whole stock, which is the one in the record.
+func (r *ruled) again(given []ruledGive) {
+	before := append(r.before[:0], r.run.SKUs()...)
+	r.before = before
+	for _, g := range given {
 		p := &r.places[g.place]
 		if !p.used {
 			p.used = true
@@ -201,8 +220,31 @@ func (r *ruled) again() {
 		}
 		c := &r.candidates[p.candidate]
 		c.Used = true
-		if k := slices.Index(skus, r.lines[g.line].SKU); k >= 0 {
-			c.Stock[k].ATP -= g.units
+		c.Stock[slices.Index(before, r.lines[g.line].SKU)].ATP -= g.units
+	}
+	for i := range r.lines {
+		r.lines[i].Quantity = r.left[i]
+	}
+	r.run.Begin(r.rules.Set, &r.order, r.now)
+	r.moveStock(before)
+}
+
+// moveStock puts the stock of every candidate into the order of the SKUs that are still needed.
+func (r *ruled) moveStock(before []string) {
+	skus := r.run.SKUs()
+	if slices.Equal(before, skus) {
+		return
+	}
+	r.stock, r.spare = resize(r.spare, len(r.candidates)*len(skus)), r.stock
+	from := make([]int, len(skus))
+	for k, sku := range skus {
+		from[k] = slices.Index(before, sku)
+	}
+	for i := range r.candidates {
+		c, stock := &r.candidates[i], r.stock[i*len(skus):(i+1)*len(skus)]
+		for k, at := range from {
+			stock[k] = c.Stock[at]
 		}
+		c.Stock = stock
 	}
 }

@@ -162,3 +162,62 @@ func newSites(req *messages.PlanRequest, plan *messages.Plan) (n int) {
 	}
 	return n
 }
+
+// moving is a view that other goroutines write while a decision reads it: what is asked for a second time is not what it was.
+type moving struct {
+	*network
+	asked map[string]int
+	after func(v *moving, what string) // asked again
+}
+
+func (v *moving) again(what string) {
+	if v.asked[what]++; v.asked[what] == 2 {
+		v.after(v, what)
+	}
+}
+
+func (v *moving) SiteIDs() []string {
+	v.again("ids")
+	return slices.Clone(v.network.SiteIDs())
+}
+
+func (v *moving) Site(id string) (*Site, bool) {
+	v.again("site " + id)
+	return v.network.Site(id)
+}
+
+func (v *moving) Stock(sku string) []SiteStock {
+	v.again("stock " + sku)
+	return slices.Clone(v.network.Stock(sku))
+}
+
+// TestNextRuleSeesTheSameYard proves that all rules of one decision see the yard as it was when the decision began, whatever becomes of it meanwhile: a
+// site that pauses, a site whose id comes before all others, stock that arrives. A node hands in the view that others write.
+func TestNextRuleSeesTheSameYard(t *testing.T) {
+	rules := byRules(t, fmt.Sprintf(nextSet, 3, 3, "distance", "assign_many"))
+	req := &messages.PlanRequest{ShipTo: at0(), Partial: "ship_available", SplitsLeft: 3, Needs: []*messages.LineNeed{line(0, "A", 15), line(1, "B", 2)}}
+	yard := func() *network {
+		near := east("a", 1)
+		near.Groups = []string{"near"}
+		net := newNetwork().addSite(near).addSite(east("b", 9)).addSite(east("c", 10))
+		return net.setStock("A", "a", 10).setStock("A", "b", 4).setStock("A", "c", 1).setStock("B", "a", 2)
+	}
+	want := Route(req, yard(), rules, oracleNow)
+	if got := gives(want); got != "a:12 b:4 c:1" {
+		t.Fatalf("in a yard at rest: %s", got)
+	}
+	for name, after := range map[string]func(v *moving, what string){
+		"a pauses": func(v *moving, what string) {
+			paused := *v.sites["a"]
+			paused.PausedUntil = oracleNow + 1
+			v.addSite(&paused)
+		},
+		"a site comes before all": func(v *moving, what string) { v.addSite(east("0", 2)) },
+		"stock arrives":           func(v *moving, what string) { v.setStock("A", "c", 9).setStock("A", "b", 0) },
+	} {
+		got := Route(req, &moving{network: yard(), asked: map[string]int{}, after: after}, rules, oracleNow)
+		if !proto.Equal(got, want) {
+			t.Errorf("%s: got %s, want %s\n%v\n%v", name, gives(got), gives(want), got, want)
+		}
+	}
+}

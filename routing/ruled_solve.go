@@ -16,7 +16,7 @@ type problem struct {
 	names  []string
 	terms  []ruleset.Terms // by score that decides
 	scores []int           // their positions in the rule
-	times  []int64         // by penalty_sum: what each counts
+	shares []share         // by penalty_sum: what each counts
 	parts  []solve.Part
 	fixed  []int64
 	costs  []int64
@@ -228,38 +228,65 @@ func (p *problem) breakTies() {
 // scaleMax bounds the common denominator of penalties.
 const scaleMax = 1_000_000
 
-// addUp makes one level of all scores: each by its weight, over the least common denominator of what they count per, so that nothing is rounded.
-func (p *problem) addUp() {
-	run, n, m := &p.r.run, len(p.list), len(p.items)
-	scale := int64(1)
+// share is what a score counts in a sum of penalties: times ÷ per of the sum's parts of a point.
+type share struct{ times, per int64 }
+
+// of is the share of a value, at most termMax away from zero. The product has 128 bits, so that no score is lost for its weight.
+func (s share) of(v int64) int64 {
+	hi, lo := bits.Mul64(magnitude(v), magnitude(s.times))
+	q := uint64(termMax)
+	if hi < uint64(s.per) {
+		q, _ = bits.Div64(hi, lo, uint64(s.per))
+	}
+	if q = min(q, uint64(termMax)); (v < 0) != (s.times < 0) {
+		return -int64(q)
+	}
+	return int64(q)
+}
+
+// readShares says what each score counts: over the least common denominator of what they count per, so that nothing is rounded; where that is too
+// large, in millionths of a point, rounded toward zero.
+func (p *problem) readShares() {
+	run, scale := &p.r.run, int64(1)
 	for _, k := range p.scores {
 		_, _, _, per := run.Score(k)
-		if next := scale / gcd(scale, per) * per; next <= scaleMax {
-			scale = next
+		if scale = scale / gcd(scale, per) * per; scale > scaleMax {
+			break
 		}
 	}
-	p.times = p.times[:0]
+	p.shares = p.shares[:0]
+	for _, k := range p.scores {
+		_, _, weight, per := run.Score(k)
+		if scale > scaleMax {
+			p.shares = append(p.shares, share{weight * scaleMax, per})
+		} else {
+			p.shares = append(p.shares, share{weight * (scale / per), 1})
+		}
+	}
+}
+
+// addUp makes one level of all scores, each by its share.
+func (p *problem) addUp() {
+	n, m := len(p.list), len(p.items)
+	p.readShares()
 	alone := p.sum.Alone[:0]
 	p.sum = solve.Level{Fixed: resize(p.sum.Fixed, n), Cost: resize(p.sum.Cost, n*m)}
 	clear(p.sum.Fixed)
 	clear(p.sum.Cost)
-	for at, k := range p.scores {
-		_, _, weight, per := run.Score(k)
-		times := product(weight, scale/per)
-		p.times = append(p.times, times)
-		t := &p.terms[at]
-		addTimes(p.sum.Fixed, t.Fixed, times)
-		addTimes(p.sum.Cost, t.Cost, times)
+	for at := range p.scores {
+		t, share := &p.terms[at], p.shares[at]
+		share.add(p.sum.Fixed, t.Fixed)
+		share.add(p.sum.Cost, t.Cost)
 		if t.Alone != nil {
 			if p.sum.Alone == nil {
 				p.sum.Alone = resize(alone, n)
 				clear(p.sum.Alone)
 			}
-			addTimes(p.sum.Alone, t.Alone, times)
+			share.add(p.sum.Alone, t.Alone)
 		}
 		if t.Curve {
 			p.curved = append(p.curved, curved{0, at})
-			p.sum.Excess = min(p.sum.Excess+product(t.Excess, times), termMax)
+			p.sum.Excess = min(p.sum.Excess+share.of(t.Excess), termMax)
 		}
 	}
 	p.level(levelPenalty, p.sum)
@@ -268,19 +295,6 @@ func (p *problem) addUp() {
 // termMax keeps sums of terms far from overflowing.
 const termMax = int64(1) << 50
 
-// product is a × b, at most termMax away from zero.
-func product(a, b int64) int64 {
-	hi, lo := bits.Mul64(magnitude(a), magnitude(b))
-	v := termMax
-	if hi == 0 && lo < uint64(termMax) {
-		v = int64(lo)
-	}
-	if (a < 0) != (b < 0) {
-		return -v
-	}
-	return v
-}
-
 func magnitude(a int64) uint64 {
 	if a < 0 {
 		return -uint64(a)
@@ -288,9 +302,10 @@ func magnitude(a int64) uint64 {
 	return uint64(a)
 }
 
-func addTimes(sum, terms []int64, times int64) {
+// add adds the share of each term to a sum.
+func (s share) add(sum, terms []int64) {
 	for i, v := range terms {
-		sum[i] = min(max(sum[i]+product(v, times), -termMax), termMax)
+		sum[i] = min(max(sum[i]+s.of(v), -termMax), termMax)
 	}
 }
 
@@ -344,6 +359,9 @@ func (p *problem) Allows(_ int, units []int64) bool {
 // bend is how far the truth lies above the sums.
 func (p *problem) bend(c curved, site int, units []int64, all bool) int64 {
 	t, m := &p.terms[c.score], len(p.items)
+	if t.Last[site] {
+		return 0
+	}
 	sum := t.Fixed[site]
 	if all && t.Alone != nil {
 		sum += t.Alone[site]
@@ -359,7 +377,7 @@ func (p *problem) bend(c curved, site int, units []int64, all bool) int64 {
 	truth := p.r.run.Curve(p.scores[c.score], int(p.list[site]), p.items, units, all)
 	bend := max(truth-sum, 0)
 	if p.r.run.Rule().Reducer == ruleset.PenaltySum {
-		return product(bend, p.times[c.score])
+		return p.shares[c.score].of(bend)
 	}
 	return bend
 }

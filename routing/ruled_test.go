@@ -210,9 +210,13 @@ func BenchmarkRuled(b *testing.B) {
 
 // TestSingleIsBest proves that where one site is best alone, the shortcut says what the optimizer says: plan, evidence, objective and runner-up.
 func TestSingleIsBest(t *testing.T) {
-	rules := defaultSet(t)
+	sets := []*Rules{defaultSet(t)}
+	for _, scores := range []string{"{cost: {card: parcel, split_penalty: 300}, missing: last}", "{co2: {card: parcel}, missing: last}, workload", "{zone: {card: parcel}, missing: last}"} {
+		sets = append(sets, byRules(t, fmt.Sprintf(lastSet, "fewest_parts, "+scores, "first_difference")))
+	}
 	short := 0
 	rapid.Check(t, func(t *rapid.T) {
+		rules := rapid.SampledFrom(sets).Draw(t, "rules")
 		net := drawNetwork(t, 6, 6)
 		req := drawRequest(t, net, 3, 2)
 		req.SitesUsed = nil

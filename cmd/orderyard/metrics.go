@@ -42,7 +42,7 @@ func newRuntimeCollector(node *actors.Node, rules *rulebook.Live, ready func() e
 	counter("fenced_total", "Partitions lost to another owner.", s.Fenced.Load)
 	counter("outranked_total", "Partitions not taken over, because another had claimed them later.", s.Outranked.Load)
 	counter("recoveries_total", "Partitions read back from the journal.", s.Recoveries.Load)
-	counter("panics_total", "Entities that failed on a command.", s.Panics.Load)
+	counter("panics_total", "Commands, answers and sweeps that panicked.", s.Panics.Load)
 	counter("checkpoints_total", "Checkpoints written.", s.Checkpoints.Load)
 	add(prometheus.GaugeValue, "inflight", "Client requests inside the node.", func() float64 { return float64(node.Runtime().Inflight()) })
 	add(prometheus.GaugeValue, "skus", "SKUs any site has ever carried.", func() float64 { return float64(node.View().SKUs()) })

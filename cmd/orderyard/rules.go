@@ -37,6 +37,7 @@ type rulesFile struct {
 	Rules    string         `json:"rules_version,omitempty"`
 	Routes   []string       `json:"routes,omitempty"`
 	Problems []rulesProblem `json:"problems,omitempty"`
+	Warnings []rulesProblem `json:"warnings,omitempty"` // what is right, and not done yet
 
 	text []byte
 	set  *ruleset.Compiled
@@ -78,7 +79,7 @@ func (a *app) loadRules(name string) (rulesFile, error) {
 	case err != nil:
 		return f, err
 	}
-	f.OK, f.Rules, f.Routes = true, f.set.Version, f.set.Routes()
+	f.OK, f.Rules, f.Routes, f.Warnings = true, f.set.Version, f.set.Routes(), problemsOf(f.set.Set.NotYet())
 	return f, nil
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 )
@@ -41,15 +42,15 @@ func newRulesCheckCmd(a *app) *cobra.Command {
 			} else if err := t.print(""); err != nil {
 				return err
 			}
-			if answer.OK {
-				return nil
-			}
 			if a.output != outputJSON {
 				for _, f := range answer.Files {
-					for _, p := range f.Problems {
+					for _, p := range slices.Concat(f.Problems, f.Warnings) {
 						a.printProblem(p)
 					}
 				}
+			}
+			if answer.OK {
+				return nil
 			}
 			return fmt.Errorf("%s in %s", plural(mistakes, "mistake"), plural(len(args), "file"))
 		},

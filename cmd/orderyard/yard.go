@@ -297,7 +297,7 @@ func (y *yard) openDoors(ctx context.Context) error {
 		Metadata: y.metadata(),
 		Locate:   func(postal, country string) (float64, float64, bool) { return geo.Locate(country, postal) },
 		Limits:   ingress.Limits{RequestsMax: y.cfg.Limits.InflightMax}, Admission: admissionOptions(&y.cfg.Admission),
-		Clock: y.nowMs,
+		Clock: y.nowMs, Panicked: func() { y.node.Runtime().Stats().Panics.Add(1) },
 	})
 	if err != nil {
 		return err

@@ -61,9 +61,14 @@ func (in *Ingress) explained(q *query, c *call, r *wire.ExplainOrderRequest) {
 	go func() {
 		ctx, cancel := context.WithTimeout(in.working, in.left(q.deadline))
 		defer cancel()
+		defer func() {
+			if fault := in.failed(recover(), q.subject); fault != nil {
+				f = fault
+			}
+			in.wants.Add(-1)
+			next.send(in.o.Actors, nil)
+		}()
 		flip, f = in.o.Planner.Want(ctx, v, r.Plan, r.Want)
-		in.wants.Add(-1)
-		next.send(in.o.Actors, nil)
 	}()
 }
 

@@ -64,6 +64,8 @@ type Options struct {
 	Limits Limits
 	// Admission lets new work in by what is measured, within Limits; its Max follows from RequestsMax. Nil = only Limits hold.
 	Admission *admission.Options
+	// Panicked counts an answer that panicked: its asker is told `internal`, and nobody else notices. Nil = nobody counts.
+	Panicked func()
 	// Registry receives the metrics; nil = none are kept.
 	Registry prometheus.Registerer
 	Log      *slog.Logger
@@ -113,6 +115,9 @@ func Start(ctx context.Context, nc *nats.Conn, o Options) (*Ingress, error) {
 	}
 	if o.Version == "" {
 		o.Version = "0.1.0"
+	}
+	if o.Panicked == nil {
+		o.Panicked = func() {}
 	}
 	if o.Clock == nil {
 		o.Clock = func() int64 { return time.Now().UnixMilli() }

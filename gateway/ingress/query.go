@@ -2,6 +2,7 @@ package ingress
 
 import (
 	"errors"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -147,15 +148,37 @@ func (q *query) askAll(reqs []messages.Request, doc func([]*messages.Reply) (any
 		reqs[i].Deadline = q.deadline
 	}
 	c := q.call()
-	c.complete = func(c *call) { q.answer(doc(c.replies)) }
+	c.complete = func(c *call) { q.answer(q.made(doc, c.replies)) }
 	c.send(q.door.in.o.Actors, reqs)
 }
 
 // later runs doc on a responder: for answers that need no actor but some time.
 func (q *query) later(doc func() (any, *messages.Reply)) {
 	c := q.call()
-	c.complete = func(*call) { q.answer(doc()) }
+	c.complete = func(*call) {
+		q.answer(q.made(func([]*messages.Reply) (any, *messages.Reply) { return doc() }, nil))
+	}
 	c.send(q.door.in.o.Actors, nil)
+}
+
+// made makes an answer. A fault of ours in it is the answer, and ends nothing else.
+func (q *query) made(doc func([]*messages.Reply) (any, *messages.Reply), replies []*messages.Reply) (answer any, r *messages.Reply) {
+	defer func() {
+		if f := q.door.in.failed(recover(), q.subject); f != nil {
+			answer, r = wire.FailureHead(f), messages.Refuse(f)
+		}
+	}()
+	return doc(replies)
+}
+
+// failed counts and logs what was recovered from a panic, and makes a failure of it; nil = there was none.
+func (in *Ingress) failed(panicked any, subject string) *messages.Failure {
+	if panicked == nil {
+		return nil
+	}
+	in.o.Panicked()
+	in.log.Error("an answer panicked", "subject", subject, "panic", panicked, "stack", string(debug.Stack()))
+	return messages.Fail(messages.CodeInternal, "", "the node failed on this question: %v", panicked)
 }
 
 func (q *query) call() *call {

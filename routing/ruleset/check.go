@@ -1,6 +1,9 @@
 package ruleset
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // check applies the rules of validity that no single value can break: names that must differ or be there, actions that must lead
 // somewhere. Problems of form have been found before.
@@ -68,6 +71,25 @@ func (r *Route) check(p *problems, fallback bool) {
 		}
 		by[sort.By] = true
 	}
+}
+
+// waitingOrder is how a node routes waiting orders, whatever the rules say; the rest of ties falls to the same.
+var waitingOrder = []string{sortPriority, sortShipBy, sortPlacedAt}
+
+// NotYet are the places where the set asks for what is checked and tested, but what no node does: sorts other than the order in which waiting orders are
+// routed in any case.
+func (s *Set) NotYet() []Problem {
+	p := &problems{source: s.source}
+	for i := range s.Routes {
+		r := &s.Routes[i]
+		for k := range r.Sorts {
+			if k == len(waitingOrder) || r.Sorts[k].By != waitingOrder[k] {
+				p.complain(r.sortsAt, "is not applied yet: waiting orders are routed by %s and id", strings.Join(waitingOrder, ", "))
+				break
+			}
+		}
+	}
+	return p.sorted()
 }
 
 func (r *Rule) check(p *problems, s *Set, last bool) {

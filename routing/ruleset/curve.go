@@ -130,6 +130,9 @@ func AddsUp(kind string) bool {
 func (r *Run) Level(k int, loss int64) int64 {
 	switch r.rule.scores[k].op {
 	case byFewestParts, byCost, byMargin, byCO2, byOpportunity:
+		if loss == never {
+			return r.last[k]
+		}
 		return loss
 	}
 	least, most := int64(math.MaxInt64), int64(math.MinInt64)
@@ -149,6 +152,3 @@ func (r *Run) Level(k int, loss int64) int64 {
 
 // Rule is the rule of the last Try.
 func (r *Run) Rule() *Rule { return r.rule.Rule }
-
-// Softness is how many ranks of soft filters are dropped, and how many the rule of the last Try could drop.
-func (r *Run) Softness() (dropped, most int) { return r.level, r.rule.levels }

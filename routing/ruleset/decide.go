@@ -75,7 +75,8 @@ func (a Action) String() string {
 }
 
 // CompareOrders says which of two waiting orders is routed first by the sorts of a route: negative = a. Ties fall to priority, the
-// earlier promise, the earlier placement and the id, as docs/GLOSSARY.md §7 has it. A time that is not known comes last.
+// earlier promise, the earlier placement and the id, as docs/GLOSSARY.md §7 has it. A time that is not known comes last. Nodes do not ask it yet: who
+// waits is known to them by priority, promise and placement, not by route.
 func (c *Compiled) CompareOrders(route int, a, b *Order) int {
 	for i := range c.routes[route].Sorts {
 		if n := c.routes[route].Sorts[i].compare(a, b); n != 0 {

@@ -277,6 +277,22 @@ func TestCompareOrders(t *testing.T) {
 	}
 }
 
+// TestNotYet proves that a set is told where its sorts would have waiting orders routed otherwise than nodes do, and only there.
+func TestNotYet(t *testing.T) {
+	for sorts, told := range map[string]bool{
+		"[priority, ship_by, placed_at]": false, "[priority]": false, "[ship_by]": true, "[priority, placed_at]": true,
+		"[priority, ship_by, placed_at, ship_after]": true,
+	} {
+		c := compile(t, strings.Replace(around(""), "    rules:", "    sorts: "+sorts+"\n    rules:", 1))
+		if found := c.Set.NotYet(); len(found) > 0 != told || told && found[0].Key != "routes[0].sorts" {
+			t.Errorf("%s: told %v", sorts, found)
+		}
+	}
+	if found := compile(t, around("")).Set.NotYet(); len(found) > 0 {
+		t.Errorf("without sorts: told %v", found)
+	}
+}
+
 // TestUnknownFacts proves that a site nobody told anything about passes every filter that asks for it, that the record names each that
 // abstained, and that its missing scores decide nothing for the others.
 func TestUnknownFacts(t *testing.T) {

@@ -50,10 +50,10 @@ type Route struct {
 	Rules []Rule `json:"rules"`
 	Active
 
-	at At
+	at, sortsAt At
 }
 
-// Sort is one step of the order in which waiting orders are routed.
+// Sort is one step of the order in which waiting orders are routed. Nodes do not go by it yet: see NotYet.
 type Sort struct {
 	By    string   `json:"by"`    // ship_by ship_after placed_at service priority
 	Words []string `json:"words"` // service: the services, first ones first

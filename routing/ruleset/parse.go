@@ -112,6 +112,7 @@ func (r *reader) route(v node) Route {
 		route.When = v.expr()
 	}
 	if v, ok := f.get("sorts"); ok {
+		route.sortsAt = v.at()
 		for _, item := range v.list("sorts", 8) {
 			route.Sorts = append(route.Sorts, r.sort(item))
 		}

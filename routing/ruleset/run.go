@@ -32,6 +32,7 @@ type Run struct {
 	blocked    []bool  // candidate × line: lines the site may not give
 	gives      []int64 // candidate × line: units it would give alone
 	losses     []int64 // candidate × score: lower is better
+	last       []int64 // by score: one more than the worst loss that is known
 	ranking    []int32 // candidates that pass, best first
 	mute       uint32  // scores that decide nothing, as bits
 	union      []int64 // units by SKU that all passing sites have together

@@ -11,11 +11,13 @@ import "math"
 //     parts the lines times the further parts;
 //   - stock_balance, turnover and expiry add up over the units given;
 //   - cost, margin and co2 by a card follow its price list, which is no sum: these terms are then the best sums never above it, and
-//     Curve tells the truth of a part.
+//     Curve tells the truth of a part;
+//   - a site that comes last in a score adds more than any other one could, whatever it gives.
 type Terms struct {
 	Fixed []int64 // by candidate
 	Alone []int64 // by candidate: added when it gives everything; nil = nothing
 	Cost  []int64 // candidate × item: of a unit of a divisible item, of a whole item at once; nil = nothing
+	Last  []bool  // by candidate: it comes last, and Curve says nothing of it
 	Curve bool
 	// Excess is how much a part may cost above the terms, at most.
 	Excess int64
@@ -26,13 +28,19 @@ func (r *Run) Terms(k int, list []int32, items []Item, t *Terms) {
 	s := &r.rule.scores[k]
 	t.Fixed, t.Curve, t.Excess = resize(t.Fixed, len(list)), false, 0
 	alone, cost := t.Alone[:0], t.Cost[:0]
-	t.Alone, t.Cost = nil, nil
+	t.Alone, t.Cost, t.Last = nil, nil, resize(t.Last, len(list))
+	someLast := false
+	for at, i := range list {
+		t.Last[at] = r.Losses(int(i))[k] == never // its facts say nothing, or speak against it
+		someLast = someLast || t.Last[at]
+	}
 	switch s.op {
 	case byFewestParts, byCost, byMargin, byCO2, byOpportunity, byStockBalance, byTurnover, byExpiry:
 		t.Cost = resize(cost, len(list)*len(items))
 		clear(t.Cost)
 	}
-	if s.op == byCost && s.Number > 0 {
+	amounts := s.op == byCost || s.op == byMargin || s.op == byCO2 || s.op == byOpportunity
+	if s.op == byCost && s.Number > 0 || amounts && someLast {
 		t.Alone = resize(alone, len(list))
 		clear(t.Alone)
 	}
@@ -43,17 +51,20 @@ func (r *Run) Terms(k int, list []int32, items []Item, t *Terms) {
 		if t.Cost != nil {
 			row = t.Cost[at*len(items) : (at+1)*len(items)]
 		}
-		r.terms(s, k, int(i), at, items, row, t)
+		if !t.Last[at] {
+			r.terms(s, k, int(i), at, items, row, t)
+		}
 	}
-	t.level()
+	t.level(items)
+	for at, i := range list {
+		if amounts && t.Last[at] && r.verdicts[i].Short == 0 {
+			t.Alone[at] = min(subSat(r.last[k], t.Fixed[at]), 0) // one parcel from there is compared with one from the worst other site
+		}
+	}
 }
 
 // terms fills one candidate's.
 func (r *Run) terms(s *score, k, i, at int, items []Item, row []int64, t *Terms) {
-	if r.verdicts[i].Unscored&(1<<k) != 0 {
-		t.Fixed[at] = never
-		return
-	}
 	switch s.op {
 	case byFewestParts:
 		if !r.here.Used {
@@ -69,7 +80,6 @@ func (r *Run) terms(s *score, k, i, at int, items []Item, row []int64, t *Terms)
 	case byCO2:
 		r.co2Terms(s, at, items, row, t)
 	case byOpportunity, byStockBalance, byTurnover, byExpiry:
-		t.Fixed[at] = r.lateness(s)
 		for n := range items {
 			row[n] = r.unitTerm(s, &items[n])
 		}
@@ -78,12 +88,12 @@ func (r *Run) terms(s *score, k, i, at int, items []Item, row []int64, t *Terms)
 	}
 }
 
-// level makes what is added for a site never negative, and the loss of sites that come last one more than that of all others.
-func (t *Terms) level() {
+// level makes what is added for a site never negative, and what one adds that comes last one more than any of the others can, whatever they give.
+func (t *Terms) level(items []Item) {
 	least, most := int64(math.MaxInt64), int64(math.MinInt64)
-	for _, v := range t.Fixed {
-		if v != never {
-			least, most = min(least, v), max(most, v)
+	for at, v := range t.Fixed {
+		if !t.Last[at] {
+			least, most = min(least, v), max(most, addSat(v, t.rowsMost(at, items)))
 		}
 	}
 	if most == math.MinInt64 { // all come last
@@ -91,22 +101,26 @@ func (t *Terms) level() {
 		return
 	}
 	base := min(least, 0)
-	for i, v := range t.Fixed {
-		if v == never {
-			v = addSat(most, 1)
+	for at, v := range t.Fixed {
+		if t.Last[at] {
+			v = addSat(addSat(most, t.Excess), 1)
 		}
-		t.Fixed[i] = subSat(v, base)
+		t.Fixed[at] = subSat(v, base)
 	}
 }
 
-// lateness is never for a site that would break the promise which a score asks for.
-func (r *Run) lateness(s *score) int64 {
-	if s.Promise && r.order.DeliverBy.Known {
-		if at, ok := r.arrival(s); ok && at > r.order.DeliverBy.Value {
-			return never
-		}
+// rowsMost is the most that a candidate can add by what it gives.
+func (t *Terms) rowsMost(at int, items []Item) (sum int64) {
+	if t.Cost == nil {
+		return 0
 	}
-	return 0
+	for n, c := range t.Cost[at*len(items) : (at+1)*len(items)] {
+		if units := items[n].Quantity; c > 0 && !items[n].Whole {
+			c = mulSat(c, units)
+		}
+		sum = addSat(sum, max(c, 0))
+	}
+	return sum
 }
 
 // unitTerm is what a unit of a divisible item, or a whole one at once, adds to a score that adds up over units.

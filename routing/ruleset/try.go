@@ -25,21 +25,42 @@ func (o Outcome) String() string { return [...]string{"none", "partial", "full"}
 // keeps the hardest way that serves most. Candidates are judged one by one; what several can do together is counted, not optimized:
 // the optimizer, which sees Caps and Blocked, has the last word. The candidates must not change until the run begins anew.
 func (r *Run) Try(route, rule int, candidates []Candidate) Outcome {
-	return r.TryFrom(route, rule, candidates, 0)
+	return r.TryFrom(route, rule, candidates, Hardness{})
 }
 
-// TryFrom is Try with so many ranks of soft filters dropped from the beginning: for an optimizer that could not serve the order with fewer.
-func (r *Run) TryFrom(route, rule int, candidates []Candidate, from int) Outcome {
+// Hardness is how far a rule gives way: so many ranks of soft filters dropped, so many back-ups asked. The first one counts more.
+type Hardness struct{ Dropped, Backups int }
+
+// Hardness is that of the last Try.
+func (r *Run) Hardness() Hardness { return Hardness{r.level, int(r.admitted)} }
+
+// Softer is the next way to give: with the next back-up that has something, else with the next rank of soft filters dropped and no back-up. It is false
+// when there is none.
+func (r *Run) Softer() (Hardness, bool) {
+	next := int32(math.MaxInt32)
+	for i := range r.verdicts {
+		if v := &r.verdicts[i]; v.Failed == FailedBackup {
+			next = min(next, v.Backup)
+		}
+	}
+	if next < math.MaxInt32 {
+		return Hardness{r.level, int(next)}, true
+	}
+	return Hardness{r.level + 1, 0}, r.level < r.rule.levels
+}
+
+// TryFrom is Try that gives way so far from the beginning: for an optimizer that could not serve the order by giving way less.
+func (r *Run) TryFrom(route, rule int, candidates []Candidate, from Hardness) Outcome {
 	r.prepare(&r.c.routes[route].rules[rule], candidates)
-	best := reach{}
-	for level := from; ; level++ {
+	best, backups := reach{}, int32(from.Backups)
+	for level := from.Dropped; ; level++ {
 		r.level = level
 		for i := range r.candidates {
 			r.judge(i)
 		}
-		got := r.admit()
-		got.level = level
-		if level == from || got.more(best) {
+		got := r.admit(backups)
+		got.level, backups = level, 0
+		if level == from.Dropped || got.more(best) {
 			best = got
 		}
 		if got.outcome == Full || level >= r.rule.levels {
@@ -107,18 +128,18 @@ func (r *Run) numberBackups() {
 	}
 }
 
-// admit asks back-ups until the order is served in full or none is left, and says how far that got.
-func (r *Run) admit() reach {
+// admit asks back-ups, so many at once and then one after the other, until the order is served in full or none is left, and says how far that got.
+func (r *Run) admit(from int32) reach {
 	turns := int32(0)
 	for i := range r.verdicts {
 		turns = max(turns, r.verdicts[i].Backup)
 	}
 	best := reach{}
-	for admitted := int32(0); admitted <= turns; admitted++ {
+	for admitted := from; admitted <= max(turns, from); admitted++ {
 		r.admitted = admitted
 		r.cover()
 		got := reach{outcome: r.outcome(), covered: r.covered, admitted: admitted}
-		if admitted == 0 || got.more(best) {
+		if admitted == from || got.more(best) {
 			best = got
 		}
 		if got.outcome == Full {
@@ -192,6 +213,10 @@ func (r *Run) outcome() Outcome {
 func (r *Run) settle(admitted int32) {
 	r.admitted, r.mute = admitted, 0
 	r.ranking = r.ranking[:0]
+	r.last = resize(r.last, len(r.rule.scores))
+	for k := range r.last {
+		r.last[k] = math.MinInt64
+	}
 	for i := range r.verdicts {
 		if v := &r.verdicts[i]; v.Failed == Passed && v.Backup > admitted {
 			v.Failed = FailedBackup
@@ -200,12 +225,20 @@ func (r *Run) settle(admitted int32) {
 			continue
 		}
 		r.rate(i)
-		for k := range r.rule.scores {
-			if r.verdicts[i].Unscored&(1<<k) != 0 && r.rule.scores[k].Missing == missingSkip {
+		for k, loss := range r.Losses(i) {
+			switch {
+			case loss != never:
+				r.last[k] = max(r.last[k], loss)
+			case r.verdicts[i].Unscored&(1<<k) != 0 && r.rule.scores[k].Missing == missingSkip:
 				r.mute |= 1 << k
 			}
 		}
 		r.ranking = append(r.ranking, int32(i))
+	}
+	for k, worst := range r.last {
+		if r.last[k] = addSat(worst, 1); worst == math.MinInt64 {
+			r.last[k] = 0 // all come last, so nobody does
+		}
 	}
 	if r.rule.Reducer == PenaltySum {
 		r.punish()
@@ -258,10 +291,14 @@ func (r *Run) punish() {
 	r.ranking = kept
 }
 
-// penalty is the sum of a candidate's scores by weight. Scores that prefer more lower it.
+// penalty is the sum of a candidate's scores by weight. Scores that prefer more lower it; one in which the candidate comes last counts one more than
+// that of the worst other.
 func (r *Run) penalty(candidate int) int64 {
 	sum := int64(0)
 	for k, loss := range r.Losses(candidate) {
+		if loss == never {
+			loss = r.last[k]
+		}
 		if r.mute&(1<<k) == 0 {
 			sum = addSat(sum, mulDiv(loss, r.rule.scores[k].Weight, r.rule.scores[k].Per))
 		}

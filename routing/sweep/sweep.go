@@ -68,9 +68,9 @@ type Result struct {
 func (r *Result) Saving() int64 { return r.Before - r.After }
 
 // Better looks for moves. The view is what can be promised now: units that the orders hold are not in it, Better gives them back itself. An
-// order must not be there twice.
+// order must not be there twice. Others may write the view meanwhile.
 func Better(orders []Order, v routing.View, rules *routing.Rules, now int64, l Limits) Result {
-	s := newSearch(orders, v, rules, now, l)
+	s := newSearch(orders, routing.Still(v), rules, now, l)
 	s.fromPresent()
 	s.fromScratch()
 	s.undo()

@@ -271,9 +271,23 @@ func units(parts []*messages.Assignment) map[uint32]int64 {
 	return sum
 }
 
+// sold is a view whose stock is gone when it is asked again.
+type sold struct {
+	*yard
+	asked map[string]bool
+}
+
+func (v sold) Stock(sku string) []routing.SiteStock {
+	if v.asked[sku] {
+		return nil
+	}
+	v.asked[sku] = true
+	return v.yard.Stock(sku)
+}
+
 // TestProperties proves over drawn yards, rules and histories: never more units than there are, whichever group moves first; no order loses units,
 // its promise or a parcel for nothing; the savings sum up and are above the thresholds; the input is not written; and the same input gives the
-// same output.
+// same output, also when others write the view meanwhile.
 func TestProperties(t *testing.T) {
 	sets := []*routing.Rules{rulesOf(t, "builtin"), rulesOf(t, "default"), rulesOf(t, "cost"), rulesOf(t, "cheapest")}
 	rapid.Check(t, func(t *rapid.T) {
@@ -289,6 +303,9 @@ func TestProperties(t *testing.T) {
 		r := Better(orders, y, rules, now, l)
 		if again := Better(orders, y, rules, now, l); !reflect.DeepEqual(stripped(&r), stripped(&again)) {
 			t.Fatalf("the same input gives\n%s\nand\n%s", show(orders, &r), show(orders, &again))
+		}
+		if meanwhile := Better(orders, sold{y, map[string]bool{}}, rules, now, l); !reflect.DeepEqual(stripped(&r), stripped(&meanwhile)) {
+			t.Fatalf("while stock is sold\n%s\nand in a yard at rest\n%s", show(orders, &meanwhile), show(orders, &r))
 		}
 		if !proto.Equal(before, &messages.OrderView{Movable: movables(orders)}) {
 			t.Fatal("the input was written")
