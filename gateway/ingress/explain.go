@@ -18,7 +18,7 @@ func (in *Ingress) explain(q *query) {
 		q.garbage(f)
 		return
 	}
-	req, f := command(q, &r, reading, 0, 1)
+	req, f := command(q, &r, reading)
 	if err := messages.CheckToken(r.Want); f == nil && r.Want != "" && err != nil {
 		f = messages.Invalid("want", "%v", err)
 	}

@@ -32,7 +32,7 @@ func one[T any, P request[T]](kind effect, answer answerer) func(*query) {
 			q.garbage(f)
 			return
 		}
-		req, f := command(q, doc, kind, 0, 1)
+		req, f := command(q, doc, kind)
 		if f != nil {
 			q.refuse(f)
 			return
@@ -41,14 +41,14 @@ func one[T any, P request[T]](kind effect, answer answerer) func(*query) {
 	}
 }
 
-func command(q *query, doc wire.Request, kind effect, i, n int) (messages.Request, *messages.Failure) {
+func command(q *query, doc wire.Request, kind effect) (messages.Request, *messages.Failure) {
 	to, cmd, f := doc.Command()
 	if f != nil {
 		return messages.Request{}, f
 	}
 	req := messages.Request{To: to, Command: cmd}
 	if kind == changing {
-		req.CommandID = q.id(i, n)
+		req.CommandID = q.idFor(to)
 	}
 	return req, nil
 }
@@ -73,7 +73,7 @@ func oneOrMany[T any, P request[T]](kind effect, answer answerer, list func([]*m
 			return
 		}
 		if !many {
-			req, f := command(q, P(&docs[0]), kind, 0, 1)
+			req, f := command(q, P(&docs[0]), kind)
 			if f != nil {
 				q.refuse(f)
 				return
@@ -83,7 +83,7 @@ func oneOrMany[T any, P request[T]](kind effect, answer answerer, list func([]*m
 		}
 		b := batch{kind: kind, replies: make([]*messages.Reply, len(docs)), commands: make([]messages.Command, len(docs))}
 		for i := range docs {
-			req, f := command(q, P(&docs[i]), kind, i, len(docs))
+			req, f := command(q, P(&docs[i]), kind)
 			b.add(i, req, f)
 		}
 		b.ask(q, list)

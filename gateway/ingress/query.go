@@ -22,7 +22,8 @@ type query struct {
 	subject   string
 	reply     string
 	body      []byte
-	commandID string // of the sender, "" = none
+	commandID string               // of the sender, "" = none
+	asked     map[messages.Ref]int // how often each entity, under that id
 	deadline  int64
 	began     time.Time
 	weight    int
@@ -112,15 +113,22 @@ func deadline(h nats.Header, now int64, usual time.Duration) (int64, *messages.F
 // freshID is for commands that change something and came without a key: the runtime may have to send them twice.
 func freshID() string { return "fresh/" + nuid.Next() }
 
-// id is the command id of entry i of n.
-func (q *query) id(i, n int) string {
-	switch {
-	case q.commandID == "":
+// idFor is the command id of the next command for an entity. Entities remember ids, each its own: so the first one of each has the sender's as it is, and
+// only a further one for the same entity a number. An entry of a list is then answered the same when the list comes again in another order, cut down
+// to what was not answered, or as one document; where another entry of the same entity is left out, what takes its place is a conflict, never a second booking.
+func (q *query) idFor(to messages.Ref) string {
+	if q.commandID == "" {
 		return freshID()
-	case n == 1:
+	}
+	n := q.asked[to]
+	if q.asked == nil {
+		q.asked = make(map[messages.Ref]int, 1)
+	}
+	q.asked[to] = n + 1
+	if n == 0 {
 		return q.commandID
 	}
-	return q.commandID + "/" + strconv.Itoa(i)
+	return q.commandID + "/" + strconv.Itoa(n)
 }
 
 // ask sends one command; doc makes the answer from the reply, on a responder.

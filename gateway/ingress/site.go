@@ -33,9 +33,12 @@ func (in *Ingress) applySite(q *query) {
 	b := batch{kind: changing, replies: make([]*messages.Reply, len(docs)), commands: make([]messages.Command, len(docs))}
 	for i := range docs {
 		doc, f := docs[i].Message(in.o.Locate)
-		b.add(i, messages.Request{
-			To: messages.SiteRef(docs[i].ID), Command: &messages.ApplySite{Doc: doc}, CommandID: q.id(i, len(docs)),
-		}, f)
+		if f != nil {
+			b.add(i, messages.Request{}, f)
+			continue
+		}
+		to := messages.SiteRef(docs[i].ID)
+		b.add(i, messages.Request{To: to, Command: &messages.ApplySite{Doc: doc}, CommandID: q.idFor(to)}, nil)
 	}
 	if many {
 		b.ask(q, func(replies []*messages.Reply, _ []messages.Command) any { return wire.SiteListAnswerOf(replies) })
@@ -78,7 +81,7 @@ func (in *Ingress) siteCapacity(q *query) {
 	}
 	set := func(present *messages.SiteCapacity) []messages.Request {
 		return []messages.Request{{
-			To: messages.SiteRef(r.ID), Command: r.Over(present), CommandID: q.id(0, 1), Deadline: q.deadline,
+			To: messages.SiteRef(r.ID), Command: r.Over(present), CommandID: q.idFor(messages.SiteRef(r.ID)), Deadline: q.deadline,
 		}}
 	}
 	answer := func(c *call) { q.answer(wire.SiteAnswerOf(c.replies[0]), c.replies[0]) }
@@ -119,7 +122,7 @@ func fulfillmentAction(verb string) func(*query) {
 			q.refuse(f)
 			return
 		}
-		q.ask(messages.Request{To: to, Command: cmd, CommandID: q.id(0, 1)}, func(r *messages.Reply) any {
+		q.ask(messages.Request{To: to, Command: cmd, CommandID: q.idFor(to)}, func(r *messages.Reply) any {
 			return wire.FulfillmentAnswerOf(r)
 		})
 	}

@@ -68,7 +68,7 @@ func (in *Ingress) getStock(q *query) {
 		return
 	}
 	if r.Site != "" {
-		req, f := command(q, &r, reading, 0, 1)
+		req, f := command(q, &r, reading)
 		if f != nil {
 			q.refuse(f)
 			return
