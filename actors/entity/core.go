@@ -91,7 +91,7 @@ func (c *Core) Step(req *messages.Request, now int64) Output {
 	}
 	records, reply := c.decide(req.Command, now, c.records[:0])
 	out.Reply = reply
-	if len(records) == 0 && c.remembersRefusal(req, reply) {
+	if len(records) == 0 && c.remembers(req, reply) {
 		records = append(records, &messages.EventRecord{Type: messages.TypeCommandRefused})
 		c.machine.Evolve(&messages.CommandRefused{}, now)
 		c.version++
@@ -105,11 +105,18 @@ func (c *Core) Step(req *messages.Request, now int64) Output {
 	return out
 }
 
-// remembersRefusal says whether a refusal is worth an entry: its sender may repeat the command long after, when it could be granted, and must not
-// be told another thing than the first time. What concerns nothing that exists leaves no trace, else bad input would fill the store.
-func (c *Core) remembersRefusal(req *messages.Request, reply *messages.Reply) bool {
+// remembers says whether an answer that changed nothing is worth an entry: its sender may repeat the command long after, when a refusal could be
+// granted, or when "it is so already" would change something, and must not be told another thing than the first time. What concerns nothing that
+// exists leaves no trace, else bad input would fill the store.
+func (c *Core) remembers(req *messages.Request, reply *messages.Reply) bool {
+	if reply == nil || reply.Replayed || c.version == 0 || !strings.HasPrefix(req.CommandID, messages.ClientKey) {
+		return false
+	}
 	f := reply.GetFailure()
-	if f == nil || f.Retryable || c.version == 0 || !strings.HasPrefix(req.CommandID, messages.ClientKey) {
+	if f == nil {
+		return true
+	}
+	if f.Retryable {
 		return false
 	}
 	switch f.Code {

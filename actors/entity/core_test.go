@@ -132,6 +132,48 @@ func TestDedupIsBounded(t *testing.T) {
 	}
 }
 
+// A sender who repeats a command that found its goal reached gets that answer again, also after a replay: it must not undo what was done since.
+func TestNothingToDoIsRemembered(t *testing.T) {
+	limits := DefaultLimits()
+	kind := toyKinds()[messages.KindBucket]
+	c := NewCore(toyRef("a"), kind, nil, &limits)
+	now := int64(1)
+	step := func(c *Core, id string, delta int64) Output {
+		now++
+		cmd := messages.Command(&messages.AdjustStock{Delta: delta})
+		if delta == 0 {
+			cmd = &messages.GetStock{} // the toy's only command that changes nothing
+		}
+		return c.Step(&messages.Request{To: toyRef("a"), CommandID: id, Command: cmd}, now)
+	}
+	journal := [][]byte{step(c, "add", 3).Entry}
+	if out := step(c, "house", 0); out.Entry != nil || out.Reply.GetFailure() != nil {
+		t.Fatalf("the house's own: %v, written %v", out.Reply, out.Entry != nil)
+	}
+	first := step(c, messages.ClientKey+"none", 0)
+	if first.Reply.GetFailure() != nil || first.Entry == nil {
+		t.Fatalf("the first answer: %v, written %v", first.Reply, first.Entry != nil)
+	}
+	told := first.Reply.GetStock().GetAtp()
+	journal = append(journal, first.Entry, step(c, "more", 30).Entry)
+	again := NewCore(toyRef("a"), kind, nil, &limits)
+	for _, b := range journal {
+		commit, err := DecodeCommit(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := again.Apply(commit.Entries[0]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, core := range map[string]*Core{"live": c, "replayed": again} {
+		out := step(core, messages.ClientKey+"none", 0)
+		if !out.Reply.Replayed || out.Reply.GetStock().GetAtp() != told || out.Entry != nil {
+			t.Errorf("%s: the repeat was answered %v", name, out.Reply)
+		}
+	}
+}
+
 // A sender who repeats a refused command long after, when it could be granted, gets the refusal again, also after a replay: the first answer
 // was no, and whoever heard it acts on that. Refusals of the house's own commands, and about what does not exist, leave no trace.
 func TestRefusalIsRemembered(t *testing.T) {
