@@ -164,3 +164,14 @@ func checkRef(ref messages.Ref) error {
 	}
 	return nil
 }
+
+// Faults says what an order or a site would find wrong with a document that is sent to it, without asking one; nil when nothing, and for other commands.
+func Faults(cmd messages.Command) []*messages.FieldError {
+	switch c := cmd.(type) {
+	case *messages.PlaceOrder:
+		return order.Validate(c)
+	case *messages.ApplySite:
+		return site.ValidateDoc(c.GetDoc())
+	}
+	return nil
+}

@@ -293,6 +293,7 @@ func (y *yard) openDoors(ctx context.Context) error {
 	}
 	y.ingress, err = ingress.Start(ctx, y.doors, ingress.Options{
 		Learn:  y.learn(),
+		Faults: actors.Faults,
 		Actors: y.node, Directory: y.directory(), Planner: y.node, Registry: y.registry, Log: y.log,
 		Metadata: y.metadata(),
 		Locate:   func(postal, country string) (float64, float64, bool) { return geo.Locate(country, postal) },

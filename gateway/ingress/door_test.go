@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -144,14 +145,61 @@ func TestGarbage(t *testing.T) {
 	}
 }
 
-// TestAllFailuresWithUnknownSKU proves that what only the node knows is reported together with what the order itself shows.
-func TestAllFailuresWithUnknownSKU(t *testing.T) {
+// TestAllFaultsAtOnce proves that a sender learns everything that is wrong with a document from one answer, and each once: what the door sees, what the
+// order or site itself would say, and what only the node knows.
+func TestAllFaultsAtOnce(t *testing.T) {
 	h := openHouse(t, Limits{})
-	body := strings.Replace(strings.Replace(goodOrder, `"A"`, `"UNKNOWN"`, 1), `"quantity":2`, `"quantity":0`, 1)
-	a := h.ask(messages.PlaceSubject("web"), body)
-	h.wantError(a, messages.CodeInvalid, "lines[0].quantity")
-	if len(a.Error.Errors) != 2 || a.Error.Errors[1].Field != "lines[0].sku" {
-		t.Errorf("errors %+v", a.Error.Errors)
+	order := goodOrder
+	for _, change := range [][2]string{
+		{`"sku":"A"`, `"sku":"UNKNOWN"`}, {`"quantity":2`, `"quantity":2000000000`}, {`"currency":"USD"`, `"currency":"","priority":1000,"labels":[""],"discount":-1`},
+	} {
+		if order = strings.Replace(order, change[0], change[1], 1); !strings.Contains(order, change[1]) {
+			t.Fatalf("%s is not in the order", change[0])
+		}
+	}
+	for _, c := range []struct {
+		subject, body, first string
+		want                 []string
+	}{
+		{messages.PlaceSubject("web"), order, "currency", []string{"currency", "discount", "labels[0]", "lines[0].quantity", "lines[0].sku", "priority"}},
+		{messages.SubjectRoutingPlan, order, "currency", []string{"currency", "discount", "labels[0]", "lines[0].quantity", "lines[0].sku", "priority"}},
+		{messages.SiteSubject("apply"), `{"id":"x","type":"shop","country":"us","groups":[""]}`, "type", []string{"country", "groups[0]", "lat", "type"}},
+	} {
+		a := h.ask(c.subject, c.body)
+		h.wantError(a, messages.CodeInvalid, c.first)
+		var fields []string
+		for _, e := range a.Error.Errors {
+			fields = append(fields, e.Field)
+			if strings.Contains(e.Message, "1000000000 ") {
+				t.Errorf("%s: %s is bounded twice: %s", c.subject, e.Field, e.Message)
+			}
+		}
+		slices.Sort(fields)
+		if !slices.Equal(fields, c.want) {
+			t.Errorf("%s: errors %+v", c.subject, a.Error.Errors)
+		}
+	}
+}
+
+// TestLongestDocuments proves that what the contract allows fits: a thousand SKUs of the longest kind, however their sender writes them, and a rejection
+// of every line of the longest order.
+func TestLongestDocuments(t *testing.T) {
+	h := openHouse(t, Limits{})
+	skus := make([]string, 1000)
+	for i := range skus {
+		skus[i] = fmt.Sprintf(`"%0*d%s"`, 4, i, strings.Repeat(`\u0416`, 30)) // 64 bytes, 184 as they are sent
+	}
+	var found wire.AvailableAnswer
+	a := h.ask(messages.StockSubject("available"), `{"skus":[`+strings.Join(skus, ", ")+`]}`)
+	if err := wire.DecodeAnswer(a.raw, &found); err != nil || !a.OK || len(found.SKUs) != len(skus) {
+		t.Errorf("%v, %.200s", err, a.raw)
+	}
+	lines := make([]string, wire.LinesMax)
+	for i := range lines {
+		lines[i] = fmt.Sprintf(`{"line_id":"%064d","sku":"%064d","quantity":1}`, i, i)
+	}
+	if a := h.ask(messages.FulfillmentSubject("reject", "den"), `{"fulfillment_id":"web-1.1","reason":"damaged","lines":[`+strings.Join(lines, ",")+`]}`); !a.OK {
+		t.Errorf("%.200s", a.raw)
 	}
 }
 

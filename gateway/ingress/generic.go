@@ -54,11 +54,16 @@ func command(q *query, doc wire.Request, kind effect) (messages.Request, *messag
 }
 
 // decodeBody reads an empty body as an empty document: a question may have nothing to say.
-func decodeBody(body []byte, doc any) *messages.Failure {
+func decodeBody(body []byte, doc any) *messages.Failure { return wire.Decode(orEmpty(body), doc) }
+
+// decodeLong is for documents that hold long lists.
+func decodeLong(body []byte, doc any) *messages.Failure { return wire.DecodeLong(orEmpty(body), doc) }
+
+func orEmpty(body []byte) []byte {
 	if len(bytes.TrimSpace(body)) == 0 {
-		body = emptyDocument
+		return emptyDocument
 	}
-	return wire.Decode(body, doc)
+	return body
 }
 
 var emptyDocument = []byte("{}")

@@ -59,6 +59,8 @@ type Options struct {
 	// Learn asks the other nodes about SKUs this one has never heard of, and says which of them exist: what was counted a moment ago
 	// through another door may be on its way here. It may wait until ctx ends; nil = there are no other nodes.
 	Learn func(ctx context.Context, skus []string) (known map[string]bool, err error)
+	// Faults says what the actors would find wrong with a command, so that a sender is told everything at once; nil = only the door's own words.
+	Faults func(messages.Command) []*messages.FieldError
 	// Locate finds a site by its postal code when its document gives no position; nil = the position is required.
 	Locate func(postalCode, country string) (lat, lon float64, ok bool)
 	Limits Limits

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
 
+	"orderyard/actors"
 	"orderyard/gateway/wire"
 	"orderyard/messages"
 	"orderyard/persistence/jetstream/embedded"
@@ -178,7 +179,7 @@ func openHouseOn(t testing.TB, server embedded.Options, change func(*Options)) *
 	if err := Setup(ctx, h.js, smallStreams); err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Actors: h.actors, Directory: h.directory, Planner: fakePlanner{}}
+	o := Options{Actors: h.actors, Directory: h.directory, Planner: fakePlanner{}, Faults: actors.Faults}
 	change(&o)
 	h.in, err = Start(ctx, h.server, o)
 	if err != nil {

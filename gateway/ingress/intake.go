@@ -187,14 +187,11 @@ func (it *intake) request(m jetstream.Msg, deadline int64, then func(messages.Re
 		return
 	}
 	place, errs, f := it.in.readOrder(m.Data(), messages.LastToken(m.Subject()))
-	if f == nil {
-		f = messages.InvalidAll(errs)
-	}
 	if f != nil {
 		then(messages.Request{}, f)
 		return
 	}
-	it.in.prepared(place, deadline, func(f *messages.Failure) {
+	it.in.prepared(place, errs, deadline, func(f *messages.Failure) {
 		if f != nil {
 			then(messages.Request{}, f)
 			return

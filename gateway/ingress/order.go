@@ -44,24 +44,20 @@ func orderView(candidates bool) func(*messages.Reply, messages.Command) any {
 // place takes an order from a channel. The channel's subject and its document must agree: permissions are given by subject.
 func (in *Ingress) place(q *query) {
 	place, errs, f := in.readOrder(q.body, messages.LastToken(q.subject))
-	switch {
-	case f != nil:
+	if f != nil {
 		q.garbage(f)
-	case len(errs) > 0:
-		q.refuse(messages.InvalidAll(errs))
-	default:
-		in.prepared(place, q.deadline, func(f *messages.Failure) {
-			if f != nil {
-				q.refuse(f)
-				return
-			}
-			q.ask(placeRequest(place, q.commandID), func(r *messages.Reply) any { return wire.OrderReceiptOf(r) })
-		})
+		return
 	}
+	in.prepared(place, errs, q.deadline, func(f *messages.Failure) {
+		if f != nil {
+			q.refuse(f)
+			return
+		}
+		q.ask(placeRequest(place, q.commandID), func(r *messages.Reply) any { return wire.OrderReceiptOf(r) })
+	})
 }
 
-// readOrder reads and checks an order. When something is wrong with it, what the node knows is added, so that the sender
-// learns everything at once.
+// readOrder reads an order and finds what is wrong with it by itself.
 func (in *Ingress) readOrder(body []byte, channel string) (*messages.PlaceOrder, []*messages.FieldError, *messages.Failure) {
 	order, errs, f := wire.DecodeOrder(body)
 	if f != nil {
@@ -72,11 +68,7 @@ func (in *Ingress) readOrder(body []byte, channel string) (*messages.PlaceOrder,
 			Field: "channel", Code: messages.CodeInvalid, Message: "is not the channel of the subject, which is \"" + channel + "\"",
 		})
 	}
-	place := &messages.PlaceOrder{Order: order}
-	if len(errs) > 0 && in.prepare(place) == nil {
-		errs = wire.AddUnknownSKUs(errs, place)
-	}
-	return place, errs, nil
+	return &messages.PlaceOrder{Order: order}, errs, nil
 }
 
 func (in *Ingress) prepare(place *messages.PlaceOrder) *messages.Failure {
@@ -94,8 +86,30 @@ func (in *Ingress) prepare(place *messages.PlaceOrder) *messages.Failure {
 const learnersMax = 256
 
 // prepared completes a placement and goes on with then: at once, or, when the order names a SKU that this node has never heard of, after
-// the other nodes were asked. A SKU that is refused as unknown is unknown to all.
-func (in *Ingress) prepared(place *messages.PlaceOrder, deadline int64, then func(*messages.Failure)) {
+// the other nodes were asked. A SKU that is refused as unknown is unknown to all. When something is wrong with the order already, then gets that, with
+// all that the actors would say besides.
+func (in *Ingress) prepared(place *messages.PlaceOrder, errs []*messages.FieldError, deadline int64, then func(*messages.Failure)) {
+	if len(errs) == 0 {
+		in.complete(place, deadline, then)
+		return
+	}
+	in.complete(place, deadline, func(f *messages.Failure) {
+		if f != nil { // nobody can say now whether its SKUs exist
+			place.UnknownSkuLines = nil
+		}
+		then(in.allFaults(errs, place))
+	})
+}
+
+// allFaults adds to what the door found wrong what the actors would, field by field.
+func (in *Ingress) allFaults(errs []*messages.FieldError, cmd messages.Command) *messages.Failure {
+	if in.o.Faults != nil {
+		errs = wire.JoinErrors(errs, in.o.Faults(cmd))
+	}
+	return messages.InvalidAll(errs)
+}
+
+func (in *Ingress) complete(place *messages.PlaceOrder, deadline int64, then func(*messages.Failure)) {
 	f := in.prepare(place)
 	if f != nil || len(place.UnknownSkuLines) == 0 || in.o.Learn == nil {
 		then(f)
@@ -181,15 +195,11 @@ func (in *Ingress) listFailure(err error) *messages.Failure {
 // plan is the dry run: an order body in, ranked plans out, no effect.
 func (in *Ingress) plan(q *query) {
 	place, errs, f := in.readOrder(q.body, "")
-	switch {
-	case f != nil:
+	if f != nil {
 		q.garbage(f)
 		return
-	case len(errs) > 0:
-		q.refuse(messages.InvalidAll(errs))
-		return
 	}
-	in.prepared(place, q.deadline, func(f *messages.Failure) {
+	in.prepared(place, errs, q.deadline, func(f *messages.Failure) {
 		if f != nil {
 			q.refuse(f)
 			return

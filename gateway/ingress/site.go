@@ -33,12 +33,13 @@ func (in *Ingress) applySite(q *query) {
 	b := batch{kind: changing, replies: make([]*messages.Reply, len(docs)), commands: make([]messages.Command, len(docs))}
 	for i := range docs {
 		doc, f := docs[i].Message(in.o.Locate)
+		apply := &messages.ApplySite{Doc: doc}
 		if f != nil {
-			b.add(i, messages.Request{}, f)
+			b.add(i, messages.Request{}, in.allFaults(f.GetErrors(), apply))
 			continue
 		}
 		to := messages.SiteRef(docs[i].ID)
-		b.add(i, messages.Request{To: to, Command: &messages.ApplySite{Doc: doc}, CommandID: q.idFor(to)}, nil)
+		b.add(i, messages.Request{To: to, Command: apply, CommandID: q.idFor(to)}, nil)
 	}
 	if many {
 		b.ask(q, func(replies []*messages.Reply, _ []messages.Command) any { return wire.SiteListAnswerOf(replies) })
@@ -113,7 +114,7 @@ func (in *Ingress) fulfillmentEndpoints() []endpoint {
 func fulfillmentAction(verb string) func(*query) {
 	return func(q *query) {
 		var r wire.FulfillmentRequest
-		if f := decodeBody(q.body, &r); f != nil {
+		if f := decodeLong(q.body, &r); f != nil {
 			q.garbage(f)
 			return
 		}

@@ -39,7 +39,7 @@ var answerRoom = sync.Pool{New: func() any { return new([]byte) }}
 // available answers from what the node knows, without asking a bucket.
 func (in *Ingress) available(q *query) {
 	var r wire.AvailableRequest
-	if f := decodeBody(q.body, &r); f != nil {
+	if f := decodeLong(q.body, &r); f != nil {
 		q.garbage(f)
 		return
 	}

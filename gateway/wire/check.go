@@ -18,6 +18,10 @@ const (
 	QuantityMax = 1_000_000_000
 	// MoneyMax bounds one amount, in minor units.
 	MoneyMax = 1_000_000_000_000_000
+	// LineQuantityMax, UnitPriceMax and SplitsMax bound what one order may ask for.
+	LineQuantityMax = 1_000_000
+	UnitPriceMax    = 1_000_000_000_000
+	SplitsMax       = 20
 	// errorsMax bounds how many field errors one answer lists.
 	errorsMax = 100
 )
@@ -143,7 +147,7 @@ func CheckOrder(o *messages.Order) []*messages.FieldError {
 	c.between("payment.amount", o.GetPaymentAmount(), 0, MoneyMax)
 	c.oneOf("policy.partial", o.GetPartial(), "split", "complete_only", "ship_available")
 	c.oneOf("policy.on_short", o.GetOnShort(), "backorder", "cancel", "hold")
-	c.between("policy.splits_max", int64(o.GetSplitsMax()), 0, LinesMax)
+	c.between("policy.splits_max", int64(o.GetSplitsMax()), 0, SplitsMax)
 	c.date("policy.deliver_by", o.GetDeliverBy())
 	return c.errs
 }
@@ -201,8 +205,8 @@ func checkLine(c *checker, i int, l *messages.OrderLine) {
 		c.add(linePath(i, "id"), "%v", err)
 	}
 	c.sku(linePath(i, "sku"), l.GetSku())
-	c.between(linePath(i, "quantity"), l.GetQuantity(), 1, QuantityMax)
-	c.between(linePath(i, "unit_price"), l.GetUnitPrice(), 0, MoneyMax)
+	c.between(linePath(i, "quantity"), l.GetQuantity(), 1, LineQuantityMax)
+	c.between(linePath(i, "unit_price"), l.GetUnitPrice(), 0, UnitPriceMax)
 }
 
 // addProduct adds a×b, stopping at the top instead of wrapping around.
@@ -215,15 +219,16 @@ func addProduct(total, a, b uint64) uint64 {
 	return sum
 }
 
-// AddUnknownSKUs adds to what is wrong with an order the lines whose SKU the node does not know, once each.
-func AddUnknownSKUs(errs []*messages.FieldError, place *messages.PlaceOrder) []*messages.FieldError {
-	c := checker{errs: errs}
-	for _, i := range place.GetUnknownSkuLines() {
-		field := linePath(int(i), "sku")
-		known := func(e *messages.FieldError) bool { return e.GetField() == field }
-		if !slices.ContainsFunc(errs, known) && int(i) < len(place.GetOrder().GetLines()) {
-			c.add(field, "is %q, which no site has ever carried", clip(place.GetOrder().GetLines()[i].GetSku()))
+// JoinErrors adds to what is wrong with a document what others found, each field once: whoever was first is heard.
+func JoinErrors(errs, more []*messages.FieldError) []*messages.FieldError {
+	told := make(map[string]bool, len(errs))
+	for _, e := range errs {
+		told[e.GetField()] = true
+	}
+	for _, e := range more {
+		if len(errs) < errorsMax && !told[e.GetField()] {
+			errs, told[e.GetField()] = append(errs, e), true
 		}
 	}
-	return c.errs
+	return errs
 }

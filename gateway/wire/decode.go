@@ -40,6 +40,11 @@ func Decode(body []byte, dst any) *messages.Failure {
 	return decode(body, RequestBytesMax, dst)
 }
 
+// DecodeLong reads one document that may hold a long list, such as a thousand SKUs.
+func DecodeLong(body []byte, dst any) *messages.Failure {
+	return decode(body, BatchBytesMax, dst)
+}
+
 func decode(body []byte, bytesMax int, dst any) *messages.Failure {
 	if f := checkShape(body, bytesMax); f != nil {
 		return f

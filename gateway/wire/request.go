@@ -2,6 +2,7 @@ package wire
 
 import (
 	"strconv"
+	"strings"
 
 	"orderyard/messages"
 )
@@ -122,6 +123,12 @@ func orderCommand(id string, cmd messages.Command, more func(*checker)) (message
 	return messages.OrderRef(id), cmd, c.failure()
 }
 
+// OrderStatuses are the headlines of orders, as order.get and the events write them.
+var OrderStatuses = []string{
+	"placed", "planning", "reserving", "allocated", "released", "in_fulfillment", "partially_shipped", "shipped", "delivered", "completed", "backordered",
+	"held", "exception", "cancelled",
+}
+
 // Check bounds the filter and sets its page size.
 func (f *ListFilter) Check() *messages.Failure {
 	var c checker
@@ -131,6 +138,10 @@ func (f *ListFilter) Check() *messages.Failure {
 	}
 	if f.Site != "" {
 		c.token("site", f.Site)
+	}
+	c.oneOf("status", f.Status, OrderStatuses...)
+	if at, id, ok := strings.Cut(f.Cursor, "/"); f.Cursor != "" && (!ok || id == "" || strings.Trim(at, "0123456789") != "" || at == "") {
+		c.add("cursor", "is %q, the next_cursor of an answer is required", clip(f.Cursor))
 	}
 	f.Limit = listLimit(f.Limit)
 	return c.failure()

@@ -69,6 +69,22 @@ func text(m messages.Message) string {
 	return strings.Join(strings.Fields(s.String()), " ")
 }
 
+// TestListRefuses proves that a list of nothing is never the answer to a word that no order has, and that a cursor is taken whole or not at all.
+func TestListRefuses(t *testing.T) {
+	for _, c := range []struct {
+		filter ListFilter
+		field  string
+	}{
+		{ListFilter{Status: "shiped"}, "status"}, {ListFilter{Status: "open"}, "status"}, {ListFilter{Cursor: "1795000000000"}, "cursor"},
+		{ListFilter{Cursor: "/web-1"}, "cursor"}, {ListFilter{Cursor: "12/"}, "cursor"}, {ListFilter{Cursor: "1x/web-1"}, "cursor"},
+		{ListFilter{Status: "shipped", Cursor: "1795000000000/web-1"}, ""},
+	} {
+		if f := c.filter.Check(); f.GetField() != c.field {
+			t.Errorf("%+v: %v", c.filter, f)
+		}
+	}
+}
+
 // TestRequestsRefuse proves that an empty request of every kind lists what it lacks, and that every kind refuses unknown fields.
 func TestRequestsRefuse(t *testing.T) {
 	for verb, make := range everyRequest {

@@ -45,7 +45,7 @@ const timeMax = 253_402_300_799_999
 
 var (
 	errTime  = errors.New("must be a time as RFC 3339, such as 2026-11-22T09:00:00Z")
-	errEarly = errors.New("must not be before 1970 in UTC")
+	errEarly = errors.New("must be later than the beginning of 1970 in UTC")
 	errLate  = errors.New("must not be after 9999 in UTC")
 )
 
@@ -70,7 +70,7 @@ func (t *Time) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	}
 	ms := at.UnixMilli()
 	switch {
-	case ms < 0:
+	case ms <= 0: // the first moment of 1970 too: it stands for no time at all, here and in many a sender's empty field
 		return errEarly
 	case ms > timeMax:
 		return errLate

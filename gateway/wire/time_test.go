@@ -17,6 +17,8 @@ type shipped struct {
 // of the field, whatever year the sender's zone makes of it.
 func TestTimeBounds(t *testing.T) {
 	for _, c := range []struct{ at, want string }{
+		{"1970-01-01T00:00:00Z", "1970"},
+		{"1970-01-01T00:00:00.0009Z", "1970"},
 		{"1970-01-01T00:00:00+01:00", "1970"},
 		{"1970-01-01T00:59:59.999+01:00", "1970"},
 		{"1970-01-01T01:00:00.001+01:00", ""},
