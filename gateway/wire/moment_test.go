@@ -1,0 +1,28 @@
+package wire
+
+import (
+	"encoding/json"
+	"testing"
+)
+
+// TestTimeInPlainJSON proves that encoding/json writes and reads a time as this package does: documents of programs that use it, such as those of
+// `rules simulate`, have the same times as answers.
+func TestTimeInPlainJSON(t *testing.T) {
+	type document struct {
+		At    Time `json:"at"`
+		None  Time `json:"none"`
+		Since Time `json:"since,omitzero"`
+	}
+	at := document{At: 1_795_338_000_004}
+	body, err := json.Marshal(at)
+	if want := `{"at":"2026-11-22T09:00:00.004Z","none":null}`; err != nil || string(body) != want {
+		t.Errorf("%s, %v; want %s", body, err, want)
+	}
+	var back document
+	if err := json.Unmarshal(body, &back); err != nil || back != at {
+		t.Errorf("%+v, %v", back, err)
+	}
+	if err := json.Unmarshal([]byte(`{"at":17}`), &back); err == nil {
+		t.Error("a number is taken for a time")
+	}
+}
