@@ -273,7 +273,7 @@ func TestMoney(t *testing.T) {
 		want     string
 	}{
 		{4498, "USD", "44.98 USD"}, {5, "USD", "0.05 USD"}, {-5, "EUR", "-0.05 EUR"}, {0, "USD", "0.00 USD"}, {4498, "JPY", "4498 JPY"},
-		{1234, "KWD", "1.234 KWD"}, {-1 << 63, "USD", "-92233720368547758.08 USD"},
+		{1234, "KWD", "1.234 KWD"}, {4498, "XPF", "4498 XPF"}, {4498, "BIF", "4498 BIF"}, {12345, "CLF", "1.2345 CLF"}, {5, "UYW", "0.0005 UYW"}, {-1 << 63, "USD", "-92233720368547758.08 USD"},
 	} {
 		if got := money(c.amount, c.currency); got != c.want {
 			t.Errorf("%d %s: %s, want %s", c.amount, c.currency, got, c.want)
