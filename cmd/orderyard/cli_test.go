@@ -213,6 +213,19 @@ func TestNoServer(t *testing.T) {
 	}
 }
 
+// TestBrokenAddress proves that an address which is none is a mistake of the command line, and that the password in it is shown to nobody, not
+// even a part of it.
+func TestBrokenAddress(t *testing.T) {
+	for _, address := range []string{"nats://ann:50%off@nats:4222", "nats://ann:50/off@nats:4222", "ann:50%off@nats", "nats://ann:50,off%@nats:4222"} {
+		var out, errs bytes.Buffer
+		a := newApp(nil, &out, &errs, func(string) string { return "" })
+		code := a.execute(t.Context(), []string{"order", "list", "--server", address, "--timeout", "2s"})
+		if code != exitUsage || !strings.Contains(errs.String(), "…@nats") || strings.Contains(errs.String(), "50") || strings.Contains(errs.String(), "off") {
+			t.Errorf("%s: exit %d, %s", address, code, errs.String())
+		}
+	}
+}
+
 // TestServerGone proves that a server which is lost for good while a command runs is told in the same words, not in those of the client library.
 func TestServerGone(t *testing.T) {
 	c := &client{server: "nats://127.0.0.1:4222"}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -34,6 +35,10 @@ const retryPauseMin = 20 * time.Millisecond
 
 func (a *app) connect(options ...nats.Option) (*client, error) {
 	options = append([]nats.Option{nats.Name("orderyard " + version()), nats.Timeout(a.timeout), nats.NoReconnect()}, options...)
+	if !validAddress(a.server) {
+		return nil, usage("the server must be nats://host:port or tls://host:port, not %s; within a user or a password %% : / @ and , are written as "+
+			"%%25 %%3A %%2F %%40 and %%2C", withoutUser(a.server))
+	}
 	conn, err := nats.Connect(a.server, options...)
 	if err != nil {
 		return nil, unreachable(a.server, err)
@@ -43,12 +48,30 @@ func (a *app) connect(options ...nats.Option) (*client, error) {
 
 func (c *client) close() { c.conn.Close() }
 
+// validAddress: what is no address is not even tried, for the error would quote it with the password in it.
+func validAddress(servers string) bool {
+	for server := range strings.SplitSeq(servers, ",") {
+		if server = strings.TrimSpace(server); !strings.Contains(server, "://") {
+			server = "nats://" + server
+		}
+		if u, err := url.Parse(server); err != nil || strings.Contains(u.Path, "@") {
+			return false
+		}
+	}
+	return true
+}
+
+// withoutUser is an address without user and password, also when it is several, or too broken to be one.
+func withoutUser(server string) string {
+	if i := strings.LastIndexByte(server, '@'); i >= 0 {
+		return "nats://…@" + server[i+1:]
+	}
+	return server
+}
+
 // unreachable says that nobody is there and what to do about it. The server's password, if its address holds one, is not shown.
 func unreachable(server string, cause error) error {
-	if i := strings.LastIndexByte(server, '@'); i >= 0 {
-		server = "nats://…@" + server[i+1:]
-	}
-	err := fmt.Errorf("no Orderyard answers at %s: start one with `orderyard dev`, or name another with --server or ORDERYARD_SERVER", server)
+	err := fmt.Errorf("no Orderyard answers at %s: start one with `orderyard dev`, or name another with --server or ORDERYARD_SERVER", withoutUser(server))
 	if cause != nil && !errors.Is(cause, nats.ErrNoServers) && !errors.Is(cause, nats.ErrNoResponders) {
 		err = fmt.Errorf("%w (%v)", err, cause)
 	}
