@@ -100,6 +100,11 @@ func TestStories(t *testing.T) {
 			switch d.Cmd {
 			case "reply":
 				return s.story(d)
+			case "silence":
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				delete(s.replies, d.CmdArgs[0].Key)
+				return ""
 			case "event":
 				return s.publish(t, d)
 			case "file":
