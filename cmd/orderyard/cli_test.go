@@ -22,6 +22,7 @@ import (
 
 // stub is a NATS server with somebody behind the contract's subjects who answers what the story says, and remembers what was asked.
 type stub struct {
+	server  *server.Server
 	url     string
 	conn    *nats.Conn
 	mu      sync.Mutex
@@ -45,7 +46,7 @@ func startStub(t *testing.T) *stub {
 		t.Fatal(err)
 	}
 	t.Cleanup(conn.Close)
-	s := &stub{url: ns.ClientURL(), conn: conn, replies: map[string][]*nats.Msg{}}
+	s := &stub{server: ns, url: ns.ClientURL(), conn: conn, replies: map[string][]*nats.Msg{}}
 	for _, family := range []string{"order", "stock", "site", "fulfillment", "rules"} {
 		if _, err := conn.Subscribe(messages.SubjectRoot+family+".>", s.answer); err != nil {
 			t.Fatal(err)
