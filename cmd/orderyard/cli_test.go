@@ -164,7 +164,7 @@ func (s *stub) publish(t *testing.T, d *datadriven.TestData) string {
 	return ""
 }
 
-// run executes the command line of the input; `terminal` pretends that a person looks, other arguments are the environment.
+// run executes the command line of the input; `terminal` pretends that a person looks, `now` sets the clock, other arguments are the environment.
 func (s *stub) run(d *datadriven.TestData) string {
 	env := map[string]string{"ORDERYARD_SERVER": s.url, "USER": "ann"}
 	for _, arg := range d.CmdArgs {
@@ -178,6 +178,9 @@ func (s *stub) run(d *datadriven.TestData) string {
 	var out, errs bytes.Buffer
 	a := newApp(strings.NewReader(in), &out, &errs, func(name string) string { return env[name] })
 	a.terminal = d.HasArg("terminal")
+	if now, err := time.Parse(time.RFC3339, env["now"]); err == nil {
+		a.now = func() time.Time { return now }
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	code := a.execute(ctx, words(command))

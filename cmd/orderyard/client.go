@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,6 +23,7 @@ type client struct {
 	conn    *nats.Conn
 	server  string
 	timeout time.Duration
+	again   func(commandID string) string // how a person repeats a command of unknown outcome; nil = not at all
 }
 
 // answer is what came back: the bytes as they came, for programs, and whether they repeat an earlier answer.
@@ -43,7 +45,11 @@ func (a *app) connect(options ...nats.Option) (*client, error) {
 	if err != nil {
 		return nil, unreachable(a.server, err)
 	}
-	return &client{conn: conn, server: a.server, timeout: a.timeout}, nil
+	c := &client{conn: conn, server: a.server, timeout: a.timeout}
+	if a.keyed {
+		c.again = a.again
+	}
+	return c, nil
 }
 
 func (c *client) close() { c.conn.Close() }
@@ -112,7 +118,7 @@ func (c *client) send(ctx context.Context, subject, commandID string, body []byt
 		}
 		pause := max(time.Duration(failure.GetRetryAfterMs())*time.Millisecond, retryPauseMin)
 		if failure.GetCode() == messages.CodeTimeout && commandID != "" {
-			return got, fmt.Errorf("%w; asking again with --command-id %s is safe", failure, commandID)
+			return got, fmt.Errorf("%w%s", failure, c.repeatably(commandID))
 		}
 		if !failure.GetRetryable() || time.Until(deadline) < pause {
 			return got, failure
@@ -152,15 +158,31 @@ func (c *client) silence(ctx context.Context, err error, commandID string) error
 	case errors.Is(err, nats.ErrMaxPayload):
 		return fmt.Errorf("the request is larger than the server takes (%d bytes)", c.conn.MaxPayload())
 	case errors.Is(ctx.Err(), context.Canceled):
-		return exitWith(exitFailed, errors.New("interrupted; the outcome is unknown"))
+		return exitWith(exitFailed, errors.New("interrupted; the outcome is unknown"+c.repeatably(commandID)))
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
 		if commandID == "" {
 			return exitWith(exitUnavailable, fmt.Errorf("no answer within %v; asking again is safe", c.timeout))
 		}
-		return exitWith(exitUnavailable, fmt.Errorf("no answer within %v, so the outcome is unknown; asking again with --command-id %s is safe",
-			c.timeout, commandID))
+		return exitWith(exitUnavailable, fmt.Errorf("no answer within %v, so the outcome is unknown%s", c.timeout, c.repeatably(commandID)))
 	}
 	return exitWith(exitUnavailable, fmt.Errorf("ask %s: %w", c.server, err))
+}
+
+// repeatably says, behind an unknown outcome, with what the command may be repeated.
+func (c *client) repeatably(commandID string) string {
+	if c.again == nil || commandID == "" {
+		return ""
+	}
+	return "; asking again with " + c.again(commandID) + " is safe"
+}
+
+// again is what makes a repeated command line the same command: the key, and the times that this line has computed from the clock. A long list
+// has gone in several requests, each with an id made of the key, which is what counts then.
+func (a *app) again(commandID string) string {
+	if a.commandID != "" {
+		commandID = a.commandID
+	}
+	return strings.Join(append(slices.Clone(a.moments), "--command-id "+commandID), " ")
 }
 
 // newCommandID is the person's own key, or a fresh one.

@@ -18,6 +18,7 @@ type app struct {
 	in       io.Reader
 	out, err io.Writer
 	getenv   func(string) string
+	now      func() time.Time
 	terminal bool // out is one: tables may use color
 	progress bool // err is one: progress may be redrawn
 
@@ -25,6 +26,8 @@ type app struct {
 	timeout   time.Duration
 	output    string
 	commandID string
+	moments   []string // flags with the times that this command line has computed from the clock
+	keyed     bool     // the command has --command-id
 
 	ran bool // the command line was understood: errors from here on are not about usage
 }
@@ -37,7 +40,7 @@ const (
 )
 
 func newApp(in io.Reader, out, err io.Writer, getenv func(string) string) *app {
-	return &app{in: in, out: out, err: err, getenv: getenv, terminal: isTerminal(out), progress: isTerminal(err)}
+	return &app{in: in, out: out, err: err, getenv: getenv, now: time.Now, terminal: isTerminal(out), progress: isTerminal(err)}
 }
 
 // execute runs one command line and returns the exit code. Everything that went wrong has been said on a.err by then.
@@ -64,13 +67,14 @@ func newRootCmd(a *app) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			if a.output != outputTable && a.output != outputJSON {
 				return fmt.Errorf("--output must be table or json, not %q", a.output)
 			}
 			if a.timeout <= 0 {
 				return fmt.Errorf("--timeout must be above 0, is %v", a.timeout)
 			}
+			a.keyed = cmd.Flags().Lookup("command-id") != nil
 			a.ran = true
 			return nil
 		},

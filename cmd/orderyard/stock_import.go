@@ -40,7 +40,7 @@ func newStockImportCmd(a *app) *cobra.Command {
 		Example: "  orderyard stock import counts.csv",
 		Args:    want("FILE.csv"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			at, err := parseMoment("as-of", asOf, time.Now())
+			at, err := a.parseMoment("as-of", asOf)
 			if err != nil {
 				return err
 			}
