@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/oklog/ulid/v2"
 
 	"orderyard/messages"
 )
@@ -28,6 +30,7 @@ type stub struct {
 	mu      sync.Mutex
 	replies map[string][]*nats.Msg // per subject, one after the other; the last one stays
 	asked   []string
+	fresh   []string // the ids that this program made up, in the order in which they were first seen
 }
 
 func startStub(t *testing.T) *stub {
@@ -62,8 +65,8 @@ func (s *stub) answer(m *nats.Msg) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id := m.Header.Get(messages.HeaderCommandID)
-	if len(id) == 26 {
-		id = "<fresh>"
+	if _, err := ulid.ParseStrict(id[:min(len(id), ulid.EncodedSize)]); err == nil && !slices.Contains(s.fresh, id[:ulid.EncodedSize]) {
+		s.fresh = append(s.fresh, id[:ulid.EncodedSize])
 	}
 	s.asked = append(s.asked, strings.TrimSpace(fmt.Sprintf("%s %s %s", m.Subject, id, m.Data)))
 	queue := s.replies[m.Subject]
@@ -86,7 +89,22 @@ func (s *stub) take() string {
 	return strings.Join(s.asked, "\n")
 }
 
-// TestStories runs every story in testdata: `reply` says what the node would answer, `file` writes a file, `event` publishes one,
+// plain replaces the command ids that this run made up, which differ every time: <fresh> is the first one, <fresh 2> the next, and so on.
+func (s *stub) plain(text string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer func() { s.fresh = nil }()
+	for i, id := range s.fresh {
+		name := "<fresh>"
+		if i > 0 {
+			name = fmt.Sprintf("<fresh %d>", i+1)
+		}
+		text = strings.ReplaceAll(text, id, name)
+	}
+	return text
+}
+
+// TestStories runs every story in testdata: `reply` says what the node would answer, `silence` that it does not, `file` writes a file, `event` publishes one,
 // `run` runs a command line and shows exit code, output, errors and what was asked. It proves that arguments become the contract's
 // requests, answers become aligned tables or untouched JSON, and failures become the contract's exit codes.
 func TestStories(t *testing.T) {
@@ -191,7 +209,7 @@ func (s *stub) run(d *datadriven.TestData) string {
 	if asked := s.take(); asked != "" {
 		text += "[asked]\n" + asked + "\n"
 	}
-	text = strings.ReplaceAll(text, s.url, "nats://stub")
+	text = strings.ReplaceAll(s.plain(text), s.url, "nats://stub")
 	return strings.ReplaceAll(text, "\x1b", "ESC")
 }
 

@@ -193,6 +193,20 @@ func (a *app) newCommandID() string {
 	return ulid.Make().String()
 }
 
+// listCommandID is the key of a list that goes in several requests: of each, partID makes its own.
+func (a *app) listCommandID() string {
+	a.commandID = a.newCommandID()
+	return a.commandID
+}
+
+// partID: one id is one request, so the further parts of a long list get ids of their own, the same ones again next time.
+func partID(commandID string, part int) string {
+	if part == 0 {
+		return commandID
+	}
+	return fmt.Sprintf("%s-%d", commandID, part)
+}
+
 // call connects, asks once, prints the answer's JSON when that is wanted, and decodes it into out otherwise. It reports done when
 // there is nothing left to show.
 func call[T any](ctx context.Context, a *app, subject, commandID string, request any) (out T, got answer, done bool, err error) {
