@@ -220,11 +220,7 @@ func (i *stockImport) parse(record []string) (wire.SetStockRequest, error) {
 			request.Site, err = strings.Clone(value), messages.CheckToken(value)
 		case value == "" && name != "on_hand":
 		case name == "as_of":
-			var t time.Time
-			if t, err = time.Parse(time.RFC3339, value); err != nil {
-				err = fmt.Errorf("%q is no time such as 2026-11-22T09:00:00Z", value)
-			}
-			request.AsOf = wire.Time(t.UnixMilli())
+			request.AsOf, err = parseCounted(value)
 		default:
 			var units int64
 			if units, err = strconv.ParseInt(value, 10, 64); err != nil {
@@ -237,6 +233,19 @@ func (i *stockImport) parse(record []string) (wire.SetStockRequest, error) {
 		}
 	}
 	return request, nil
+}
+
+// parseCounted reads a time within the bounds that the door has for it: the door refuses a list as a whole for one that is not.
+func parseCounted(text string) (wire.Time, error) {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return 0, fmt.Errorf("%q is no time such as 2026-11-22T09:00:00Z", text)
+	}
+	at, err := wire.TimeOf(t)
+	if err != nil {
+		return 0, fmt.Errorf("%q %w", text, err)
+	}
+	return at, nil
 }
 
 // send hands the batch over. Rows that met a limit go again, alone, until the client's own patience ends, and under the same id: a row whose answer
