@@ -36,12 +36,16 @@ type answer struct {
 const retryPauseMin = 20 * time.Millisecond
 
 func (a *app) connect(options ...nats.Option) (*client, error) {
-	options = append([]nats.Option{nats.Name("orderyard " + version()), nats.Timeout(a.timeout), nats.NoReconnect()}, options...)
+	identity, err := a.identityOptions()
+	if err != nil {
+		return nil, err
+	}
+	identity = append(identity, nats.Name("orderyard "+version()), nats.Timeout(a.timeout), nats.NoReconnect())
 	if !validAddress(a.server) {
 		return nil, usage("the server must be nats://host:port or tls://host:port, not %s; within a user or a password %% : / @ and , are written as "+
 			"%%25 %%3A %%2F %%40 and %%2C", withoutUser(a.server))
 	}
-	conn, err := nats.Connect(a.server, options...)
+	conn, err := nats.Connect(a.server, append(identity, options...)...)
 	if err != nil {
 		return nil, unreachable(a.server, err)
 	}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
+
+	"orderyard/configs"
 )
 
 // app is one run of the program: its streams, its environment and the flags that every client command has.
@@ -23,6 +25,7 @@ type app struct {
 	progress bool // err is one: progress may be redrawn
 
 	server    string
+	identity  configs.NATS // the files by which a client proves who it is
 	timeout   time.Duration
 	output    string
 	commandID string
@@ -87,6 +90,7 @@ func newRootCmd(a *app) *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.server, "server", server, "NATS server of the node, or ORDERYARD_SERVER")
+	a.identityFlags(root)
 	flags.DurationVar(&a.timeout, "timeout", timeoutDefault, "how long to wait for an answer, retries included")
 	flags.StringVarP(&a.output, "output", "o", outputTable, "table for people, json for programs")
 	root.AddCommand(
