@@ -108,7 +108,7 @@ func outside(t reflect.Type) []string {
 func TestPrecedence(t *testing.T) {
 	file := "limits:\n  mailbox_max: 100\n  commit_bytes_max: 1MiB\nlog:\nnode: {name: a}\n"
 	cfg, warnings, err := configs.Parse(configs.Dev(), "f", []byte(file), []string{
-		"ORDERYARD_LIMITS_MAILBOX_MAX=200", "ORDERYARD_NATS_URL=nats://10.0.0.1:4222", "ORDERYARD_SERVER=x", "ORDERYARD_PORT=tcp://1",
+		"ORDERYARD_LIMITS_MAILBOX_MAX=200", "ORDERYARD_NATS_URL=nats://10.0.0.1:4222", "ORDERYARD_SERVER=x", "ORDERYARD_TLS_CA=y", "ORDERYARD_PORT=tcp://1",
 		"ORDERYARD_FLEET_SEED=18446744073709551615", "PATH=/bin",
 	})
 	if err != nil {

@@ -272,7 +272,9 @@ func (l *loader) environment(environ []string) (warnings []string) {
 }
 
 // clientVariables belong to the client commands, not to a node.
-var clientVariables = []string{"ORDERYARD_SERVER"}
+var clientVariables = []string{
+	"ORDERYARD_SERVER", "ORDERYARD_CREDS", "ORDERYARD_NKEY", "ORDERYARD_TLS_CA", "ORDERYARD_TLS_CERT", "ORDERYARD_TLS_KEY",
+}
 
 // didYouMean names the key that was probably meant: the nearest one within two typing errors, or the same key in another section.
 func (l *loader) didYouMean(path string) string {

@@ -44,7 +44,7 @@ func (t TLS) Load() (*tls.Config, error) {
 	if t.Cert != "" {
 		p := &pair{cert: t.Cert, key: t.Key}
 		if _, err := p.load(); err != nil {
-			return nil, fmt.Errorf("load TLS: %w", err)
+			return nil, fmt.Errorf("load TLS: %s with %s: %w", t.Cert, t.Key, err)
 		}
 		cfg.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return p.load() }
 		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return p.load() }

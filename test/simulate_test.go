@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -16,8 +17,9 @@ import (
 
 // simulation is what `rules simulate` says, as far as it is looked at here.
 type simulation struct {
-	Orders    int `json:"orders"`
-	Cancelled int `json:"cancelled_left_out"`
+	First     time.Time `json:"first_placed_at"` // RFC 3339, as all times are
+	Orders    int       `json:"orders"`
+	Cancelled int       `json:"cancelled_left_out"`
 	Base      simulatedSide
 	Candidate simulatedSide
 	Figures   []struct {

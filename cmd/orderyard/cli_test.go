@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,17 +17,20 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/oklog/ulid/v2"
 
 	"orderyard/messages"
 )
 
 // stub is a NATS server with somebody behind the contract's subjects who answers what the story says, and remembers what was asked.
 type stub struct {
+	server  *server.Server
 	url     string
 	conn    *nats.Conn
 	mu      sync.Mutex
 	replies map[string][]*nats.Msg // per subject, one after the other; the last one stays
 	asked   []string
+	fresh   []string // the ids that this program made up, in the order in which they were first seen
 }
 
 func startStub(t *testing.T) *stub {
@@ -45,7 +49,7 @@ func startStub(t *testing.T) *stub {
 		t.Fatal(err)
 	}
 	t.Cleanup(conn.Close)
-	s := &stub{url: ns.ClientURL(), conn: conn, replies: map[string][]*nats.Msg{}}
+	s := &stub{server: ns, url: ns.ClientURL(), conn: conn, replies: map[string][]*nats.Msg{}}
 	for _, family := range []string{"order", "stock", "site", "fulfillment", "rules"} {
 		if _, err := conn.Subscribe(messages.SubjectRoot+family+".>", s.answer); err != nil {
 			t.Fatal(err)
@@ -61,8 +65,8 @@ func (s *stub) answer(m *nats.Msg) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id := m.Header.Get(messages.HeaderCommandID)
-	if len(id) == 26 {
-		id = "<fresh>"
+	if _, err := ulid.ParseStrict(id[:min(len(id), ulid.EncodedSize)]); err == nil && !slices.Contains(s.fresh, id[:ulid.EncodedSize]) {
+		s.fresh = append(s.fresh, id[:ulid.EncodedSize])
 	}
 	s.asked = append(s.asked, strings.TrimSpace(fmt.Sprintf("%s %s %s", m.Subject, id, m.Data)))
 	queue := s.replies[m.Subject]
@@ -85,7 +89,22 @@ func (s *stub) take() string {
 	return strings.Join(s.asked, "\n")
 }
 
-// TestStories runs every story in testdata: `reply` says what the node would answer, `file` writes a file, `event` publishes one,
+// plain replaces the command ids that this run made up, which differ every time: <fresh> is the first one, <fresh 2> the next, and so on.
+func (s *stub) plain(text string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer func() { s.fresh = nil }()
+	for i, id := range s.fresh {
+		name := "<fresh>"
+		if i > 0 {
+			name = fmt.Sprintf("<fresh %d>", i+1)
+		}
+		text = strings.ReplaceAll(text, id, name)
+	}
+	return text
+}
+
+// TestStories runs every story in testdata: `reply` says what the node would answer, `silence` that it does not, `file` writes a file, `event` publishes one,
 // `run` runs a command line and shows exit code, output, errors and what was asked. It proves that arguments become the contract's
 // requests, answers become aligned tables or untouched JSON, and failures become the contract's exit codes.
 func TestStories(t *testing.T) {
@@ -100,6 +119,11 @@ func TestStories(t *testing.T) {
 			switch d.Cmd {
 			case "reply":
 				return s.story(d)
+			case "silence":
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				delete(s.replies, d.CmdArgs[0].Key)
+				return ""
 			case "event":
 				return s.publish(t, d)
 			case "file":
@@ -158,7 +182,7 @@ func (s *stub) publish(t *testing.T, d *datadriven.TestData) string {
 	return ""
 }
 
-// run executes the command line of the input; `terminal` pretends that a person looks, other arguments are the environment.
+// run executes the command line of the input; `terminal` pretends that a person looks, `now` sets the clock, other arguments are the environment.
 func (s *stub) run(d *datadriven.TestData) string {
 	env := map[string]string{"ORDERYARD_SERVER": s.url, "USER": "ann"}
 	for _, arg := range d.CmdArgs {
@@ -172,6 +196,9 @@ func (s *stub) run(d *datadriven.TestData) string {
 	var out, errs bytes.Buffer
 	a := newApp(strings.NewReader(in), &out, &errs, func(name string) string { return env[name] })
 	a.terminal = d.HasArg("terminal")
+	if now, err := time.Parse(time.RFC3339, env["now"]); err == nil {
+		a.now = func() time.Time { return now }
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	code := a.execute(ctx, words(command))
@@ -182,7 +209,7 @@ func (s *stub) run(d *datadriven.TestData) string {
 	if asked := s.take(); asked != "" {
 		text += "[asked]\n" + asked + "\n"
 	}
-	text = strings.ReplaceAll(text, s.url, "nats://stub")
+	text = strings.ReplaceAll(s.plain(text), s.url, "nats://stub")
 	return strings.ReplaceAll(text, "\x1b", "ESC")
 }
 
@@ -209,6 +236,19 @@ func TestNoServer(t *testing.T) {
 		want := "no Orderyard answers at nats://…@127.0.0.1:1: start one with `orderyard dev`"
 		if code != exitUnavailable || !strings.Contains(errs.String(), want) || strings.Contains(errs.String(), "secret") {
 			t.Errorf("%v: exit %d, %s", args, code, errs.String())
+		}
+	}
+}
+
+// TestBrokenAddress proves that an address which is none is a mistake of the command line, and that the password in it is shown to nobody, not
+// even a part of it.
+func TestBrokenAddress(t *testing.T) {
+	for _, address := range []string{"nats://ann:50%off@nats:4222", "nats://ann:50/off@nats:4222", "ann:50%off@nats", "nats://ann:50,off%@nats:4222"} {
+		var out, errs bytes.Buffer
+		a := newApp(nil, &out, &errs, func(string) string { return "" })
+		code := a.execute(t.Context(), []string{"order", "list", "--server", address, "--timeout", "2s"})
+		if code != exitUsage || !strings.Contains(errs.String(), "…@nats") || strings.Contains(errs.String(), "50") || strings.Contains(errs.String(), "off") {
+			t.Errorf("%s: exit %d, %s", address, code, errs.String())
 		}
 	}
 }
@@ -273,7 +313,7 @@ func TestMoney(t *testing.T) {
 		want     string
 	}{
 		{4498, "USD", "44.98 USD"}, {5, "USD", "0.05 USD"}, {-5, "EUR", "-0.05 EUR"}, {0, "USD", "0.00 USD"}, {4498, "JPY", "4498 JPY"},
-		{1234, "KWD", "1.234 KWD"}, {-1 << 63, "USD", "-92233720368547758.08 USD"},
+		{1234, "KWD", "1.234 KWD"}, {4498, "XPF", "4498 XPF"}, {4498, "BIF", "4498 BIF"}, {12345, "CLF", "1.2345 CLF"}, {5, "UYW", "0.0005 UYW"}, {-1 << 63, "USD", "-92233720368547758.08 USD"},
 	} {
 		if got := money(c.amount, c.currency); got != c.want {
 			t.Errorf("%d %s: %s, want %s", c.amount, c.currency, got, c.want)

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +23,7 @@ type client struct {
 	conn    *nats.Conn
 	server  string
 	timeout time.Duration
+	again   func(commandID string) string // how a person repeats a command of unknown outcome; nil = not at all
 }
 
 // answer is what came back: the bytes as they came, for programs, and whether they repeat an earlier answer.
@@ -33,22 +36,52 @@ type answer struct {
 const retryPauseMin = 20 * time.Millisecond
 
 func (a *app) connect(options ...nats.Option) (*client, error) {
-	options = append([]nats.Option{nats.Name("orderyard " + version()), nats.Timeout(a.timeout), nats.NoReconnect()}, options...)
-	conn, err := nats.Connect(a.server, options...)
+	identity, err := a.identityOptions()
+	if err != nil {
+		return nil, err
+	}
+	identity = append(identity, nats.Name("orderyard "+version()), nats.Timeout(a.timeout), nats.NoReconnect())
+	if !validAddress(a.server) {
+		return nil, usage("the server must be nats://host:port or tls://host:port, not %s; within a user or a password %% : / @ and , are written as "+
+			"%%25 %%3A %%2F %%40 and %%2C", withoutUser(a.server))
+	}
+	conn, err := nats.Connect(a.server, append(identity, options...)...)
 	if err != nil {
 		return nil, unreachable(a.server, err)
 	}
-	return &client{conn: conn, server: a.server, timeout: a.timeout}, nil
+	c := &client{conn: conn, server: a.server, timeout: a.timeout}
+	if a.keyed {
+		c.again = a.again
+	}
+	return c, nil
 }
 
 func (c *client) close() { c.conn.Close() }
 
+// validAddress: what is no address is not even tried, for the error would quote it with the password in it.
+func validAddress(servers string) bool {
+	for server := range strings.SplitSeq(servers, ",") {
+		if server = strings.TrimSpace(server); !strings.Contains(server, "://") {
+			server = "nats://" + server
+		}
+		if u, err := url.Parse(server); err != nil || strings.Contains(u.Path, "@") {
+			return false
+		}
+	}
+	return true
+}
+
+// withoutUser is an address without user and password, also when it is several, or too broken to be one.
+func withoutUser(server string) string {
+	if i := strings.LastIndexByte(server, '@'); i >= 0 {
+		return "nats://…@" + server[i+1:]
+	}
+	return server
+}
+
 // unreachable says that nobody is there and what to do about it. The server's password, if its address holds one, is not shown.
 func unreachable(server string, cause error) error {
-	if i := strings.LastIndexByte(server, '@'); i >= 0 {
-		server = "nats://…@" + server[i+1:]
-	}
-	err := fmt.Errorf("no Orderyard answers at %s: start one with `orderyard dev`, or name another with --server or ORDERYARD_SERVER", server)
+	err := fmt.Errorf("no Orderyard answers at %s: start one with `orderyard dev`, or name another with --server or ORDERYARD_SERVER", withoutUser(server))
 	if cause != nil && !errors.Is(cause, nats.ErrNoServers) && !errors.Is(cause, nats.ErrNoResponders) {
 		err = fmt.Errorf("%w (%v)", err, cause)
 	}
@@ -89,7 +122,7 @@ func (c *client) send(ctx context.Context, subject, commandID string, body []byt
 		}
 		pause := max(time.Duration(failure.GetRetryAfterMs())*time.Millisecond, retryPauseMin)
 		if failure.GetCode() == messages.CodeTimeout && commandID != "" {
-			return got, fmt.Errorf("%w; asking again with --command-id %s is safe", failure, commandID)
+			return got, fmt.Errorf("%w%s", failure, c.repeatably(commandID))
 		}
 		if !failure.GetRetryable() || time.Until(deadline) < pause {
 			return got, failure
@@ -129,15 +162,31 @@ func (c *client) silence(ctx context.Context, err error, commandID string) error
 	case errors.Is(err, nats.ErrMaxPayload):
 		return fmt.Errorf("the request is larger than the server takes (%d bytes)", c.conn.MaxPayload())
 	case errors.Is(ctx.Err(), context.Canceled):
-		return exitWith(exitFailed, errors.New("interrupted; the outcome is unknown"))
+		return exitWith(exitFailed, errors.New("interrupted; the outcome is unknown"+c.repeatably(commandID)))
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
 		if commandID == "" {
 			return exitWith(exitUnavailable, fmt.Errorf("no answer within %v; asking again is safe", c.timeout))
 		}
-		return exitWith(exitUnavailable, fmt.Errorf("no answer within %v, so the outcome is unknown; asking again with --command-id %s is safe",
-			c.timeout, commandID))
+		return exitWith(exitUnavailable, fmt.Errorf("no answer within %v, so the outcome is unknown%s", c.timeout, c.repeatably(commandID)))
 	}
 	return exitWith(exitUnavailable, fmt.Errorf("ask %s: %w", c.server, err))
+}
+
+// repeatably says, behind an unknown outcome, with what the command may be repeated.
+func (c *client) repeatably(commandID string) string {
+	if c.again == nil || commandID == "" {
+		return ""
+	}
+	return "; asking again with " + c.again(commandID) + " is safe"
+}
+
+// again is what makes a repeated command line the same command: the key, and the times that this line has computed from the clock. A long list
+// has gone in several requests, each with an id made of the key, which is what counts then.
+func (a *app) again(commandID string) string {
+	if a.commandID != "" {
+		commandID = a.commandID
+	}
+	return strings.Join(append(slices.Clone(a.moments), "--command-id "+commandID), " ")
 }
 
 // newCommandID is the person's own key, or a fresh one.
@@ -146,6 +195,20 @@ func (a *app) newCommandID() string {
 		return a.commandID
 	}
 	return ulid.Make().String()
+}
+
+// listCommandID is the key of a list that goes in several requests: of each, partID makes its own.
+func (a *app) listCommandID() string {
+	a.commandID = a.newCommandID()
+	return a.commandID
+}
+
+// partID: one id is one request, so the further parts of a long list get ids of their own, the same ones again next time.
+func partID(commandID string, part int) string {
+	if part == 0 {
+		return commandID
+	}
+	return fmt.Sprintf("%s-%d", commandID, part)
 }
 
 // call connects, asks once, prints the answer's JSON when that is wanted, and decodes it into out otherwise. It reports done when

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -53,6 +54,9 @@ func newEventsCmd(a *app) *cobra.Command {
 }
 
 func (a *app) events(ctx context.Context, f eventFlags) error {
+	if !validSubject(eventSubject(f.filter)) {
+		return usage("--filter %q is no subject: it is words with a dot between, * for one of them, > for the rest", f.filter)
+	}
 	c, err := a.connect(nats.MaxReconnects(-1), func(o *nats.Options) error { o.AllowReconnect = f.follow; return nil })
 	if err != nil {
 		return err
@@ -66,12 +70,15 @@ func (a *app) events(ctx context.Context, f eventFlags) error {
 	defer stopped()
 	defer messages.Stop()
 	for {
-		m, err := messages.Next()
-		if errors.Is(err, jetstream.ErrMsgIteratorClosed) {
-			return nil
-		}
-		if err != nil {
+		m, err := c.nextEvent(messages, f.follow)
+		switch {
+		case err == nil:
+		case ctx.Err() == nil:
 			return exitWith(exitUnavailable, fmt.Errorf("read the events: %w", err))
+		case f.follow: // Ctrl-C is how it ends
+			return nil
+		default:
+			return exitWith(exitFailed, errors.New("interrupted before the last event"))
 		}
 		meta, err := m.Metadata()
 		if err != nil {
@@ -84,6 +91,19 @@ func (a *app) events(ctx context.Context, f eventFlags) error {
 			return nil
 		}
 	}
+}
+
+// nextEvent waits for the next event: for ever when the events are followed, else as long as for any answer.
+func (c *client) nextEvent(messages jetstream.MessagesContext, follow bool) (jetstream.Msg, error) {
+	if follow {
+		return messages.Next()
+	}
+	late := time.AfterFunc(c.timeout, c.close) // in every state the reader may be in, for it opens itself anew where JetStream is silent
+	m, err := messages.Next()
+	if !late.Stop() && err != nil {
+		err = fmt.Errorf("there are more, and none came within %v", c.timeout)
+	}
+	return m, err
 }
 
 // subscribe opens an ordered reader of the stream; nil when there is nothing to read and nobody wants to wait.
@@ -99,6 +119,9 @@ func (c *client) subscribe(ctx context.Context, f eventFlags) (jetstream.Message
 		return nil, unreachable(c.server, err)
 	}
 	config := jetstream.OrderedConsumerConfig{FilterSubjects: []string{eventSubject(f.filter)}}
+	if !f.follow {
+		config.MaxResetAttempts = 1 // who does not wait for new events is told when the stream cannot be opened anew
+	}
 	state := stream.CachedInfo().State
 	switch {
 	case f.all:
@@ -111,8 +134,12 @@ func (c *client) subscribe(ctx context.Context, f eventFlags) (jetstream.Message
 		config.OptStartSeq = max(state.FirstSeq, state.LastSeq+1-min(f.last, state.LastSeq), 1)
 	}
 	consumer, err := stream.OrderedConsumer(asking, config)
-	if err != nil {
+	var refused *jetstream.APIError
+	if errors.Is(err, jetstream.ErrInvalidSubject) || errors.As(err, &refused) && refused.Code == 400 && strings.Contains(refused.Description, "filter") {
 		return nil, usage("--filter %q: %v", f.filter, err)
+	}
+	if err != nil {
+		return nil, exitWith(exitUnavailable, fmt.Errorf("open the events: %w", err))
 	}
 	if !f.follow {
 		info, err := consumer.Info(asking)
@@ -132,6 +159,17 @@ func eventSubject(filter string) string {
 		return filter
 	}
 	return messages.SubjectEvents + filter
+}
+
+// validSubject: NATS itself answers a subject that is none with silence.
+func validSubject(subject string) bool {
+	words := strings.Split(subject, ".")
+	for i, word := range words {
+		if word == "" || strings.ContainsFunc(word, unicode.IsSpace) || word == ">" && i < len(words)-1 {
+			return false
+		}
+	}
+	return true
 }
 
 // event is one public event as this command prints it.

@@ -58,22 +58,50 @@ func natsOptions(c configs.NATS, log *slog.Logger) ([]nats.Option, error) {
 			}
 		}),
 	}
+	identity, err := natsIdentity(c, nodeIdentity)
+	return append(options, identity...), err
+}
+
+// identityWords are what somebody calls the files by which a connection proves who it is.
+type identityWords struct{ creds, nkey, tls string }
+
+var nodeIdentity = identityWords{"nats.creds", "nats.nkey", "nats.tls"}
+
+// natsIdentity makes the options by which a connection proves who it is and knows the server. Files that cannot be used are named.
+func natsIdentity(c configs.NATS, words identityWords) (options []nats.Option, err error) {
 	if c.Creds != "" {
-		options = append(options, nats.UserCredentials(c.Creds))
+		creds := nats.UserCredentials(c.Creds)
+		if err := tryCredentials(creds); err != nil {
+			return nil, fmt.Errorf("%s: %s: %w", words.creds, c.Creds, err)
+		}
+		options = append(options, creds)
 	}
 	if c.NKey != "" {
 		key, err := nats.NkeyOptionFromSeed(c.NKey)
 		if err != nil {
-			return nil, fmt.Errorf("nats.nkey: %w", err)
+			return nil, fmt.Errorf("%s: %s: %w", words.nkey, c.NKey, err)
 		}
 		options = append(options, key)
 	}
 	secure, err := c.TLS.Load()
 	if err != nil {
-		return nil, fmt.Errorf("nats.tls: %w", err)
+		return nil, fmt.Errorf("%s: %w", words.tls, err)
 	}
 	if secure != nil {
 		options = append(options, nats.Secure(secure))
 	}
 	return options, nil
+}
+
+// tryCredentials reads the file now. NATS reads it at every connection, and only then says that it cannot.
+func tryCredentials(creds nats.Option) error {
+	var o nats.Options
+	if err := creds(&o); err != nil {
+		return err
+	}
+	if _, err := o.UserJWT(); err != nil {
+		return err
+	}
+	_, err := o.SignatureCB([]byte("anything"))
+	return err
 }

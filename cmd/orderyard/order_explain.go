@@ -21,7 +21,8 @@ func newOrderExplainCmd(a *app) *cobra.Command {
 		Use:   "explain ID",
 		Short: "Show why the units of an order went where they went",
 		Long: "Show why the units of an order went where they went: the plan, the rule that made it, what it is worth in the rule's own scores, the\n" +
-			"plan that came second, and every site that was looked at with the first test it failed or its scores.\n\n" +
+			"plan that came second, and the sites that were looked at with the first test they failed or their scores. Of a run 20 sites are kept:\n" +
+			"those that give, those that passed, then the nearest. Of an order the last 5 runs are kept.\n\n" +
 			"--want SITE asks the other way round: the smallest change with which that site would have given. The decision is made again from its\n" +
 			"record with the change, so what is said is what would have happened.",
 		Args: want("ID"),
@@ -40,7 +41,7 @@ func newOrderExplainCmd(a *app) *cobra.Command {
 			return a.printPlans(o.Decisions, all)
 		},
 	}
-	cmd.Flags().BoolVar(&all, "all", false, "every routing run, latest first")
+	cmd.Flags().BoolVar(&all, "all", false, "every routing run that is kept, latest first")
 	cmd.Flags().StringVar(&site, "want", "", "say what would have to be otherwise for this site to give")
 	cmd.Flags().Uint32Var(&plan, "plan", 0, "with --want: in this plan, the latest one by default")
 	return cmd
@@ -66,6 +67,8 @@ func (a *app) printPlans(plans []wire.Plan, all bool) error {
 	}
 	if n := len(plans) - len(shown); n > 0 {
 		fmt.Fprintf(a.err, "%s before this one: add --all\n", plural(n, "run"))
+	} else if lost := int(plans[len(plans)-1].PlanNo) - 1; lost > 0 { // runs are numbered from 1
+		fmt.Fprintf(a.err, "Not kept: %s before that.\n", plural(lost, "run"))
 	}
 	return nil
 }
@@ -88,7 +91,7 @@ func (a *app) printFlip(f *wire.Flip) error {
 	return a.printAssignments(*f.Plan)
 }
 
-// printPlan shows one run: what came out, then every site that was looked at and the first test it failed.
+// printPlan shows one run: what came out, then the sites that were looked at, as far as they are kept, and the first test each failed.
 func (a *app) printPlan(p wire.Plan) error {
 	if err := a.println(clean(planLine(p))); err != nil {
 		return err

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"time"
-
 	"github.com/spf13/cobra"
 
 	"orderyard/gateway/wire"
@@ -23,7 +21,7 @@ func newOrderHoldCmd(a *app) *cobra.Command {
 				return usage("--reason is required: customer_request, high_risk_of_fraud, incorrect_address, other, …")
 			}
 			var err error
-			if request.Until, err = parseMoment("until", until, time.Now()); err != nil {
+			if request.Until, err = a.parseMoment("until", until); err != nil {
 				return err
 			}
 			request.OrderID, request.Actor = args[0], a.actor()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -12,7 +13,8 @@ import (
 func newOrderTraceCmd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "trace ID",
-		Short: "Show everything that happened to an order, oldest first",
+		Short: "Show what happened to an order, oldest first",
+		Long:  "Show what happened to an order, oldest first. The newest entries are kept, 150 at least.",
 		Args:  want("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o, _, done, err := call[wire.OrderAnswer](cmd.Context(), a, messages.OrderSubject("trace"), "",
@@ -26,6 +28,9 @@ func newOrderTraceCmd(a *app) *cobra.Command {
 			t := a.table("AT", "#MS", "WHAT", "DETAIL")
 			for _, e := range o.Timeline {
 				t.add(e.At, sinceFirst(o.Timeline[0].At, e.At), e.What, e.Detail)
+			}
+			if len(o.Timeline) > 0 && o.Timeline[0].What != "placed" { // with which every order begins
+				fmt.Fprintln(a.err, "Not kept: what happened before that.")
 			}
 			return t.print("Nothing has happened yet.")
 		},

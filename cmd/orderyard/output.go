@@ -182,10 +182,12 @@ func moment(t wire.Time) string {
 	return t.Time().Format("2006-01-02 15:04:05")
 }
 
-// decimals of currencies that do not have two.
+// decimals of currencies that do not have two, by ISO 4217.
 var decimals = map[string]int{
+	"CLF": 4, "UYW": 4,
 	"BHD": 3, "IQD": 3, "JOD": 3, "KWD": 3, "LYD": 3, "OMR": 3, "TND": 3,
-	"CLP": 0, "ISK": 0, "JPY": 0, "KRW": 0, "PYG": 0, "UGX": 0, "VND": 0, "XAF": 0, "XOF": 0,
+	"BIF": 0, "CLP": 0, "DJF": 0, "GNF": 0, "ISK": 0, "JPY": 0, "KMF": 0, "KRW": 0, "PYG": 0, "RWF": 0, "UGX": 0, "UYI": 0, "VND": 0, "VUV": 0,
+	"XAF": 0, "XOF": 0, "XPF": 0,
 }
 
 // money writes minor units the way people do.
@@ -221,17 +223,26 @@ func kilometers(m int64) string {
 	return strconv.FormatInt((m+500)/1000, 10) + " km"
 }
 
-// parseMoment reads a time of the command line: RFC 3339, or a duration from now.
-func parseMoment(flag, value string, now time.Time) (wire.Time, error) {
+// parseMoment reads a time of the command line: RFC 3339, or a duration from now. What it computes from the clock it remembers, for the same words
+// mean another time the next time.
+func (a *app) parseMoment(flag, value string) (wire.Time, error) {
 	if value == "" {
 		return 0, nil
 	}
-	if d, err := time.ParseDuration(value); err == nil {
-		return wire.Time(now.Add(d).UnixMilli()), nil
-	}
-	t, err := time.Parse(time.RFC3339, value)
-	if err != nil {
+	d, relative := time.ParseDuration(value)
+	t, absolute := time.Parse(time.RFC3339, value)
+	switch {
+	case relative == nil:
+		t = a.now().Add(d)
+	case absolute != nil:
 		return 0, usage("--%s must be a time such as 2026-11-22T09:00:00Z or a duration from now such as 2h, not %q", flag, value)
 	}
-	return wire.Time(t.UnixMilli()), nil
+	at, err := wire.TimeOf(t)
+	if err != nil {
+		return 0, usage("--%s %q %v", flag, value, err)
+	}
+	if relative == nil {
+		a.moments = append(a.moments, "--"+flag+" "+at.String())
+	}
+	return at, nil
 }

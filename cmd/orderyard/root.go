@@ -11,6 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
+
+	"orderyard/configs"
 )
 
 // app is one run of the program: its streams, its environment and the flags that every client command has.
@@ -18,13 +20,17 @@ type app struct {
 	in       io.Reader
 	out, err io.Writer
 	getenv   func(string) string
+	now      func() time.Time
 	terminal bool // out is one: tables may use color
 	progress bool // err is one: progress may be redrawn
 
 	server    string
+	identity  configs.NATS // the files by which a client proves who it is
 	timeout   time.Duration
 	output    string
 	commandID string
+	moments   []string // flags with the times that this command line has computed from the clock
+	keyed     bool     // the command has --command-id
 
 	ran bool // the command line was understood: errors from here on are not about usage
 }
@@ -37,7 +43,7 @@ const (
 )
 
 func newApp(in io.Reader, out, err io.Writer, getenv func(string) string) *app {
-	return &app{in: in, out: out, err: err, getenv: getenv, terminal: isTerminal(out), progress: isTerminal(err)}
+	return &app{in: in, out: out, err: err, getenv: getenv, now: time.Now, terminal: isTerminal(out), progress: isTerminal(err)}
 }
 
 // execute runs one command line and returns the exit code. Everything that went wrong has been said on a.err by then.
@@ -64,13 +70,14 @@ func newRootCmd(a *app) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			if a.output != outputTable && a.output != outputJSON {
 				return fmt.Errorf("--output must be table or json, not %q", a.output)
 			}
 			if a.timeout <= 0 {
 				return fmt.Errorf("--timeout must be above 0, is %v", a.timeout)
 			}
+			a.keyed = cmd.Flags().Lookup("command-id") != nil
 			a.ran = true
 			return nil
 		},
@@ -83,6 +90,7 @@ func newRootCmd(a *app) *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.server, "server", server, "NATS server of the node, or ORDERYARD_SERVER")
+	a.identityFlags(root)
 	flags.DurationVar(&a.timeout, "timeout", timeoutDefault, "how long to wait for an answer, retries included")
 	flags.StringVarP(&a.output, "output", "o", outputTable, "table for people, json for programs")
 	root.AddCommand(

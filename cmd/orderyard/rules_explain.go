@@ -30,12 +30,12 @@ func newRulesExplainCmd(a *app) *cobra.Command {
 			if file == "" {
 				return usage("--order is required: a file with an order as JSON")
 			}
-			now, err := parseMoment("at", at, time.Now())
+			now, err := a.parseMoment("at", at)
 			if err != nil {
 				return err
 			}
 			if now == 0 {
-				now = wire.Time(time.Now().UnixMilli())
+				now = wire.Time(a.now().UnixMilli())
 			}
 			f, err := a.goodRules(args[0])
 			if err != nil {

@@ -2,17 +2,13 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
 	"orderyard/gateway/wire"
-	"orderyard/messages"
 	"orderyard/routing/whatif"
 )
 
@@ -32,54 +28,16 @@ func newRulesShadowCmd(a *app) *cobra.Command {
 				return err
 			}
 			defer c.close()
-			answers, err := c.shadows(cmd.Context())
+			answers, err := everyNode[shadowAnswer](cmd.Context(), c, wordShadow, struct{}{})
 			if err != nil {
 				return err
 			}
+			slices.SortFunc(answers, func(a, b shadowAnswer) int { return cmp.Compare(a.Node, b.Node) })
 			return a.showShadows(answers, explain)
 		},
 	}
 	cmd.Flags().BoolVar(&explain, "explain-figures", false, "say what each figure means")
 	return cmd
-}
-
-// shadows asks every node, and waits until as many have answered as the rules' status knows, or until it takes too long.
-func (c *client) shadows(ctx context.Context) ([]shadowAnswer, error) {
-	got, err := c.ask(ctx, messages.RulesSubject("status"), "", wire.RulesStatusRequest{})
-	if err != nil {
-		return nil, err
-	}
-	var status wire.RulesStatusAnswer
-	if err := wire.DecodeAnswer(got.body, &status); err != nil {
-		return nil, fmt.Errorf("read the answer: %w", err)
-	}
-	inbox := nats.NewInbox()
-	replies, err := c.conn.SubscribeSync(inbox)
-	if err == nil {
-		err = c.conn.PublishRequest(messages.RulesSubject(wordShadow), inbox, nil)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("ask the nodes: %w", err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	var answers []shadowAnswer
-	for len(answers) < len(status.Nodes) {
-		m, err := replies.NextMsgWithContext(ctx)
-		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders) {
-			break
-		}
-		if err != nil {
-			return nil, fmt.Errorf("ask the nodes: %w", err)
-		}
-		var one shadowAnswer
-		if err := wire.DecodeAnswer(m.Data, &one); err != nil {
-			return nil, fmt.Errorf("read the answer: %w", err)
-		}
-		answers = append(answers, one)
-	}
-	slices.SortFunc(answers, func(a, b shadowAnswer) int { return cmp.Compare(a.Node, b.Node) })
-	return answers, nil
 }
 
 // shadowed is the answer for programs: the nodes, and the sum of those that compare the same two rule sets.

@@ -2,17 +2,11 @@ package main
 
 import (
 	"cmp"
-	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
-
-	"orderyard/gateway/wire"
-	"orderyard/messages"
 )
 
 func newRulesSweepCmd(a *app) *cobra.Command {
@@ -33,61 +27,16 @@ func newRulesSweepCmd(a *app) *cobra.Command {
 				return err
 			}
 			defer c.close()
-			answers, err := c.sweeps(cmd.Context())
+			answers, err := everyNode[sweepAnswer](cmd.Context(), c, wordSweep, sweepRequest{DryRun: true})
 			if err != nil {
 				return err
 			}
+			slices.SortFunc(answers, func(a, b sweepAnswer) int { return cmp.Compare(a.Node, b.Node) })
 			return a.showSweeps(answers)
 		},
 	}
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "move nothing")
 	return cmd
-}
-
-// sweeps asks every node, and waits until as many have answered as the rules' status knows, or until it takes too long.
-func (c *client) sweeps(ctx context.Context) ([]sweepAnswer, error) {
-	got, err := c.ask(ctx, messages.RulesSubject("status"), "", wire.RulesStatusRequest{})
-	if err != nil {
-		return nil, err
-	}
-	var nodes wire.RulesStatusAnswer
-	if err := wire.DecodeAnswer(got.body, &nodes); err != nil {
-		return nil, fmt.Errorf("read the answer: %w", err)
-	}
-	body, err := wire.Encode(sweepRequest{DryRun: true})
-	if err != nil {
-		return nil, err
-	}
-	inbox := nats.NewInbox()
-	replies, err := c.conn.SubscribeSync(inbox)
-	if err == nil {
-		err = c.conn.PublishRequest(messages.RulesSubject(wordSweep), inbox, body)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("ask the nodes: %w", err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	var answers []sweepAnswer
-	for len(answers) < len(nodes.Nodes) {
-		m, err := replies.NextMsgWithContext(ctx)
-		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders) {
-			break
-		}
-		if err != nil {
-			return nil, fmt.Errorf("ask the nodes: %w", err)
-		}
-		var one sweepAnswer
-		if err := wire.DecodeAnswer(m.Data, &one); err != nil {
-			return nil, fmt.Errorf("read the answer: %w", err)
-		}
-		answers = append(answers, one)
-	}
-	if missing := len(nodes.Nodes) - len(answers); missing > 0 {
-		return answers, exitWith(exitUnavailable, fmt.Errorf("%s of %d did not answer", plural(missing, "node"), len(nodes.Nodes)))
-	}
-	slices.SortFunc(answers, func(a, b sweepAnswer) int { return cmp.Compare(a.Node, b.Node) })
-	return answers, nil
 }
 
 // swept is the answer for programs.

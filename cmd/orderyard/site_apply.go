@@ -62,7 +62,7 @@ func (a *app) applySites(cmd *cobra.Command, name string, docs []configs.Documen
 	}
 	defer c.close()
 	t := a.table("SITE", "TYPE", "STATUS", "RESULT")
-	commandID := a.newCommandID()
+	commandID := a.listCommandID()
 	failed, all := 0, wire.SiteListAnswer{Head: wire.Head{OK: true}}
 	for part := 0; len(docs) > 0; part++ {
 		batch := docs[:min(len(docs), siteBatch)]
@@ -75,11 +75,7 @@ func (a *app) applySites(cmd *cobra.Command, name string, docs []configs.Documen
 		if err != nil {
 			return fmt.Errorf("write the request: %w", err)
 		}
-		id := commandID
-		if part > 0 { // one id is one request: the further batches of a large file get ids of their own, the same ones again next time
-			id = fmt.Sprintf("%s-%d", commandID, part)
-		}
-		got, err := c.send(cmd.Context(), messages.SiteSubject("apply"), id, raw)
+		got, err := c.send(cmd.Context(), messages.SiteSubject("apply"), partID(commandID, part), raw)
 		var told wire.SiteListAnswer
 		if got.body != nil {
 			if err := wire.DecodeAnswer(got.body, &told); err != nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -38,7 +37,7 @@ func newStockSetCmd(a *app) *cobra.Command {
 				return err
 			}
 			request := wire.SetStockRequest{SKU: sku, Site: site, OnHand: &quantity}
-			if request.AsOf, err = parseMoment("as-of", asOf, time.Now()); err != nil {
+			if request.AsOf, err = a.parseMoment("as-of", asOf); err != nil {
 				return err
 			}
 			if cmd.Flags().Changed("safety-stock") {

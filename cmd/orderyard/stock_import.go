@@ -36,11 +36,12 @@ func newStockImportCmd(a *app) *cobra.Command {
 		Short: "Set the stock of many buckets from a CSV file",
 		Long: "Set the stock of many buckets from a CSV file with the columns sku, site, on_hand and, if wanted, as_of, safety_stock and\n" +
 			"unsellable, named in its first row in any order. The file is streamed in batches; a wrong row is told with its line and stops\n" +
-			"nothing. Importing a file again is harmless.",
+			"nothing. Importing a file again is harmless when its rows say when they were counted. Rows without as_of count as of now, or of\n" +
+			"--as-of: to repeat an import of them whose end is unknown, give the same file, --batch and --command-id.",
 		Example: "  orderyard stock import counts.csv",
 		Args:    want("FILE.csv"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			at, err := parseMoment("as-of", asOf, time.Now())
+			at, err := a.parseMoment("as-of", asOf)
 			if err != nil {
 				return err
 			}
@@ -52,7 +53,7 @@ func newStockImportCmd(a *app) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&asOf, "as-of", "", "when it was counted, for rows without as_of (default: now)")
 	cmd.Flags().IntVar(&batch, "batch", wire.BatchMax, "rows of one request")
-	return cmd
+	return a.withCommandID(cmd)
 }
 
 func (a *app) importStock(ctx context.Context, name string, asOf wire.Time, batch int) error {
@@ -73,12 +74,19 @@ func (a *app) importStock(ctx context.Context, name string, asOf wire.Time, batc
 		return err
 	}
 	defer c.close()
-	i := &stockImport{app: a, client: c, asOf: asOf, batchMax: batch, bar: a.progressBar(size, "importing", progressbar.OptionShowBytes(true)), started: time.Now()}
+	i := &stockImport{
+		app: a, client: c, asOf: asOf, batchMax: batch, commandID: a.listCommandID(), buckets: make(map[bucketName]bool),
+		bar: a.progressBar(size, "importing", progressbar.OptionShowBytes(true)), started: time.Now(),
+	}
 	if err := i.columns(csv.NewReader(in)); err != nil {
 		return err
 	}
 	if err := i.run(ctx); err != nil {
-		return fmt.Errorf("%w; %s went in before that", err, plural(i.done, "row"))
+		again := c.repeatably(i.commandID)
+		if strings.Contains(err.Error(), again) {
+			again = "" // it was said
+		}
+		return fmt.Errorf("%w; %s went in before that%s", err, plural(i.done, "row"), again)
 	}
 	return i.finish()
 }
@@ -98,21 +106,27 @@ type row struct {
 	request wire.SetStockRequest
 }
 
+type bucketName struct{ sku, site string }
+
 // stockImport is one run over one file. It holds one batch in memory.
 type stockImport struct {
-	app      *app
-	client   *client
-	asOf     wire.Time
-	batchMax int
-	bar      *progressbar.ProgressBar
-	started  time.Time
+	app       *app
+	client    *client
+	asOf      wire.Time
+	batchMax  int
+	commandID string // of which every batch makes its own
+	bar       *progressbar.ProgressBar
+	started   time.Time
 
-	reader *csv.Reader
-	names  []string // of the columns, in the file's order
-	batch  []row
-	bytes  int // about, of the batch as JSON
+	reader  *csv.Reader
+	names   []string // of the columns, in the file's order
+	batch   []row
+	buckets map[bucketName]bool // of the batch, which names each once
+	bytes   int                 // about, of the batch as JSON
+	part    int                 // number of the batch
 
 	done, ignored, failed int
+	givenUp               bool // a row was not answered for good: it may have been counted, or may be yet
 }
 
 var importColumns = []string{"sku", "site", "on_hand", "as_of", "safety_stock", "unsellable"}
@@ -169,14 +183,28 @@ func (i *stockImport) run(ctx context.Context) error {
 			i.refuse(line, err)
 			continue
 		}
-		i.batch = append(i.batch, row{line, request})
-		i.bytes += len(request.SKU)*6 + len(request.Site) + 160 // a byte of a SKU is at most \u00ff in JSON
-		if len(i.batch) >= i.batchMax || i.bytes >= importBytesMax {
-			if err := i.send(ctx); err != nil {
-				return err
-			}
+		if err := i.add(ctx, row{line, request}); err != nil {
+			return err
 		}
 	}
+}
+
+// add puts a row into the batch and hands the batch over when it is full. A bucket's second row begins another batch: when a row of a batch goes again
+// it does so under the batch's id, which at a bucket stands for one content; and the bucket's rows take effect in the order of the file.
+func (i *stockImport) add(ctx context.Context, r row) error {
+	bucket := bucketName{r.request.SKU, r.request.Site}
+	if i.buckets[bucket] {
+		if err := i.send(ctx); err != nil {
+			return err
+		}
+	}
+	i.buckets[bucket] = true
+	i.batch = append(i.batch, r)
+	i.bytes += len(r.request.SKU)*6 + len(r.request.Site) + 160 // a byte of a SKU is at most \u00ff in JSON
+	if len(i.batch) < i.batchMax && i.bytes < importBytesMax {
+		return nil
+	}
+	return i.send(ctx)
 }
 
 // parse reads one record; empty optional fields are as if they were not there.
@@ -192,11 +220,7 @@ func (i *stockImport) parse(record []string) (wire.SetStockRequest, error) {
 			request.Site, err = strings.Clone(value), messages.CheckToken(value)
 		case value == "" && name != "on_hand":
 		case name == "as_of":
-			var t time.Time
-			if t, err = time.Parse(time.RFC3339, value); err != nil {
-				err = fmt.Errorf("%q is no time such as 2026-11-22T09:00:00Z", value)
-			}
-			request.AsOf = wire.Time(t.UnixMilli())
+			request.AsOf, err = parseCounted(value)
 		default:
 			var units int64
 			if units, err = strconv.ParseInt(value, 10, 64); err != nil {
@@ -211,14 +235,29 @@ func (i *stockImport) parse(record []string) (wire.SetStockRequest, error) {
 	return request, nil
 }
 
-// send hands the batch over. Rows that met a limit go again, alone, until the client's own patience ends.
+// parseCounted reads a time within the bounds that the door has for it: the door refuses a list as a whole for one that is not.
+func parseCounted(text string) (wire.Time, error) {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return 0, fmt.Errorf("%q is no time such as 2026-11-22T09:00:00Z", text)
+	}
+	at, err := wire.TimeOf(t)
+	if err != nil {
+		return 0, fmt.Errorf("%q %w", text, err)
+	}
+	return at, nil
+}
+
+// send hands the batch over. Rows that met a limit go again, alone, until the client's own patience ends, and under the same id: a row whose answer
+// was late may have been counted, and counting it again would count as of now.
 func (i *stockImport) send(ctx context.Context) error {
+	commandID := partID(i.commandID, i.part)
 	for round := 0; len(i.batch) > 0; round++ {
 		requests := make([]wire.SetStockRequest, len(i.batch))
 		for n, r := range i.batch {
 			requests[n] = r.request
 		}
-		got, err := i.client.ask(ctx, messages.StockSubject("set"), i.app.newCommandID(), requests)
+		got, err := i.client.ask(ctx, messages.StockSubject("set"), commandID, requests)
 		var told wire.StockListAnswer
 		if got.body != nil {
 			if err := wire.DecodeAnswer(got.body, &told); err != nil {
@@ -234,6 +273,8 @@ func (i *stockImport) send(ctx context.Context) error {
 		i.batch = i.settle(told.Results, round+1 < importRoundsMax)
 	}
 	i.batch, i.bytes = i.batch[:0], 0
+	i.part++
+	clear(i.buckets)
 	if i.bar != nil {
 		_ = i.bar.Set64(i.reader.InputOffset())
 	}
@@ -253,6 +294,7 @@ func (i *stockImport) settle(results []wire.StockAnswer, again bool) (rest []row
 		case failure.GetRetryable() && again:
 			rest = append(rest, i.batch[n])
 		default:
+			i.givenUp = i.givenUp || failure.GetRetryable()
 			i.refuse(i.batch[n].line, failure)
 		}
 	}
@@ -286,8 +328,12 @@ func (i *stockImport) finish() error {
 		t.add(i.done, i.ignored, i.failed, strconv.FormatFloat(seconds, 'f', 1, 64))
 		err = t.print("")
 	}
-	if err == nil && i.failed > 0 {
-		return fmt.Errorf("%s failed", plural(i.failed, "row"))
+	if err != nil || i.failed == 0 {
+		return err
 	}
-	return err
+	hint := ""
+	if i.givenUp {
+		hint = i.client.repeatably(i.commandID)
+	}
+	return fmt.Errorf("%s failed%s", plural(i.failed, "row"), hint)
 }
