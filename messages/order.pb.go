@@ -3522,6 +3522,7 @@ type ExceptionResolved struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
 	By            string                 `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
+	ClockRestarts bool                   `protobuf:"varint,3,opt,name=clock_restarts,json=clockRestarts,proto3" json:"clock_restarts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3568,6 +3569,13 @@ func (x *ExceptionResolved) GetBy() string {
 		return x.By
 	}
 	return ""
+}
+
+func (x *ExceptionResolved) GetClockRestarts() bool {
+	if x != nil {
+		return x.ClockRestarts
+	}
+	return false
 }
 
 type OrderQueued struct {
@@ -5645,10 +5653,11 @@ const file_order_proto_rawDesc = "" +
 	"\x0fExceptionOpened\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12\x14\n" +
-	"\x05owner\x18\x03 \x01(\tR\x05owner\"7\n" +
+	"\x05owner\x18\x03 \x01(\tR\x05owner\"^\n" +
 	"\x11ExceptionResolved\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x0e\n" +
-	"\x02by\x18\x02 \x01(\tR\x02by\"#\n" +
+	"\x02by\x18\x02 \x01(\tR\x02by\x12%\n" +
+	"\x0eclock_restarts\x18\x03 \x01(\bR\rclockRestarts\"#\n" +
 	"\vOrderQueued\x12\x14\n" +
 	"\x05queue\x18\x01 \x01(\tR\x05queue\"&\n" +
 	"\x0fCancelScheduled\x12\x13\n" +

@@ -58,16 +58,19 @@ func (d *decision) act(actions []*messages.PlanAction, short bool) {
 	}
 }
 
-// cancelWaiting cancels what has waited for stock as long as a rule allows. Under split and complete_only the order waits as a whole, so all that
-// no site has accepted goes.
+// cancelWaiting cancels what has waited as long as a rule allows: for stock, or for a person without whom nothing may be planned.
 func (d *decision) cancelWaiting() {
 	s := d.s
 	waiting := make([]int64, len(s.lines))
+	if s.exception(exceptionUnroutable) >= 0 {
+		waiting = s.openUnits()
+	}
 	for i := range s.lines {
-		waiting[i] = s.lines[i].backordered
+		waiting[i] += s.lines[i].backordered
 	}
 	if lines := quantities(waiting); len(lines) > 0 {
 		d.emit(&messages.UnitsCancelled{Lines: lines, Reason: cancelExpired})
+		d.reason = cancelExpired
 	}
 	d.emit(&messages.CancelScheduled{})
 }

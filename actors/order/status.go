@@ -64,9 +64,9 @@ func statusWord(status messages.FulfillmentStatus) string {
 	return statusWords[status]
 }
 
-// Waits lists the SKUs whose arrival wakes the order, sorted.
+// Waits lists the SKUs whose arrival wakes the order, sorted. While a person must decide first, none does.
 func Waits(s *State) []string {
-	if s.life != lifeOpen || s.cancelReason != "" {
+	if s.life != lifeOpen || s.cancelReason != "" || s.exception(exceptionUnroutable) >= 0 {
 		return nil
 	}
 	var skus []string
