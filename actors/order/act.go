@@ -21,9 +21,9 @@ const (
 )
 
 // act does what the rule that decided wants. Doing it again changes nothing, so a plan that comes again and again writes nothing. What is not
-// known here, or makes no sense, is passed over: rules are checked where they are published. When nothing is short any more, nothing is to be
-// cancelled later either.
-func (d *decision) act(actions []*messages.PlanAction, short bool) {
+// known here, or makes no sense, is passed over: rules are checked where they are published. When nothing waits any more, of this plan's units or of
+// others, nothing is to be cancelled later either.
+func (d *decision) act(actions []*messages.PlanAction) {
 	s := d.s
 	for _, a := range actions {
 		switch a.GetDo() {
@@ -53,7 +53,7 @@ func (d *decision) act(actions []*messages.PlanAction, short bool) {
 			}
 		}
 	}
-	if !short && s.cancelAt != 0 {
+	if s.cancelAt != 0 && s.count().backordered == 0 {
 		d.emit(&messages.CancelScheduled{})
 	}
 }
