@@ -32,6 +32,12 @@ const (
 	// NoticesMax bounds the over-commitment notices that are under way at one time.
 	NoticesMax = 256
 
+	// putOffMinMs and putOffMaxMs bound how long a notice that is not taken, for nobody serves its order, lets others go first. It doubles each time.
+	putOffMinMs, putOffMaxMs = 1_000, 30_000
+
+	// checkPauseMs is how long those who did not answer a question about an old claim are left alone when all have been asked.
+	checkPauseMs = 60_000
+
 	// idMax bounds reservation and order ids, textMax reasons and references, in bytes.
 	idMax   = 256
 	textMax = 256

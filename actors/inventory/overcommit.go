@@ -84,11 +84,13 @@ type notice struct {
 	of      *reservation
 	contest uint64
 	task    messages.Task
+	times   uint32 // it was put off
+	until   int64  // it was last
 }
 
 // isOwed is false once the order has been told or the claim is no longer contested.
 func (n *notice) isOwed() bool {
-	return n.of.contested && !n.of.told && n.of.contest == n.contest
+	return n.of != nil && n.of.contested && !n.of.told && n.of.contest == n.contest
 }
 
 // noticeID names the notice of the reservation's present contest. Each contest is an intention of its own: under the id of an

@@ -29,9 +29,12 @@ type State struct {
 	steppedAt     int64  // the last expiry or contest
 	declared      int64  // shortfall announced by StockOvercommitted and not yet covered by named victims
 	notices       []notice
-	noticesOwed   int // notices that are still true; the others wait to be dropped
+	later         minHeap[notice] // those that were put off
+	noticesOwed   int             // of both, those that are still true; the others wait to be dropped
 	timer         messages.Task
 	unchecked     *reservation  // the oldest live claim that is unchecked
+	asked         *reservation  // the one that is asked about; nil = the oldest
+	askFrom       int64         // not before
 	question      messages.Task // to its order
 }
 
@@ -170,6 +173,7 @@ func New(sku, site string) *State {
 		sku: sku, site: site, ref: messages.BucketRef(sku, site),
 		reservations: make(map[string]*reservation),
 		expiries:     newExpiries(),
+		later:        newLater(),
 	}
 }
 
