@@ -145,13 +145,14 @@ var bearers = []struct {
 	}},
 }
 
-// Proves that orders which nobody serves for now do not keep a site or a bucket from telling the others, whether their questions are refused or never
-// answered, that they cost little meanwhile, and that they are told when they are served again.
+// Proves that orders which nobody serves for now do not keep a site or a bucket from telling the others, whether their questions are refused, never
+// answered, or answered by an order that fails, that they cost little meanwhile, and that they are told when they are served again.
 func TestUnservedOrdersHoldUpNoNotice(t *testing.T) {
 	const dead, most = 700, 256
 	answers := map[string]*messages.Reply{
 		"refused": messages.Refuse(messages.Retry(messages.CodeUnavailable, 20, "nobody serves it")),
 		"silent":  nil,
+		"failing": messages.Refuse(messages.Fail(messages.CodeInternal, "", "it is quarantined")),
 	}
 	for how, answer := range answers {
 		for _, bearer := range bearers {

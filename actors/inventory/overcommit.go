@@ -103,7 +103,7 @@ func noticeID(r *reservation) string {
 }
 
 // told takes the order's answer to a notice. The order itself follows with CancelReservation or KeepClaim. An order that does not
-// exist never will: its claim is freed at once.
+// exist never will: its claim is freed at once. One that fails on the notice, or is quarantined, has heard nothing.
 func (s *State) told(c *messages.TaskResult) []messages.Event {
 	i := strings.LastIndex(c.TaskId, "/lost")
 	if i < 0 {
@@ -113,7 +113,10 @@ func (s *State) told(c *messages.TaskResult) []messages.Event {
 	if r == nil || !r.contested || r.told || noticeID(r) != c.TaskId {
 		return nil
 	}
-	if c.GetReply().GetFailure().GetCode() == messages.CodeNotFound {
+	switch c.GetReply().GetFailure().GetCode() {
+	case messages.CodeInternal:
+		return nil
+	case messages.CodeNotFound:
 		return []messages.Event{&messages.ReservationReleased{ReservationId: r.id}}
 	}
 	return []messages.Event{&messages.OvercommitTold{ReservationId: r.id}}
