@@ -188,8 +188,11 @@ func (m *model) reject(c *claim, reason string, units, found int64) {
 		m.onHand = min(m.onHand, m.unsellable+left)
 		m.countedAsOf = max(m.countedAsOf, found)
 	case "mismatch":
+		if !dated {
+			found = m.now
+		}
 		m.onHand -= min(units, sellable)
-		m.moves = append(m.moves, movement{m.now, m.onHand - before})
+		m.moves = append(m.moves, movement{found, m.onHand - before})
 	case "damaged":
 		m.unsellable += min(units, sellable)
 	default:
