@@ -30,6 +30,7 @@ func Evolve(s *State, event messages.Event, at int64) {
 		s.onCounted(e)
 	case *messages.StockLevelsSet:
 		s.safetyStock, s.unsellable = e.SafetyStock, e.Unsellable
+		s.movementsKept = max(s.movementsKept, min(e.MovementsKept, MovementsWide))
 	case *messages.StockAdjusted:
 		s.onHand += e.Delta
 		s.moved(at, e.Delta)

@@ -23,8 +23,10 @@ const (
 	// ReservationsMax bounds live and ended reservations together; above it the bucket sheds.
 	ReservationsMax = 4_000_000
 
-	// MovementsMax bounds the log against which a count taken in the past is reconciled.
-	MovementsMax = 256
+	// MovementsMax bounds the log against which a count taken in the past is reconciled; MovementsWide, in 64 KiB, that of a bucket which has moved so
+	// much once that a count came too late for it.
+	MovementsMax  = 256
+	MovementsWide = 4096
 
 	// StepMax bounds the reservations that one decision expires or contests, and so the size of its journal entry.
 	StepMax = 1000

@@ -24,6 +24,7 @@ type State struct {
 	countedAsOf   int64
 	movements     []movement
 	movementsFrom int64  // movements up to here have left the log
+	movementsKept uint32 // how many it holds, when they are more than MovementsMax
 	sequence      uint64 // events so far
 	contest       uint64 // contests so far
 	steppedAt     int64  // the last expiry or contest
