@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -14,8 +15,8 @@ import (
 
 // Learn asks other nodes about SKUs that this one has never heard of, notes what they know and says which SKUs exist. A bucket's owner knows it
 // before it answers the count that made it, so whoever was told of the count finds the SKU through every door, however far behind this
-// node's view is. It fails when a living member does not answer, and when a partition is served by none of those who did, or is on its way between
-// owners: then not to have heard proves nothing.
+// node's view is. It fails when a living member does not answer, and when a partition is served by none of those who did, is on its way between
+// owners, or is served by one who is not sure of it, this node or another: then not to have heard proves nothing.
 func (s *Sharing) Learn(ctx context.Context, skus, members []string) (map[string]bool, error) {
 	if len(skus) > skusAskMax {
 		skus = skus[:skusAskMax]
@@ -23,7 +24,7 @@ func (s *Sharing) Learn(ctx context.Context, skus, members []string) (map[string
 	ctx, cancel := context.WithTimeout(ctx, learnWithin)
 	defer cancel()
 	body := []byte(strings.Join(skus, "\n")) // a SKU is printable: it holds no line break
-	served := newPartitionSet(s.know.Serving())
+	serving, served := s.know.Serving(), newPartitionSet()
 	results := make(chan error, len(members))
 	for _, member := range members {
 		go func() {
@@ -49,14 +50,21 @@ func (s *Sharing) Learn(ctx context.Context, skus, members []string) (map[string
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("ask the other nodes: %w", err)
 	}
-	if missing := s.know.Partitions() - served.count(); missing > 0 {
-		return nil, fmt.Errorf("%d partitions are served by nobody at the moment", missing)
-	}
 	known := make(map[string]bool)
 	for _, sku := range skus {
 		known[sku] = s.know.view.Known(sku)
 	}
+	served.add(s.still(serving))
+	if missing := s.know.Partitions() - served.count(); missing > 0 {
+		return nil, fmt.Errorf("%d partitions are served by nobody at the moment", missing)
+	}
 	return known, nil
+}
+
+// still lists those of the partitions that are this node's for certain. It is asked after the view was looked at: who has slept until then may have
+// lost them, and what their next owner has told others went past it.
+func (s *Sharing) still(serving []uint32) []uint32 {
+	return slices.DeleteFunc(serving, func(p uint32) bool { return !s.sure(int(p)) })
 }
 
 // partitionSet collects who serves what.
@@ -65,11 +73,7 @@ type partitionSet struct {
 	has map[uint32]bool
 }
 
-func newPartitionSet(list []uint32) *partitionSet {
-	s := &partitionSet{has: make(map[uint32]bool)}
-	s.add(list)
-	return s
-}
+func newPartitionSet() *partitionSet { return &partitionSet{has: make(map[uint32]bool)} }
 
 func (s *partitionSet) add(list []uint32) {
 	s.mu.Lock()
@@ -109,5 +113,5 @@ func (s *Sharing) serveSKUs(_ context.Context, body []byte, send func([]byte) er
 	if err := w.flush(); err != nil {
 		return err
 	}
-	return w.send(&messages.ViewDelta{From: s.self, Covered: serving})
+	return w.send(&messages.ViewDelta{From: s.self, Covered: s.still(serving)})
 }

@@ -108,6 +108,9 @@ func (m bucketMachine) Evolve(e messages.Event, at int64) { inventory.Evolve(m.S
 func (m bucketMachine) Tasks(now int64, dst []messages.Task) []messages.Task {
 	return inventory.Tasks(m.State, now, dst)
 }
+func (m bucketMachine) Postpone(task string, now int64) bool {
+	return inventory.Postpone(m.State, task, now)
+}
 func (m bucketMachine) SetVersion(v uint64) { m.Version = v }
 func (m bucketMachine) Summary() messages.Message {
 	if !m.Known() {

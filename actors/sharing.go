@@ -62,6 +62,7 @@ type Sharing struct {
 	news *news
 	bus  Bus
 	self string
+	sure func(partition int) bool
 	log  *slog.Logger
 
 	number atomic.Uint64 // of the newest delta published; written by the loop alone
@@ -88,9 +89,10 @@ type SharingStats struct {
 }
 
 // Share begins to tell the other nodes what this one observes, and to hear them. It is called once, before the first partition opens. self
-// is the process's incarnation on the bus; log may be nil. Call Sync next.
-func Share(k *Knowledge, bus Bus, self string, log *slog.Logger) (*Sharing, error) {
-	s, err := newSharing(k, bus, self, log)
+// is the process's incarnation on the bus; sure says whether it can be sure that a partition it serves is still its own; nil = always; log may be
+// nil. Call Sync next.
+func Share(k *Knowledge, bus Bus, self string, sure func(partition int) bool, log *slog.Logger) (*Sharing, error) {
+	s, err := newSharing(k, bus, self, sure, log)
 	if err != nil {
 		return nil, err
 	}
@@ -107,12 +109,15 @@ func Share(k *Knowledge, bus Bus, self string, log *slog.Logger) (*Sharing, erro
 }
 
 // newSharing opens the ears.
-func newSharing(k *Knowledge, bus Bus, self string, log *slog.Logger) (*Sharing, error) {
+func newSharing(k *Knowledge, bus Bus, self string, sure func(partition int) bool, log *slog.Logger) (*Sharing, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
+	if sure == nil {
+		sure = func(int) bool { return true }
+	}
 	s := &Sharing{
-		know: k, news: k.view.share(), bus: bus, self: self, log: log, clock: time.Now,
+		know: k, news: k.view.share(), bus: bus, self: self, sure: sure, log: log, clock: time.Now,
 		senders: make(map[string]*sender), heal: make(chan struct{}, 1),
 	}
 	k.coverage.mu.Lock()

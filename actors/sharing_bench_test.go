@@ -26,7 +26,7 @@ func BenchmarkObserve(b *testing.B) {
 			b.Run(fmt.Sprintf("buckets=%d/shared=%t", buckets, shared), func(b *testing.B) {
 				k := newKnower().Knowledge
 				if shared {
-					s, err := Share(k, void{}, "self", nil)
+					s, err := Share(k, void{}, "self", nil, nil)
 					if err != nil {
 						b.Fatal(err)
 					}
@@ -54,7 +54,7 @@ func BenchmarkObserve(b *testing.B) {
 func BenchmarkSnapshot(b *testing.B) {
 	const buckets = 100_000
 	k := newKnower().Knowledge
-	s, err := Share(k, void{}, "self", nil)
+	s, err := Share(k, void{}, "self", nil, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -31,7 +31,7 @@ func TestSharingOverNATS(t *testing.T) {
 		}
 		t.Cleanup(b.Close)
 		k := NewKnowledge(nil, func() int64 { return time.Now().UnixMilli() }, func(messages.Request) {})
-		s, err := Share(k, b, self, nil)
+		s, err := Share(k, b, self, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,7 +12,7 @@ type SharingSteps struct{ *Sharing }
 
 // ShareBySteps is Share without the loops.
 func ShareBySteps(k *Knowledge, bus Bus, self string, clock func() time.Time) (*SharingSteps, error) {
-	s, err := newSharing(k, bus, self, slog.New(slog.DiscardHandler))
+	s, err := newSharing(k, bus, self, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,7 +31,8 @@ type world struct {
 type member struct {
 	*knower
 	*Sharing
-	port *port
+	port   *port
+	asleep atomic.Bool // it has not renewed its lease
 }
 
 func newWorld(t interface{ Fatalf(string, ...any) }, seed int64, partitions int) *world {
@@ -47,7 +49,7 @@ func (w *world) join() string {
 	m := &member{knower: newKnower(), port: w.net.join(id)}
 	m.SplitBy(len(w.owners))
 	var err error
-	if m.Sharing, err = Share(m.Knowledge, m.port, id, nil); err != nil {
+	if m.Sharing, err = Share(m.Knowledge, m.port, id, func(int) bool { return !m.asleep.Load() }, nil); err != nil {
 		w.t.Fatalf("share: %v", err)
 	}
 	_ = m.Sync(context.Background(), slices.Sorted(maps.Keys(w.members))) // may fail while the net is bad
@@ -376,6 +378,34 @@ func TestLearnNeedsEveryPartition(t *testing.T) {
 		two.Cover(0)
 		if err := ask(); err != nil {
 			t.Errorf("the asker serves it now: %v", err)
+		}
+	})
+}
+
+// A node that was asleep does not know whether its partitions are still its own: what it does not know of them may be known to their next owner. It
+// takes itself for none that serves, as the asker and as the one who is asked.
+func TestLearnNeedsTheLease(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, 7, 6)
+		defer w.end()
+		for range 2 {
+			w.join()
+		}
+		w.settle(5 * time.Second)
+		one, two := w.members["n1"], w.members["n2"]
+		one.SplitBy(2)
+		two.SplitBy(2)
+		one.Cover(0)
+		two.Cover(1)
+		for _, sleeper := range []*member{one, two} {
+			sleeper.asleep.Store(true)
+			if known, err := two.Learn(t.Context(), []string{"never"}, []string{"n1"}); err == nil {
+				t.Errorf("%s is without its lease, and nobody else serves its partition: %v", sleeper.port.self, known)
+			}
+			sleeper.asleep.Store(false)
+		}
+		if _, err := two.Learn(t.Context(), []string{"never"}, []string{"n1"}); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -31,7 +31,7 @@ type waiter struct {
 	priority int32
 	promise  string
 	placed   int64
-	units    int64
+	units    int64 // of this SKU
 	wokenAt  int64
 	tried    uint64 // the SKU's growth count when it was woken last, plus 1
 	tries    int    // at this growth
@@ -60,15 +60,19 @@ func (w *waiters) set(s *messages.OrderSummary, skus []string) {
 		return
 	}
 	w.skus[s.OrderId] = skus
-	for _, sku := range skus {
+	for i, sku := range skus {
+		units := s.Backordered // a summary of an older build tells the sum alone
+		if len(s.Waiting) == len(skus) {
+			units = s.Waiting[i]
+		}
 		if w.bySKU[sku] == nil {
 			w.bySKU[sku] = make(map[string]*waiter)
 		}
 		if have := w.bySKU[sku][s.OrderId]; have != nil {
-			have.units = s.Backordered
+			have.units = units
 			continue
 		}
-		w.bySKU[sku][s.OrderId] = &waiter{order: s.OrderId, priority: s.Priority, promise: s.DeliverBy, placed: s.PlacedAtMs, units: s.Backordered}
+		w.bySKU[sku][s.OrderId] = &waiter{order: s.OrderId, priority: s.Priority, promise: s.DeliverBy, placed: s.PlacedAtMs, units: units}
 	}
 }
 

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -40,4 +41,29 @@ func TestWakeWhenASiteOpens(t *testing.T) {
 	now = 2000
 	expect("its pause is over", "web-1")
 	expect("it tried again")
+}
+
+// TestWakeByUnitsOfTheSKU proves that stock wakes as many orders as it can serve of this SKU, whatever else they wait for: of sixty orders that lack
+// one A beside 99 B, fifty A must wake fifty at once, and an order of an older build, which tells the sum alone, counts as that.
+func TestWakeByUnitsOfTheSKU(t *testing.T) {
+	woken := map[string]bool{}
+	w := newWaiters(func() int64 { return 1000 }, func(order, _, _ string) { woken[order] = true })
+	for i := range 60 {
+		w.set(&messages.OrderSummary{OrderId: fmt.Sprintf("web-%02d", i), PlacedAtMs: int64(i), Backordered: 100, Waiting: []int64{1, 99}}, []string{"A", "B"})
+	}
+	w.set(&messages.OrderSummary{OrderId: "old", PlacedAtMs: 100, Backordered: 100}, []string{"A", "B"})
+	all := allowance{all: offerNoLimit, again: offerNoLimit, look: offerNoLimit}
+	w.offer("A", "den", 50, &all)
+	if len(woken) != 50 || !woken["web-49"] || woken["web-50"] {
+		t.Errorf("50 A wake %d orders", len(woken))
+	}
+	clear(woken)
+	w.offer("B", "den", 100, &all)
+	if len(woken) != 2 || !woken["web-01"] {
+		t.Errorf("100 B wake %v", woken)
+	}
+	w.set(&messages.OrderSummary{OrderId: "web-55", PlacedAtMs: 1, Backordered: 7, Waiting: []int64{7}}, []string{"B"})
+	if got := w.bySKU["B"]["web-55"].units; got != 7 {
+		t.Errorf("it waits for %d B, not 7", got)
+	}
 }

@@ -559,7 +559,7 @@ func (x *ReserveStock) GetFirm() bool {
 	return false
 }
 
-// ConfirmReservation makes a held reservation an allocation (no expiry). Ended: declined with the status.
+// ConfirmReservation makes a held reservation an allocation (no expiry). Ended: too_late with the status.
 type ConfirmReservation struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Sku           string                 `protobuf:"bytes,1,opt,name=sku,proto3" json:"sku,omitempty"`
@@ -991,6 +991,7 @@ type StockLevelsSet struct {
 	Site          string                 `protobuf:"bytes,2,opt,name=site,proto3" json:"site,omitempty"`
 	SafetyStock   int64                  `protobuf:"varint,3,opt,name=safety_stock,json=safetyStock,proto3" json:"safety_stock,omitempty"`
 	Unsellable    int64                  `protobuf:"varint,4,opt,name=unsellable,proto3" json:"unsellable,omitempty"`
+	MovementsKept uint32                 `protobuf:"varint,5,opt,name=movements_kept,json=movementsKept,proto3" json:"movements_kept,omitempty"` // 0 = as many as before; in this event, for nodes of the version before cannot read a new one
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1049,6 +1050,13 @@ func (x *StockLevelsSet) GetSafetyStock() int64 {
 func (x *StockLevelsSet) GetUnsellable() int64 {
 	if x != nil {
 		return x.Unsellable
+	}
+	return 0
+}
+
+func (x *StockLevelsSet) GetMovementsKept() uint32 {
+	if x != nil {
+		return x.MovementsKept
 	}
 	return 0
 }
@@ -1977,6 +1985,9 @@ type BucketState struct {
 	Known           bool                   `protobuf:"varint,13,opt,name=known,proto3" json:"known,omitempty"`                                              // counted or received at least once
 	Contest         uint64                 `protobuf:"varint,14,opt,name=contest,proto3" json:"contest,omitempty"`                                          // contests so far
 	Uncovered       int64                  `protobuf:"varint,15,opt,name=uncovered,proto3" json:"uncovered,omitempty"`                                      // declared shortfall whose victims are still to be named
+	MovementsKept   uint32                 `protobuf:"varint,16,opt,name=movements_kept,json=movementsKept,proto3" json:"movements_kept,omitempty"`         // how many movements the log holds; 0 = 256
+	OlderMovements  []*StockMovement       `protobuf:"bytes,17,rep,name=older_movements,json=olderMovements,proto3" json:"older_movements,omitempty"`       // what goes before movements where there are more than 256, which is all that older builds take
+	OlderFromMs     int64                  `protobuf:"varint,18,opt,name=older_from_ms,json=olderFromMs,proto3" json:"older_from_ms,omitempty"`             // then in the place of movements_from_ms
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -2116,6 +2127,27 @@ func (x *BucketState) GetUncovered() int64 {
 	return 0
 }
 
+func (x *BucketState) GetMovementsKept() uint32 {
+	if x != nil {
+		return x.MovementsKept
+	}
+	return 0
+}
+
+func (x *BucketState) GetOlderMovements() []*StockMovement {
+	if x != nil {
+		return x.OlderMovements
+	}
+	return nil
+}
+
+func (x *BucketState) GetOlderFromMs() int64 {
+	if x != nil {
+		return x.OlderFromMs
+	}
+	return 0
+}
+
 var File_inventory_proto protoreflect.FileDescriptor
 
 const file_inventory_proto_rawDesc = "" +
@@ -2201,14 +2233,15 @@ const file_inventory_proto_rawDesc = "" +
 	"\x04site\x18\x02 \x01(\tR\x04site\x12\x17\n" +
 	"\aon_hand\x18\x03 \x01(\x03R\x06onHand\x12\x18\n" +
 	"\bas_of_ms\x18\x04 \x01(\x03R\x06asOfMs\x12\x14\n" +
-	"\x05delta\x18\x05 \x01(\x03R\x05delta\"y\n" +
+	"\x05delta\x18\x05 \x01(\x03R\x05delta\"\xa0\x01\n" +
 	"\x0eStockLevelsSet\x12\x10\n" +
 	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x12\n" +
 	"\x04site\x18\x02 \x01(\tR\x04site\x12!\n" +
 	"\fsafety_stock\x18\x03 \x01(\x03R\vsafetyStock\x12\x1e\n" +
 	"\n" +
 	"unsellable\x18\x04 \x01(\x03R\n" +
-	"unsellable\"c\n" +
+	"unsellable\x12%\n" +
+	"\x0emovements_kept\x18\x05 \x01(\rR\rmovementsKept\"c\n" +
 	"\rStockAdjusted\x12\x10\n" +
 	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x12\n" +
 	"\x04site\x18\x02 \x01(\tR\x04site\x12\x14\n" +
@@ -2276,7 +2309,7 @@ const file_inventory_proto_rawDesc = "" +
 	"\tunchecked\x18\x11 \x01(\bR\tunchecked\":\n" +
 	"\rStockMovement\x12\x13\n" +
 	"\x05at_ms\x18\x01 \x01(\x03R\x04atMs\x12\x14\n" +
-	"\x05delta\x18\x02 \x01(\x03R\x05delta\"\xa5\x04\n" +
+	"\x05delta\x18\x02 \x01(\x03R\x05delta\"\xb6\x05\n" +
 	"\vBucketState\x12\x10\n" +
 	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x12\n" +
 	"\x04site\x18\x02 \x01(\tR\x04site\x12\x17\n" +
@@ -2295,7 +2328,10 @@ const file_inventory_proto_rawDesc = "" +
 	"\x11movements_from_ms\x18\f \x01(\x03R\x0fmovementsFromMs\x12\x14\n" +
 	"\x05known\x18\r \x01(\bR\x05known\x12\x18\n" +
 	"\acontest\x18\x0e \x01(\x04R\acontest\x12\x1c\n" +
-	"\tuncovered\x18\x0f \x01(\x03R\tuncoveredB\x14Z\x12orderyard/messagesb\x06proto3"
+	"\tuncovered\x18\x0f \x01(\x03R\tuncovered\x12%\n" +
+	"\x0emovements_kept\x18\x10 \x01(\rR\rmovementsKept\x12D\n" +
+	"\x0folder_movements\x18\x11 \x03(\v2\x1b.orderyard.v1.StockMovementR\x0eolderMovements\x12\"\n" +
+	"\rolder_from_ms\x18\x12 \x01(\x03R\volderFromMsB\x14Z\x12orderyard/messagesb\x06proto3"
 
 var (
 	file_inventory_proto_rawDescOnce sync.Once
@@ -2346,11 +2382,12 @@ var file_inventory_proto_depIdxs = []int32{
 	26, // 1: orderyard.v1.BucketState.reservations:type_name -> orderyard.v1.ReservationState
 	0,  // 2: orderyard.v1.BucketState.incoming:type_name -> orderyard.v1.Incoming
 	27, // 3: orderyard.v1.BucketState.movements:type_name -> orderyard.v1.StockMovement
-	4,  // [4:4] is the sub-list for method output_type
-	4,  // [4:4] is the sub-list for method input_type
-	4,  // [4:4] is the sub-list for extension type_name
-	4,  // [4:4] is the sub-list for extension extendee
-	0,  // [0:4] is the sub-list for field type_name
+	27, // 4: orderyard.v1.BucketState.older_movements:type_name -> orderyard.v1.StockMovement
+	5,  // [5:5] is the sub-list for method output_type
+	5,  // [5:5] is the sub-list for method input_type
+	5,  // [5:5] is the sub-list for extension type_name
+	5,  // [5:5] is the sub-list for extension extendee
+	0,  // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_inventory_proto_init() }

@@ -860,6 +860,11 @@ func (m *StockLevelsSet) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.MovementsKept != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.MovementsKept))
+		i--
+		dAtA[i] = 0x28
+	}
 	if m.Unsellable != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Unsellable))
 		i--
@@ -1700,6 +1705,34 @@ func (m *BucketState) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.OlderFromMs != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.OlderFromMs))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0x90
+	}
+	if len(m.OlderMovements) > 0 {
+		for iNdEx := len(m.OlderMovements) - 1; iNdEx >= 0; iNdEx-- {
+			size, err := m.OlderMovements[iNdEx].MarshalToSizedBufferVT(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = protohelpers.EncodeVarint(dAtA, i, uint64(size))
+			i--
+			dAtA[i] = 0x1
+			i--
+			dAtA[i] = 0x8a
+		}
+	}
+	if m.MovementsKept != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.MovementsKept))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0x80
+	}
 	if m.Uncovered != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Uncovered))
 		i--
@@ -2171,6 +2204,9 @@ func (m *StockLevelsSet) SizeVT() (n int) {
 	if m.Unsellable != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.Unsellable))
 	}
+	if m.MovementsKept != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.MovementsKept))
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -2548,6 +2584,18 @@ func (m *BucketState) SizeVT() (n int) {
 	}
 	if m.Uncovered != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.Uncovered))
+	}
+	if m.MovementsKept != 0 {
+		n += 2 + protohelpers.SizeOfVarint(uint64(m.MovementsKept))
+	}
+	if len(m.OlderMovements) > 0 {
+		for _, e := range m.OlderMovements {
+			l = e.SizeVT()
+			n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+		}
+	}
+	if m.OlderFromMs != 0 {
+		n += 2 + protohelpers.SizeOfVarint(uint64(m.OlderFromMs))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -4895,6 +4943,25 @@ func (m *StockLevelsSet) UnmarshalVT(dAtA []byte) error {
 					break
 				}
 			}
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field MovementsKept", wireType)
+			}
+			m.MovementsKept = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.MovementsKept |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -7228,6 +7295,78 @@ func (m *BucketState) UnmarshalVT(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.Uncovered |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 16:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field MovementsKept", wireType)
+			}
+			m.MovementsKept = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.MovementsKept |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 17:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field OlderMovements", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.OlderMovements = append(m.OlderMovements, &StockMovement{})
+			if err := m.OlderMovements[len(m.OlderMovements)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 18:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field OlderFromMs", wireType)
+			}
+			m.OlderFromMs = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.OlderFromMs |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
@@ -9724,6 +9863,25 @@ func (m *StockLevelsSet) UnmarshalVTUnsafe(dAtA []byte) error {
 					break
 				}
 			}
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field MovementsKept", wireType)
+			}
+			m.MovementsKept = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.MovementsKept |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -12145,6 +12303,78 @@ func (m *BucketState) UnmarshalVTUnsafe(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.Uncovered |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 16:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field MovementsKept", wireType)
+			}
+			m.MovementsKept = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.MovementsKept |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 17:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field OlderMovements", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.OlderMovements = append(m.OlderMovements, &StockMovement{})
+			if err := m.OlderMovements[len(m.OlderMovements)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 18:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field OlderFromMs", wireType)
+			}
+			m.OlderFromMs = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.OlderFromMs |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}

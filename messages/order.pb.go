@@ -3522,6 +3522,7 @@ type ExceptionResolved struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
 	By            string                 `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
+	ClockRestarts bool                   `protobuf:"varint,3,opt,name=clock_restarts,json=clockRestarts,proto3" json:"clock_restarts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3568,6 +3569,13 @@ func (x *ExceptionResolved) GetBy() string {
 		return x.By
 	}
 	return ""
+}
+
+func (x *ExceptionResolved) GetClockRestarts() bool {
+	if x != nil {
+		return x.ClockRestarts
+	}
+	return false
 }
 
 type OrderQueued struct {
@@ -5154,7 +5162,8 @@ type OrderSummary struct {
 	Lines         uint32                 `protobuf:"varint,16,opt,name=lines,proto3" json:"lines,omitempty"`
 	Priority      int32                  `protobuf:"varint,17,opt,name=priority,proto3" json:"priority,omitempty"`
 	DeliverBy     string                 `protobuf:"bytes,18,opt,name=deliver_by,json=deliverBy,proto3" json:"deliver_by,omitempty"`
-	Movable       int64                  `protobuf:"varint,19,opt,name=movable,proto3" json:"movable,omitempty"` // units that a sweep may move
+	Movable       int64                  `protobuf:"varint,19,opt,name=movable,proto3" json:"movable,omitempty"`        // units that a sweep may move
+	Waiting       []int64                `protobuf:"varint,20,rep,packed,name=waiting,proto3" json:"waiting,omitempty"` // back-ordered units of each SKU that the order waits for, in the order of those
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5320,6 +5329,13 @@ func (x *OrderSummary) GetMovable() int64 {
 		return x.Movable
 	}
 	return 0
+}
+
+func (x *OrderSummary) GetWaiting() []int64 {
+	if x != nil {
+		return x.Waiting
+	}
+	return nil
 }
 
 var File_order_proto protoreflect.FileDescriptor
@@ -5645,10 +5661,11 @@ const file_order_proto_rawDesc = "" +
 	"\x0fExceptionOpened\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12\x14\n" +
-	"\x05owner\x18\x03 \x01(\tR\x05owner\"7\n" +
+	"\x05owner\x18\x03 \x01(\tR\x05owner\"^\n" +
 	"\x11ExceptionResolved\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x0e\n" +
-	"\x02by\x18\x02 \x01(\tR\x02by\"#\n" +
+	"\x02by\x18\x02 \x01(\tR\x02by\x12%\n" +
+	"\x0eclock_restarts\x18\x03 \x01(\bR\rclockRestarts\"#\n" +
 	"\vOrderQueued\x12\x14\n" +
 	"\x05queue\x18\x01 \x01(\tR\x05queue\"&\n" +
 	"\x0fCancelScheduled\x12\x13\n" +
@@ -5807,7 +5824,7 @@ const file_order_proto_rawDesc = "" +
 	"\amovable\x18\x11 \x01(\v2\x15.orderyard.v1.MovableR\amovable\"t\n" +
 	"\aMovable\x125\n" +
 	"\bquestion\x18\x01 \x01(\v2\x19.orderyard.v1.PlanRequestR\bquestion\x122\n" +
-	"\apresent\x18\x02 \x03(\v2\x18.orderyard.v1.AssignmentR\apresent\"\xba\x04\n" +
+	"\apresent\x18\x02 \x03(\v2\x18.orderyard.v1.AssignmentR\apresent\"\xd4\x04\n" +
 	"\fOrderSummary\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x18\n" +
 	"\achannel\x18\x02 \x01(\tR\achannel\x12\x16\n" +
@@ -5832,7 +5849,8 @@ const file_order_proto_rawDesc = "" +
 	"\bpriority\x18\x11 \x01(\x05R\bpriority\x12\x1d\n" +
 	"\n" +
 	"deliver_by\x18\x12 \x01(\tR\tdeliverBy\x12\x18\n" +
-	"\amovable\x18\x13 \x01(\x03R\amovableB\x14Z\x12orderyard/messagesb\x06proto3"
+	"\amovable\x18\x13 \x01(\x03R\amovable\x12\x18\n" +
+	"\awaiting\x18\x14 \x03(\x03R\awaitingB\x14Z\x12orderyard/messagesb\x06proto3"
 
 var (
 	file_order_proto_rawDescOnce sync.Once

@@ -237,6 +237,7 @@ type StockReply struct {
 	Atp               int64                  `protobuf:"varint,1,opt,name=atp,proto3" json:"atp,omitempty"`
 	Bucket            *BucketView            `protobuf:"bytes,2,opt,name=bucket,proto3" json:"bucket,omitempty"`
 	Ignored           bool                   `protobuf:"varint,3,opt,name=ignored,proto3" json:"ignored,omitempty"`                                             // a stale count (stock.set with an old as_of)
+	IgnoredReason     string                 `protobuf:"bytes,6,opt,name=ignored_reason,json=ignoredReason,proto3" json:"ignored_reason,omitempty"`             // counted_since: a younger count is known. moved_since: more has moved since than is remembered
 	ExpiresAtMs       int64                  `protobuf:"varint,4,opt,name=expires_at_ms,json=expiresAtMs,proto3" json:"expires_at_ms,omitempty"`                // of the reservation
 	ReservationStatus string                 `protobuf:"bytes,5,opt,name=reservation_status,json=reservationStatus,proto3" json:"reservation_status,omitempty"` // held confirmed released expired
 	unknownFields     protoimpl.UnknownFields
@@ -292,6 +293,13 @@ func (x *StockReply) GetIgnored() bool {
 		return x.Ignored
 	}
 	return false
+}
+
+func (x *StockReply) GetIgnoredReason() string {
+	if x != nil {
+		return x.IgnoredReason
+	}
+	return ""
 }
 
 func (x *StockReply) GetExpiresAtMs() int64 {
@@ -535,12 +543,13 @@ const file_reply_proto_rawDesc = "" +
 	"\x06status\x18\x02 \x01(\tR\x06status\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\x04R\aversion\x12+\n" +
 	"\x04view\x18\x04 \x01(\v2\x17.orderyard.v1.OrderViewR\x04view\x12\x18\n" +
-	"\amessage\x18\x05 \x01(\tR\amessage\"\xbd\x01\n" +
+	"\amessage\x18\x05 \x01(\tR\amessage\"\xe4\x01\n" +
 	"\n" +
 	"StockReply\x12\x10\n" +
 	"\x03atp\x18\x01 \x01(\x03R\x03atp\x120\n" +
 	"\x06bucket\x18\x02 \x01(\v2\x18.orderyard.v1.BucketViewR\x06bucket\x12\x18\n" +
-	"\aignored\x18\x03 \x01(\bR\aignored\x12\"\n" +
+	"\aignored\x18\x03 \x01(\bR\aignored\x12%\n" +
+	"\x0eignored_reason\x18\x06 \x01(\tR\rignoredReason\x12\"\n" +
 	"\rexpires_at_ms\x18\x04 \x01(\x03R\vexpiresAtMs\x12-\n" +
 	"\x12reservation_status\x18\x05 \x01(\tR\x11reservationStatus\"\x98\x01\n" +
 	"\tSiteReply\x12*\n" +

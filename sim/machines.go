@@ -43,6 +43,12 @@ func (t *twice) SetVersion(version uint64) {
 	t.Machine.SetVersion(version)
 }
 
+// Postpone implements entity.Postponer where the real machine does.
+func (t *twice) Postpone(task string, now int64) bool {
+	p, ok := t.Machine.(entity.Postponer)
+	return ok && p.Postpone(task, now)
+}
+
 // Decide implements entity.Machine.
 func (t *twice) Decide(cmd messages.Command, now int64) ([]messages.Event, *messages.Reply, error) {
 	w := t.n.w

@@ -70,7 +70,7 @@ func (d *decision) reject(r *reservation, c *messages.CancelReservation, units i
 	case c.RejectReason == reasonNotInStock:
 		rejected.OnHandDelta, rejected.AsOfMs = d.nothingLeft(r, found)
 	case c.RejectReason == reasonMismatch:
-		rejected.OnHandDelta = -min(units, d.sellable())
+		rejected.OnHandDelta, rejected.AsOfMs = -min(units, d.sellable()), found
 	default:
 		return
 	}

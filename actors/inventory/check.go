@@ -12,12 +12,20 @@ import (
 
 const checkSuffix = "/check"
 
-// checkTask is the question about the oldest unchecked claim. One is under way at a time: that is enough for what hardly ever happens.
-func (s *State) checkTask() *messages.Task {
-	r := s.unchecked
-	if cut := len(s.question.ID) - len(checkSuffix); cut < 0 || s.question.ID[:cut] != r.id {
+// checkTask is the question about the oldest unchecked claim, or the next one that was not put off. One is under way at a time: that is enough for
+// what hardly ever happens.
+func (s *State) checkTask(now int64) *messages.Task {
+	if s.asked != nil && s.asked.madeAt+CheckAfterMs > now {
+		s.asked, s.askFrom = nil, now+checkPauseMs
+	}
+	r := s.asked
+	if r == nil {
+		r = s.unchecked
+	}
+	due := max(r.madeAt+CheckAfterMs, s.askFrom)
+	if cut := len(s.question.ID) - len(checkSuffix); cut < 0 || s.question.ID[:cut] != r.id || s.question.Due != due {
 		s.question = messages.Task{
-			ID: r.id + checkSuffix, To: messages.OrderRef(r.orderID), Due: r.madeAt + CheckAfterMs,
+			ID: r.id + checkSuffix, To: messages.OrderRef(r.orderID), Due: due,
 			Command: &messages.CheckClaim{Sku: s.sku, Site: s.site, ReservationId: r.id},
 		}
 	}
@@ -27,6 +35,9 @@ func (s *State) checkTask() *messages.Task {
 // checked: the claim is known to its order, or gone. The next unchecked one was made after it.
 func (s *State) checked(r *reservation) {
 	r.unchecked = false
+	if s.asked == r {
+		s.asked = r.nextUnchecked()
+	}
 	for s.unchecked != nil && !s.unchecked.unchecked {
 		s.unchecked = s.unchecked.next
 	}

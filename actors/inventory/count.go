@@ -18,9 +18,7 @@ func (s *State) count(c *messages.SetStock, now int64) ([]messages.Event, *messa
 		asOf = s.presentOf(now) // a count from the future comes from a clock that is ahead; believed, it would silence every later count
 	}
 	if s.known && (asOf < s.countedAsOf || asOf < s.movementsFrom) {
-		a := d.answerWithBucket(s.incoming)
-		a.GetStock().Ignored = true
-		return nil, a, nil
+		return d.ignore(asOf)
 	}
 	onHand := min(max(0, c.OnHand+s.movedSince(asOf)), CountMax)
 	safetyStock, unsellable := s.safetyStock, s.unsellable
@@ -47,6 +45,27 @@ func (s *State) count(c *messages.SetStock, now int64) ([]messages.Event, *messa
 	}
 	d.onHand, d.safetyStock, d.unsellable = onHand, safetyStock, unsellable
 	return d.events, d.answerWithBucket(s.incoming), nil
+}
+
+// Why a count is ignored, in the answer.
+const (
+	ignoredCounted = "counted_since"
+	ignoredMoved   = "moved_since"
+)
+
+// ignore answers a count that is too old. When no younger one is known, only more has moved since than the log holds, it will hold more from now on:
+// else the stock of a SKU that moves much could never be put right. The event is one that nodes of the version before can read.
+func (d *decision) ignore(asOf int64) ([]messages.Event, *messages.Reply, *messages.Failure) {
+	s, reason := d.s, ignoredCounted
+	if asOf >= s.countedAsOf {
+		reason = ignoredMoved
+		if s.keeps() < MovementsWide {
+			d.add(&messages.StockLevelsSet{Sku: s.sku, Site: s.site, SafetyStock: s.safetyStock, Unsellable: s.unsellable, MovementsKept: MovementsWide})
+		}
+	}
+	reply := d.answerWithBucket(s.incoming)
+	reply.GetStock().Ignored, reply.GetStock().IgnoredReason = true, reason
+	return d.events, reply, nil
 }
 
 // presentOf is the moment of a count that is taken now: nothing that the bucket knows is younger, also when that was stamped by a clock that has been
@@ -165,12 +184,15 @@ func (s *State) moved(at, delta int64) {
 		s.movements[n-1].delta += delta
 		return
 	}
-	if len(s.movements) == MovementsMax {
+	if len(s.movements) >= s.keeps() {
 		s.movementsFrom = max(s.movementsFrom, s.movements[0].at)
-		s.movements = append(s.movements[:0], s.movements[1:]...)
+		s.movements = s.movements[1:]
 	}
 	s.movements = append(s.movements, movement{at: at, delta: delta})
 }
+
+// keeps is how many movements the log holds.
+func (s *State) keeps() int { return max(MovementsMax, int(s.movementsKept)) }
 
 // arrived gives the future supply after a delivery under a reference.
 func arrived(incoming []*messages.Incoming, reference string, quantity int64) []*messages.Incoming {

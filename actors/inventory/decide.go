@@ -123,7 +123,7 @@ func refuse(c *counts, st status, f *messages.Failure) *messages.Reply {
 
 // refuseEnded tells that a reservation has already ended another way.
 func refuseEnded(c *counts, r *reservation, st status) *messages.Reply {
-	return refuse(c, st, messages.Fail(messages.CodeDeclined, "reservation_id", "reservation %s is already %s", r.id, st))
+	return refuse(c, st, messages.Fail(messages.CodeTooLate, "reservation_id", "reservation %s is already %s", r.id, st))
 }
 
 func (s *State) unknownReservation(id string) *messages.Reply {

@@ -30,6 +30,7 @@ func Evolve(s *State, event messages.Event, at int64) {
 		s.onCounted(e)
 	case *messages.StockLevelsSet:
 		s.safetyStock, s.unsellable = e.SafetyStock, e.Unsellable
+		s.movementsKept = max(s.movementsKept, min(e.MovementsKept, MovementsWide))
 	case *messages.StockAdjusted:
 		s.onHand += e.Delta
 		s.moved(at, e.Delta)
@@ -214,18 +215,18 @@ func (s *State) onRejected(e *messages.StockRejected, at int64) {
 	if r := s.reservations[e.ReservationId]; r != nil {
 		r.rejected = true
 	}
+	asOf := e.AsOfMs
+	if asOf == 0 {
+		asOf = at
+	}
 	if e.Reason == reasonNotInStock {
 		// Somebody stood before the empty shelf: that is a count, and older counts must not bring the units back.
-		asOf := e.AsOfMs
-		if asOf == 0 {
-			asOf = at
-		}
 		s.countedAsOf = max(s.countedAsOf, asOf)
 		s.forgetMovements()
 		return
 	}
 	if e.OnHandDelta != 0 {
-		s.moved(at, e.OnHandDelta)
+		s.moved(asOf, e.OnHandDelta) // the log is out of order then, which costs nothing: each movement is looked at by itself
 	}
 }
 

@@ -23,14 +23,22 @@ const (
 	// ReservationsMax bounds live and ended reservations together; above it the bucket sheds.
 	ReservationsMax = 4_000_000
 
-	// MovementsMax bounds the log against which a count taken in the past is reconciled.
-	MovementsMax = 256
+	// MovementsMax bounds the log against which a count taken in the past is reconciled; MovementsWide, in 64 KiB, that of a bucket which has moved so
+	// much once that a count came too late for it.
+	MovementsMax  = 256
+	MovementsWide = 4096
 
 	// StepMax bounds the reservations that one decision expires or contests, and so the size of its journal entry.
 	StepMax = 1000
 
 	// NoticesMax bounds the over-commitment notices that are under way at one time.
 	NoticesMax = 256
+
+	// putOffMinMs and putOffMaxMs bound how long a notice that is not taken, for nobody serves its order, lets others go first. It doubles each time.
+	putOffMinMs, putOffMaxMs = 1_000, 30_000
+
+	// checkPauseMs is how long those who did not answer a question about an old claim are left alone when all have been asked.
+	checkPauseMs = 60_000
 
 	// idMax bounds reservation and order ids, textMax reasons and references, in bytes.
 	idMax   = 256

@@ -205,6 +205,76 @@ func TestMovementLogIsBounded(t *testing.T) {
 	}
 }
 
+// TestBusyBucketIsCounted proves that the books of a bucket which moves more between a count and its arrival than the log holds can be corrected all the
+// same: the first such count is told that more has moved than is remembered, not that a younger count is known; the next one is taken, after a restart
+// too; and however much moves, the log has an end.
+func TestBusyBucketIsCounted(t *testing.T) {
+	const busy = 8 * MovementsMax
+	d := stocked(t, 10*busy)
+	count := func() *messages.StockReply {
+		asOf, seen := d.now, View(d.s).OnHand-7 // seven are missing
+		for range busy {
+			d.now++
+			d.must(t, &messages.AdjustStock{Delta: -1, Reason: "sold"})
+		}
+		_, reply, err := d.step(&messages.SetStock{OnHand: seen, AsOfMs: asOf})
+		if err != nil || reply.GetFailure() != nil {
+			t.Fatal(reply, err)
+		}
+		return reply.GetStock()
+	}
+	if got := count(); !got.Ignored || got.IgnoredReason != ignoredMoved {
+		t.Fatalf("the first count: %v", got)
+	}
+	restored, err := UnmarshalState(d.s.MarshalState())
+	if err != nil {
+		t.Fatal(err)
+	}
+	restored.Version = restored.sequence
+	d.s = restored
+	before := View(d.s).OnHand
+	if got := count(); got.Ignored || got.Bucket.OnHand != before-busy-7 {
+		t.Fatalf("the second count: %v, %d were on hand", got, before)
+	}
+	for range MovementsWide + 10 {
+		d.now++
+		d.must(t, &messages.ReceiveStock{Quantity: 1})
+	}
+	if len(d.s.movements) != MovementsWide {
+		t.Fatalf("%d movements are kept", len(d.s.movements))
+	}
+	if _, reply, _ := d.step(&messages.SetStock{OnHand: 7, AsOfMs: 1}); reply.GetStock().GetIgnoredReason() != ignoredCounted {
+		t.Fatalf("a count older than the last: %v", reply)
+	}
+}
+
+// TestOlderBuildsReadABusyBucket proves that a node of the version before can go on with a bucket that remembers more than it does: it is left the
+// movements it can hold, and is told truly how far back they go.
+func TestOlderBuildsReadABusyBucket(t *testing.T) {
+	d := stocked(t, 0)
+	Evolve(d.s, &messages.StockLevelsSet{MovementsKept: MovementsWide}, d.now)
+	d.s.Version = d.s.sequence
+	for range 2 * MovementsMax {
+		d.now++
+		d.must(t, &messages.ReceiveStock{Quantity: 1})
+	}
+	b := d.s.MarshalState()
+	m := new(messages.BucketState)
+	if err := m.UnmarshalVT(b); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(m.Movements); n != MovementsMax || m.Movements[0].AtMs != m.MovementsFromMs+1 || m.Movements[n-1].AtMs != d.now {
+		t.Errorf("it reads %d movements, from %d to %d, of those after %d", n, m.Movements[0].AtMs, m.Movements[n-1].AtMs, m.MovementsFromMs)
+	}
+	restored, err := UnmarshalState(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(restored.movements) != 2*MovementsMax || restored.movementsFrom != d.s.movementsFrom || !bytes.Equal(b, restored.MarshalState()) {
+		t.Errorf("%d movements after %d come back", len(restored.movements), restored.movementsFrom)
+	}
+}
+
 // TestFindingBeforeTheLog proves that an empty shelf found before the log of movements begins is of now, for what came since is not known; one
 // that the log reaches leaves what came after it.
 func TestFindingBeforeTheLog(t *testing.T) {

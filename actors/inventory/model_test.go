@@ -95,7 +95,7 @@ func (m *model) reserve(c *messages.ReserveStock) (code string) {
 	case old.status == "allocated", old.status == "shipped":
 		return messages.CodeConflict
 	case old.status == "released" && (old.quantity == 0 || old.order != ""):
-		return messages.CodeDeclined
+		return messages.CodeTooLate
 	case old.status == "held":
 		if old.order != "" && old.order != c.OrderId {
 			return messages.CodeConflict
@@ -139,7 +139,7 @@ func (m *model) confirm(id string) string {
 		c.status = "allocated"
 		c.exits++
 	case c.status == "released" || c.status == "expired":
-		return messages.CodeDeclined
+		return messages.CodeTooLate
 	}
 	return ""
 }
@@ -188,8 +188,11 @@ func (m *model) reject(c *claim, reason string, units, found int64) {
 		m.onHand = min(m.onHand, m.unsellable+left)
 		m.countedAsOf = max(m.countedAsOf, found)
 	case "mismatch":
+		if !dated {
+			found = m.now
+		}
 		m.onHand -= min(units, sellable)
-		m.moves = append(m.moves, movement{m.now, m.onHand - before})
+		m.moves = append(m.moves, movement{found, m.onHand - before})
 	case "damaged":
 		m.unsellable += min(units, sellable)
 	default:
@@ -235,7 +238,7 @@ func (m *model) ship(cmd *messages.ShipStock) string {
 	case c.status == "shipped", !c.live() && c.gone > 0 && cmd.Quantity <= c.gone:
 		return ""
 	case !c.live():
-		return messages.CodeDeclined
+		return messages.CodeTooLate
 	case cmd.Quantity > c.left():
 		return messages.CodeInvalid
 	}
@@ -264,7 +267,7 @@ func (m *model) keep(id string) string {
 	case c == nil:
 		return messages.CodeNotFound
 	case c.status == "released" || c.status == "expired":
-		return messages.CodeDeclined
+		return messages.CodeTooLate
 	case c.contested:
 		m.keepClaim(c)
 	}

@@ -84,11 +84,13 @@ type notice struct {
 	of      *reservation
 	contest uint64
 	task    messages.Task
+	times   uint32 // it was put off
+	until   int64  // it was last
 }
 
 // isOwed is false once the order has been told or the claim is no longer contested.
 func (n *notice) isOwed() bool {
-	return n.of.contested && !n.of.told && n.of.contest == n.contest
+	return n.of != nil && n.of.contested && !n.of.told && n.of.contest == n.contest
 }
 
 // noticeID names the notice of the reservation's present contest. Each contest is an intention of its own: under the id of an
@@ -101,7 +103,7 @@ func noticeID(r *reservation) string {
 }
 
 // told takes the order's answer to a notice. The order itself follows with CancelReservation or KeepClaim. An order that does not
-// exist never will: its claim is freed at once.
+// exist never will: its claim is freed at once. One that fails on the notice, or is quarantined, has heard nothing.
 func (s *State) told(c *messages.TaskResult) []messages.Event {
 	i := strings.LastIndex(c.TaskId, "/lost")
 	if i < 0 {
@@ -111,7 +113,10 @@ func (s *State) told(c *messages.TaskResult) []messages.Event {
 	if r == nil || !r.contested || r.told || noticeID(r) != c.TaskId {
 		return nil
 	}
-	if c.GetReply().GetFailure().GetCode() == messages.CodeNotFound {
+	switch c.GetReply().GetFailure().GetCode() {
+	case messages.CodeInternal:
+		return nil
+	case messages.CodeNotFound:
 		return []messages.Event{&messages.ReservationReleased{ReservationId: r.id}}
 	}
 	return []messages.Event{&messages.OvercommitTold{ReservationId: r.id}}

@@ -38,10 +38,16 @@ func (s *State) header() []byte {
 	m := &messages.BucketState{
 		Sku: s.sku, Site: s.site, OnHand: s.onHand, SafetyStock: s.safetyStock, Unsellable: s.unsellable, Incoming: s.incoming,
 		CountedAsOfMs: s.countedAsOf, Sequence: s.sequence, SteppedAtMs: s.steppedAt, MovementsFromMs: s.movementsFrom, Known: s.known,
-		Contest: s.contest, Uncovered: s.declared,
+		Contest: s.contest, Uncovered: s.declared, MovementsKept: s.movementsKept,
 	}
-	for _, mv := range s.movements {
-		m.Movements = append(m.Movements, &messages.StockMovement{AtMs: mv.at, Delta: mv.delta})
+	older := max(0, len(s.movements)-MovementsMax)
+	for i, mv := range s.movements {
+		if i >= older {
+			m.Movements = append(m.Movements, &messages.StockMovement{AtMs: mv.at, Delta: mv.delta})
+			continue
+		}
+		m.OlderMovements = append(m.OlderMovements, &messages.StockMovement{AtMs: mv.at, Delta: mv.delta})
+		m.MovementsFromMs, m.OlderFromMs = max(m.MovementsFromMs, mv.at), s.movementsFrom
 	}
 	b, err := m.MarshalVT()
 	if err != nil {
@@ -65,11 +71,15 @@ func UnmarshalState(b []byte) (*State, error) {
 	s := New(m.Sku, m.Site)
 	s.onHand, s.safetyStock, s.unsellable = m.OnHand, m.SafetyStock, m.Unsellable
 	s.countedAsOf, s.sequence, s.steppedAt, s.movementsFrom = m.CountedAsOfMs, m.Sequence, m.SteppedAtMs, m.MovementsFromMs
-	s.known, s.contest, s.declared, s.incoming = m.Known, m.Contest, m.Uncovered, m.Incoming
-	if len(m.Movements) > MovementsMax {
-		return nil, fmt.Errorf("decode bucket %s: %d movements, at most %d are kept", s.ref, len(m.Movements), MovementsMax)
+	s.known, s.contest, s.declared, s.incoming, s.movementsKept = m.Known, m.Contest, m.Uncovered, m.Incoming, m.MovementsKept
+	if len(m.OlderMovements) > 0 {
+		s.movementsFrom = m.OlderFromMs
 	}
-	for _, mv := range m.Movements {
+	movements := append(m.OlderMovements, m.Movements...)
+	if m.MovementsKept > MovementsWide || len(movements) > s.keeps() {
+		return nil, fmt.Errorf("decode bucket %s: %d movements, at most %d are kept", s.ref, len(movements), s.keeps())
+	}
+	for _, mv := range movements {
 		s.movements = append(s.movements, movement{at: mv.AtMs, delta: mv.Delta})
 	}
 	s.reservations = make(map[string]*reservation, len(m.Reservations))

@@ -24,14 +24,18 @@ type State struct {
 	countedAsOf   int64
 	movements     []movement
 	movementsFrom int64  // movements up to here have left the log
+	movementsKept uint32 // how many it holds, when they are more than MovementsMax
 	sequence      uint64 // events so far
 	contest       uint64 // contests so far
 	steppedAt     int64  // the last expiry or contest
 	declared      int64  // shortfall announced by StockOvercommitted and not yet covered by named victims
 	notices       []notice
-	noticesOwed   int // notices that are still true; the others wait to be dropped
+	later         minHeap[notice] // those that were put off
+	noticesOwed   int             // of both, those that are still true; the others wait to be dropped
 	timer         messages.Task
 	unchecked     *reservation  // the oldest live claim that is unchecked
+	asked         *reservation  // the one that is asked about; nil = the oldest
+	askFrom       int64         // not before
 	question      messages.Task // to its order
 }
 
@@ -170,6 +174,7 @@ func New(sku, site string) *State {
 		sku: sku, site: site, ref: messages.BucketRef(sku, site),
 		reservations: make(map[string]*reservation),
 		expiries:     newExpiries(),
+		later:        newLater(),
 	}
 }
 

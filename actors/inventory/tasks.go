@@ -18,7 +18,10 @@ func Tasks(s *State, now int64, dst []messages.Task) []messages.Task {
 		dst = append(dst, s.timer)
 	}
 	if s.unchecked != nil {
-		dst = append(dst, *s.checkTask())
+		dst = append(dst, *s.checkTask(now))
+	}
+	if next := s.comeBack(now); next > 0 {
+		dst = append(dst, messages.Task{ID: "notices", To: s.ref, Due: next, Command: new(messages.ExpireReservations)})
 	}
 	room := NoticesMax
 	for i := range s.notices {

@@ -21,9 +21,9 @@ const (
 )
 
 // act does what the rule that decided wants. Doing it again changes nothing, so a plan that comes again and again writes nothing. What is not
-// known here, or makes no sense, is passed over: rules are checked where they are published. When nothing is short any more, nothing is to be
-// cancelled later either.
-func (d *decision) act(actions []*messages.PlanAction, short bool) {
+// known here, or makes no sense, is passed over: rules are checked where they are published. When nothing waits any more, of this plan's units or of
+// others, nothing is to be cancelled later either.
+func (d *decision) act(actions []*messages.PlanAction) {
 	s := d.s
 	for _, a := range actions {
 		switch a.GetDo() {
@@ -53,21 +53,24 @@ func (d *decision) act(actions []*messages.PlanAction, short bool) {
 			}
 		}
 	}
-	if !short && s.cancelAt != 0 {
+	if s.cancelAt != 0 && s.count().backordered == 0 {
 		d.emit(&messages.CancelScheduled{})
 	}
 }
 
-// cancelWaiting cancels what has waited for stock as long as a rule allows. Under split and complete_only the order waits as a whole, so all that
-// no site has accepted goes.
+// cancelWaiting cancels what has waited as long as a rule allows: for stock, or for a person without whom nothing may be planned.
 func (d *decision) cancelWaiting() {
 	s := d.s
 	waiting := make([]int64, len(s.lines))
+	if s.exception(exceptionUnroutable) >= 0 {
+		waiting = s.openUnits()
+	}
 	for i := range s.lines {
-		waiting[i] = s.lines[i].backordered
+		waiting[i] += s.lines[i].backordered
 	}
 	if lines := quantities(waiting); len(lines) > 0 {
 		d.emit(&messages.UnitsCancelled{Lines: lines, Reason: cancelExpired})
+		d.reason = cancelExpired
 	}
 	d.emit(&messages.CancelScheduled{})
 }

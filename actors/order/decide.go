@@ -11,6 +11,7 @@ type decision struct {
 	s      *State
 	now    int64
 	events []messages.Event
+	reason string // why this command itself cancels units; "" = it does not
 }
 
 // emit decides that something happens.
@@ -156,7 +157,8 @@ func (d *decision) brakes(t *tally) {
 // causesGone closes what the order itself opened and whose cause is gone.
 func (d *decision) causesGone(t *tally) {
 	if i := d.s.exception(exceptionUnroutable); i >= 0 && t.unaccepted == 0 && (d.s.exceptions[i].Detail != careDetail || t.backordered == 0) {
-		d.emit(&messages.ExceptionResolved{Kind: exceptionUnroutable, By: byCauseGone})
+		// The eight hours that opened it are over with it: what waits for stock meanwhile has its own ahead.
+		d.emit(&messages.ExceptionResolved{Kind: exceptionUnroutable, By: byCauseGone, ClockRestarts: d.s.unacceptedMs >= elapsedMaxMs})
 	}
 	if i := d.s.heldBy(holdOutOfStock); i >= 0 && d.s.holds[i].Actor == bySystem && t.backordered == 0 && t.open == 0 {
 		d.emit(&messages.HoldReleased{Reason: holdOutOfStock, By: byStock})
@@ -227,7 +229,7 @@ func (d *decision) finish(t *tally) {
 		for _, h := range slices.Clone(s.holds) {
 			d.emit(&messages.HoldReleased{Reason: h.Reason, By: byCancel})
 		}
-		d.emit(&messages.OrderCancelled{Reason: or(s.cancelReason, reasonInventory)})
+		d.emit(&messages.OrderCancelled{Reason: or(s.cancelReason, or(d.reason, reasonInventory))})
 	case t.delivered == live && len(s.holds) == 0 && len(s.exceptions) == 0:
 		d.emit(&messages.OrderCompleted{})
 	}
@@ -244,11 +246,22 @@ func (d *decision) timer() {
 			d.releaseHold(h.Reason, byTimer)
 		}
 	}
-	if s.cancelAt > 0 && s.cancelAt <= d.now && s.cancelReason == "" {
+	t := s.count()
+	if due := s.cancelDue(&t); due > 0 && due <= d.now {
 		d.cancelWaiting()
+		t = s.count()
 	}
-	if t := s.count(); t.backordered > 0 && s.backorderedAt+replanAfterMs <= d.now && s.cancelReason == "" {
-		d.emit(&messages.UnitsReopened{Cause: causeTimer})
+	if due := s.replanDue(&t); due > 0 && due <= d.now {
+		d.reopen(&messages.UnitsReopened{Cause: causeTimer})
+	}
+}
+
+// reopen lets the units that wait be planned again, but not while a person must decide first: as open units they would wait for nothing that comes.
+func (d *decision) reopen(e *messages.UnitsReopened) {
+	t := d.s.count()
+	d.brakes(&t)
+	if d.s.replanDue(&t) > 0 {
+		d.emit(e)
 	}
 }
 
@@ -260,7 +273,7 @@ func (d *decision) arrived(c *messages.StockArrived) {
 	}
 	for i := range s.lines {
 		if s.lines[i].backordered > 0 && s.order.Lines[i].GetSku() == c.GetSku() {
-			d.emit(&messages.UnitsReopened{Cause: causeArrived, Sku: c.GetSku()})
+			d.reopen(&messages.UnitsReopened{Cause: causeArrived, Sku: c.GetSku()})
 			return
 		}
 	}

@@ -160,6 +160,9 @@ func (s *State) evolveStops(event messages.Event, at int64) {
 			// A person plans anew: brakes 2–4 start again, exclusions stay.
 			s.rejections, s.attempts, s.unacceptedMs, s.unacceptedFrom, s.planCause = 0, 0, 0, 0, causeManual
 		}
+		if e.ClockRestarts {
+			s.unacceptedMs, s.unacceptedFrom = 0, 0
+		}
 		s.note(at, "exception_resolved", e.Kind)
 	}
 }

@@ -47,3 +47,30 @@ func TestOldFindingLoses(t *testing.T) {
 		}
 	}
 }
+
+// TestMismatchIsCountedOnce proves that units a site could not find leave the books once, also when somebody counts the shelf after the site has said
+// so and before the order has heard it: a real bucket of 5 loses the 2 of an order that hears of it half a minute late, then the count arrives.
+func TestMismatchIsCountedOnce(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		counted int64 // after the site has found it
+		onHand  int64
+		want    int64
+	}{{"counted between", 20_000, 3, 3}, {"counted before", -20_000, 5, 3}, {"counted after", 45_000, 3, 3}} {
+		y := newYard(t)
+		y.rest()
+		y.now += 120_000
+		found := y.now
+		y.now += 30_000
+		y.step(&messages.FulfillmentChanged{
+			FulfillmentId: "web-1.1", Status: statusRejected, RequestStatus: requestRejected, Reason: "mismatch", Sequence: 1, RejectedAtMs: found,
+		})
+		y.local(y.route)
+		y.rest()
+		y.now += 30_000
+		y.bucket("A@DEN", &messages.SetStock{OnHand: c.onHand, AsOfMs: found + c.counted})
+		if got := inventory.View(y.buckets["A@DEN"]); got.OnHand != c.want {
+			t.Errorf("%s: %d are on hand, want %d", c.name, got.OnHand, c.want)
+		}
+	}
+}

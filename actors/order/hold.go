@@ -63,6 +63,9 @@ func (d *decision) release(c *messages.ReleaseOrder) (*messages.Reply, *messages
 	by := or(c.GetActor(), "request")
 	if c.GetException() != "" && s.exception(c.GetException()) >= 0 {
 		d.emit(&messages.ExceptionResolved{Kind: c.GetException(), By: by})
+		if c.GetException() == exceptionUnroutable {
+			d.reopen(&messages.UnitsReopened{Cause: causeManual})
+		}
 	}
 	switch {
 	case c.GetReason() != "":
@@ -81,8 +84,8 @@ func (d *decision) releaseHold(reason, by string) {
 		return
 	}
 	d.emit(&messages.HoldReleased{Reason: reason, By: by})
-	if t := d.s.count(); reason == holdOutOfStock && t.backordered > 0 && d.s.cancelReason == "" {
-		d.emit(&messages.UnitsReopened{Cause: causeHold})
+	if reason == holdOutOfStock {
+		d.reopen(&messages.UnitsReopened{Cause: causeHold})
 	}
 }
 

@@ -226,3 +226,16 @@ func TestSummaryAndView(t *testing.T) {
 		t.Errorf("view %v", v)
 	}
 }
+
+// TestSummaryCountsWhatWaits proves that the row tells for each SKU how many units wait for it, so that stock wakes as many orders as it can serve:
+// three lines wait, two of them for the same SKU, and the SKUs are not in the order of the lines.
+func TestSummaryCountsWhatWaits(t *testing.T) {
+	h := started(t, testOrder("1", "B*2", "A*1", "B*3"))
+	if sum := Summary(h.s); fmt.Sprint(Waits(h.s), sum.Waiting, sum.Backordered) != "[A B] [1 5] 6" {
+		t.Errorf("it waits for %v, the row is %v", Waits(h.s), sum)
+	}
+	h.step(&messages.StockArrived{Sku: "A"})
+	if sum := Summary(h.s); sum.Waiting != nil {
+		t.Errorf("nothing waits, the row is %v", sum)
+	}
+}

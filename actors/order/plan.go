@@ -154,7 +154,7 @@ func (d *decision) adopt(c *messages.AdoptPlan) {
 	if len(short) > 0 {
 		d.short(short)
 	}
-	d.act(plan.GetActions(), len(short) > 0)
+	d.act(plan.GetActions())
 }
 
 // record makes the plan the order's, with at most candidatesMax candidates kept as evidence.

@@ -98,6 +98,9 @@ func (d *decision) result(r *messages.TaskResult) {
 	if i < 0 {
 		return
 	}
+	if told := name.verb == verbCancel || name.verb == verbShip || name.verb == verbKeep; told && r.Reply.GetFailure().GetCode() == messages.CodeInternal {
+		return // a bucket that fails, or is quarantined, has heard nothing: it is told again
+	}
 	switch c := &f.claims[i]; name.verb {
 	case verbReserve:
 		d.reserveAnswered(f, c, name.extension, r.Reply)

@@ -64,9 +64,9 @@ func statusWord(status messages.FulfillmentStatus) string {
 	return statusWords[status]
 }
 
-// Waits lists the SKUs whose arrival wakes the order, sorted.
+// Waits lists the SKUs whose arrival wakes the order, sorted. While a person must decide first, none does.
 func Waits(s *State) []string {
-	if s.life != lifeOpen || s.cancelReason != "" {
+	if s.life != lifeOpen || s.cancelReason != "" || s.exception(exceptionUnroutable) >= 0 {
 		return nil
 	}
 	var skus []string
@@ -79,6 +79,20 @@ func Waits(s *State) []string {
 	return slices.Compact(skus)
 }
 
+// waiting counts the units that wait for each of these SKUs.
+func (s *State) waiting(skus []string) []int64 {
+	if len(skus) == 0 {
+		return nil
+	}
+	units := make([]int64, len(skus))
+	for i := range s.lines {
+		if at, found := slices.BinarySearch(skus, s.order.Lines[i].GetSku()); found {
+			units[at] += s.lines[i].backordered
+		}
+	}
+	return units
+}
+
 // Summary is the order's row in a list; nil before placement. It costs one look at each claim.
 func Summary(s *State) *messages.OrderSummary {
 	if s.order == nil {
@@ -89,6 +103,7 @@ func Summary(s *State) *messages.OrderSummary {
 		OrderId: s.id, Channel: s.order.Channel, Status: s.headline(&t), PlacedAtMs: s.placedAt, Units: s.units, Total: s.total,
 		Currency: s.order.Currency, AcceptedAtMs: s.acceptedAt, Reroutes: s.reroutes, ChangedAtMs: s.changedAt, AllocatedAtMs: s.allocatedAt,
 		Backordered: t.backordered, Lines: uint32(len(s.lines)), Priority: s.order.Priority, DeliverBy: s.order.DeliverBy,
+		Waiting: s.waiting(Waits(s)),
 	}
 	if s.atRest(&t) {
 		sum.Movable = t.movable

@@ -185,8 +185,8 @@ func (s *State) bucketTask(f *fulfillment, c *claim, verb byte) *messages.Task {
 
 // timerTasks are the order's own wake-ups. A timer's id holds its due time: another time is another timer.
 func (s *State) timerTasks(t *tally, dst []messages.Task) []messages.Task {
-	if t.backordered > 0 && s.cancelReason == "" {
-		dst = append(dst, *s.timerTask(timerReplan, s.backorderedAt+replanAfterMs))
+	if due := s.replanDue(t); due > 0 {
+		dst = append(dst, *s.timerTask(timerReplan, due))
 	}
 	until := int64(0)
 	for _, h := range s.holds {
@@ -197,13 +197,29 @@ func (s *State) timerTasks(t *tally, dst []messages.Task) []messages.Task {
 	if until > 0 {
 		dst = append(dst, *s.timerTask(timerHold, until))
 	}
-	if t.backordered > 0 && s.cancelAt > 0 && s.cancelReason == "" {
-		dst = append(dst, *s.timerTask(timerCancel, s.cancelAt))
+	if due := s.cancelDue(t); due > 0 {
+		dst = append(dst, *s.timerTask(timerCancel, due))
 	}
 	if due := s.elapsedDue(); due > 0 {
 		dst = append(dst, *s.timerTask(timerElapsed, due))
 	}
 	return dst
+}
+
+// replanDue is when back-ordered units are planned again although nobody woke them; 0 = they do not wait, or for a person.
+func (s *State) replanDue(t *tally) int64 {
+	if t.backordered == 0 || s.cancelReason != "" || s.exception(exceptionUnroutable) >= 0 {
+		return 0
+	}
+	return s.backorderedAt + replanAfterMs
+}
+
+// cancelDue is when what waits is cancelled; 0 = never. Open units wait too while an exception keeps them from being planned.
+func (s *State) cancelDue(t *tally) int64 {
+	if waits := t.backordered > 0 || t.open > 0 && s.exception(exceptionUnroutable) >= 0; !waits || s.cancelReason != "" {
+		return 0
+	}
+	return s.cancelAt
 }
 
 func (s *State) timerTask(kind int, due int64) *messages.Task {

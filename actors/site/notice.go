@@ -129,10 +129,11 @@ func noticeOf(task string) (id string, ok bool) {
 }
 
 // decideTaskResult: the order has answered a notice. Whatever it said it has heard it; a refusal to take it (an order that does
-// not exist) would be the same the next time. Only a failure that is worth retrying leaves the notice owed.
+// not exist) would be the same the next time. Only a failure that is worth retrying leaves the notice owed, and one of ours: an order that
+// fails on it, or is quarantined, has heard nothing.
 func decideTaskResult(s *State, c *messages.TaskResult) []messages.Event {
 	id, ok := noticeOf(c.TaskId)
-	if !ok || c.Reply.GetFailure().GetRetryable() {
+	if f := c.Reply.GetFailure(); !ok || f.GetRetryable() || f.GetCode() == messages.CodeInternal {
 		return nil
 	}
 	queue := s.pending[id]

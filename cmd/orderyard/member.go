@@ -78,7 +78,7 @@ func (m *member) start(ctx context.Context) error {
 	if err := y.startNode(ctx, cursors, m.incarnation, &actors.Cluster{Route: m.send, Lease: m.lease, Changed: m.changed}); err != nil {
 		return err
 	}
-	if m.sharing, err = actors.Share(y.node.Knowledge, m.bus, m.incarnation, y.log); err != nil {
+	if m.sharing, err = actors.Share(y.node.Knowledge, m.bus, m.incarnation, m.lease, y.log); err != nil {
 		return err
 	}
 	if m.listing, err = actors.NewListing(y.node.Knowledge, m.bus, m.others); err != nil {

@@ -54,7 +54,7 @@ type openingStock struct {
 	SKUs    int   `json:"skus"`
 	Buckets int64 `json:"buckets"`
 	Units   int64 `json:"units"`
-	Ignored int64 `json:"ignored"` // buckets that know a newer count
+	Ignored int64 `json:"ignored"` // buckets that did not take the count: a newer one is known, or too much has moved since
 }
 
 type replayRejected struct {

@@ -111,7 +111,10 @@ func bucketChange(ctx context.Context, a *app, verb string, request any) error {
 	if done {
 		return err
 	}
-	if b.Ignored {
+	switch {
+	case b.Ignored && b.IgnoredReason == "moved_since":
+		fmt.Fprintln(a.err, "Ignored: more has moved since than is remembered; count again.")
+	case b.Ignored:
 		fmt.Fprintln(a.err, "Ignored: a younger count is known.")
 	}
 	t := a.bucketTable()

@@ -207,7 +207,8 @@ type StockAnswer struct {
 	ReservationStatus string `json:"reservation_status,omitempty"`
 	ExpiresAt         Time   `json:"expires_at,omitzero"`
 	Ignored           bool   `json:"ignored,omitzero"`
-	Replayed          bool   `json:"replayed,omitzero"` // in lists, where no header can say it
+	IgnoredReason     string `json:"ignored_reason,omitempty"` // counted_since, moved_since
+	Replayed          bool   `json:"replayed,omitzero"`        // in lists, where no header can say it
 	*Bucket
 }
 
@@ -236,7 +237,8 @@ func StockAnswerOf(r *messages.Reply, cmd messages.Command) StockAnswer {
 		return a
 	}
 	atp := max(s.GetAtp(), 0)
-	a.ATP, a.ReservationStatus, a.ExpiresAt, a.Ignored = &atp, s.GetReservationStatus(), Time(s.GetExpiresAtMs()), s.GetIgnored()
+	a.ATP, a.ReservationStatus, a.ExpiresAt = &atp, s.GetReservationStatus(), Time(s.GetExpiresAtMs())
+	a.Ignored, a.IgnoredReason = s.GetIgnored(), s.GetIgnoredReason()
 	if s.GetBucket() != nil {
 		a.Bucket = BucketOf(s.GetBucket())
 		*a.ATP = a.Bucket.ATP
