@@ -26,8 +26,11 @@ const (
 	probeFor   = 3 * time.Second
 )
 
-// measure closes the window when it has enough to tell, and sets the limit.
-func (c *Controller) measure() {
+// measure closes the window when it has enough to tell, and sets the limit. since is the time since the last look.
+func (c *Controller) measure(since time.Duration) {
+	if since > windowMax {
+		c.silence()
+	}
 	median, ok := c.m.close(c.now)
 	if c.base.probing && (ok || c.now-c.base.since > probeFor) {
 		c.probed(median, ok)
@@ -45,6 +48,10 @@ func (c *Controller) measure() {
 	switch target := c.target(); {
 	case median > target:
 		if c.m.above += c.m.lasted; c.m.above < c.o.Interval {
+			break
+		}
+		if !c.m.cut && c.peak <= c.o.Min { // no queue of ours: the house itself takes that long, and a crowd shall be judged by its own time
+			c.base.took, c.base.seenAt, c.m.above = median, c.now, 0
 			break
 		}
 		if c.limit <= float64(c.o.Min) { // so few are nobody before anybody
@@ -65,6 +72,14 @@ func (c *Controller) measure() {
 	c.base.probing = c.m.cut && c.contested && c.now-c.base.seenAt > baseFor && c.now >= c.base.next
 	c.base.since = c.now
 	c.m.open(c.now, c.limit != was || c.base.probing)
+}
+
+// silence ends a time in which nobody came and nobody left. What the window held tells nothing of now, and the wait was no time under load: counted
+// as such it would make of one slow command a minute above the target, and of a crowd an hour ago a rate of next to nothing.
+func (c *Controller) silence() {
+	c.m.above = 0
+	c.peak = c.underWay - c.inside
+	c.m.open(c.now, false)
 }
 
 // target is how long the median may take here. It never goes beyond the surge: callers do not wait longer because the house is slow.
