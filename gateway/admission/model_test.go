@@ -230,6 +230,23 @@ func TestSecondCrowd(t *testing.T) {
 	}
 }
 
+// TestCrowdAfterFlood proves that a house which stood empty has forgotten the flood before: its limit is down when the flood ends, and nobody comes whose
+// short queue could tell that it may go up again.
+func TestCrowdAfterFlood(t *testing.T) {
+	h := disks["fast disk"]
+	c := New(Options{Max: 12_000})
+	run(c, &h, 0, 10*time.Second, nil, &source{name: "web", perSecond: steady(10 * h.peakOf())})
+	if c.Limit() > 6000 {
+		t.Fatalf("the limit under the flood is %d", c.Limit())
+	}
+	run(c, &h, 10*time.Second, 30*time.Second, nil, &source{name: "web", perSecond: steady(0)})
+	crowd := &source{name: "web", perSecond: steady(50_000)}
+	run(c, &h, 30*time.Second, 30200*time.Millisecond, nil, crowd)
+	if crowd.shed > 0 {
+		t.Errorf("%d of the crowd of %d refused, the limit is %d", crowd.shed, crowd.asked, c.Limit())
+	}
+}
+
 // TestSlowChannelPasses proves that a flood of one channel costs another nothing: it sends 5 % of what the house can do and at least 95 % of
 // that is let in, also while two channels flood, one ten times as hard as the other; these two get about the same.
 func TestSlowChannelPasses(t *testing.T) {
