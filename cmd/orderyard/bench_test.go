@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/nats-io/nats.go"
+	"github.com/spf13/cobra"
 
 	"orderyard/cmd/orderyard/figures"
 )
@@ -196,6 +198,43 @@ func TestLostReservationsVoidTheFigures(t *testing.T) {
 	}{{10, 10, 0, true}, {11, 10, 2, true}, {9, 10, 2, false}, {13, 10, 2, false}} {
 		if err := checkKept("x", c.kept, c.acknowledged, c.unknown); (err == nil) != c.fine {
 			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
+
+// TestVoidFiguresAreNotWritten proves that of a benchmark which found a broken invariant after it had measured neither a figure nor a verdict is printed or
+// written, only what was tried and why there is no result.
+func TestVoidFiguresAreNotWritten(t *testing.T) {
+	for _, output := range []string{outputTable, outputJSON} {
+		var out, errs bytes.Buffer
+		a := newApp(strings.NewReader(""), &out, &errs, func(string) string { return "" })
+		a.output = output
+		f := &benchFlags{}
+		job := a.benchCommand(f, &cobra.Command{Use: "broken"}, 1, 1, func(context.Context) (figures.Bench, error) {
+			b := figures.Bench{ID: "B0", Title: "Broken", Setup: "one round", Skips: []string{"Left out: a peer."}, Notes: []string{"9,876,543 orders, all whole."}}
+			b.Rows = []figures.Row{figures.NewRow("orders", "/s", []float64{9876543}, nil)}
+			b.Goals = []figures.Goal{figures.AtLeast("orders", "/s", []float64{9876543}, 1)}
+			return b, exitWith(exitInvariant, errors.New("a unit is sold twice"))
+		})
+		f.seconds, f.data, f.report = 0.1, t.TempDir(), t.TempDir()
+		if err := a.measure(t.Context(), f, job); exitOf(err) != exitInvariant {
+			t.Errorf("exit %d: %v", exitOf(err), err)
+		}
+		written := out.String()
+		for _, name := range []string{"report.md", "report.json"} {
+			text, err := os.ReadFile(filepath.Join(f.report, name))
+			if err != nil || !strings.Contains(string(text), "sold twice") || !strings.Contains(string(text), "Left out") {
+				t.Errorf("%s: %v\n%s", name, err, text)
+			}
+			written += string(text)
+		}
+		for _, figure := range []string{"9,876,543", "9876543", "met"} {
+			if strings.Contains(written, figure) {
+				t.Errorf("%q of a void run is printed:\n%s", figure, written)
+			}
+		}
+		if pictures, _ := filepath.Glob(filepath.Join(f.report, "*.svg")); len(pictures) > 0 {
+			t.Errorf("pictures of a void run: %v", pictures)
 		}
 	}
 }
