@@ -9,7 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,12 +19,13 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
+	"orderyard/cmd/orderyard/child"
 	"orderyard/cmd/orderyard/figures"
 )
 
-// TestMain lets this binary be the node that a benchmark starts: a benchmark starts its own program.
+// TestMain lets this binary be the node that a benchmark starts, for a benchmark starts its own program, and a benchmark that is killed.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && (os.Args[1] == "dev" || os.Args[1] == "node") {
+	if len(os.Args) > 1 && slices.Contains([]string{"dev", "node", "bench"}, os.Args[1]) {
 		main()
 		return
 	}
@@ -152,6 +155,54 @@ func TestInterruptedBenchmark(t *testing.T) {
 	if err != nil || !strings.Contains(string(text), "**No result:**") {
 		t.Errorf("%v: %s", err, text)
 	}
+}
+
+// TestKilledBenchmark proves that a benchmark's nodes end with it, also when it is killed and can end nothing itself.
+func TestKilledBenchmark(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const nodes = 2
+	data := t.TempDir()
+	said := filepath.Join(data, "said") // a pipe of ours would break with the benchmark, and that could end the nodes
+	bench, err := child.Start(child.Options{Argv: []string{
+		"/bin/sh", "-c", `exec "$@" >"$0" 2>&1`, said,
+		self, "bench", "cluster", "--nodes", strconv.Itoa(nodes), "--seconds", "60", "--inflight", "1", "--partitions", "2", "--data", data,
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(bench.Kill)
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		text, _ := os.ReadFile(said) // it may not be there yet
+		if strings.Contains(string(text), "round 1") {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the benchmark does not begin: %s", text)
+		}
+	}
+	pids := bench.Children()
+	if len(pids) != 1+nodes {
+		t.Errorf("the nodes of both sides are %v", pids)
+	}
+	bench.Kill()
+	for end := time.Now().Add(10 * time.Second); slices.ContainsFunc(pids, alive); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			for _, pid := range pids {
+				_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended
+			}
+			t.Fatalf("of the nodes %v some still live", pids)
+		}
+	}
+}
+
+// alive tells whether a process runs; one that has ended and was not waited for does not.
+func alive(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, state, _ := strings.Cut(string(stat), ") ")
+	return err == nil && !strings.HasPrefix(state, "Z")
 }
 
 // TestBenchUsage proves that a senseless flag is told before anything is started.
