@@ -21,6 +21,8 @@ import (
 
 	"orderyard/cmd/orderyard/child"
 	"orderyard/cmd/orderyard/figures"
+	"orderyard/messages"
+	"orderyard/persistence/jetstream/embedded"
 )
 
 // TestMain lets this binary be the node that a benchmark starts, for a benchmark starts its own program, and a benchmark that is killed.
@@ -238,6 +240,43 @@ func TestRefusedOrdersCount(t *testing.T) {
 	}
 	if shortest := r.accepted.Min(); shortest < 2900 || shortest > 3100 {
 		t.Errorf("an accepted one as %d µs", shortest)
+	}
+}
+
+// TestSteadyRate proves that the rate of an open loop is that of its sending, however long the last answers take: against a door that answers late, twenty
+// orders in a fifth of a second are a hundred a second.
+func TestSteadyRate(t *testing.T) {
+	server, err := embedded.Start(embedded.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Shutdown()
+	shop := &benchShop{}
+	defer shop.close()
+	if err := shop.open(server.ClientURL(), 1, 1); err != nil {
+		t.Fatal(err)
+	}
+	door, err := nats.Connect(server.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer door.Close()
+	if _, err := door.Subscribe(messages.PlaceSubject(benchChannel), func(m *nats.Msg) {
+		time.AfterFunc(time.Second, func() {
+			_ = m.Respond([]byte(`{"ok":false,"error":{"code":"limit","message":"full","retryable":true}}`)) // nobody may ask any more
+		})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := door.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	o := newOpenBench(shop)
+	if err := o.sent.measure(func() (int64, error) { return o.round(t.Context(), 100, 200*time.Millisecond) }); err != nil {
+		t.Fatal(err)
+	}
+	if got := o.sent.median(); got < 50 || got > 101 || o.sent.done != 20 || o.failed != 20 {
+		t.Errorf("%d orders at %.1f per second, %d failed", o.sent.done, got, o.failed)
 	}
 }
 
