@@ -21,6 +21,7 @@ import (
 
 	"orderyard/cmd/orderyard/child"
 	"orderyard/cmd/orderyard/figures"
+	"orderyard/configs"
 	"orderyard/messages"
 	"orderyard/persistence/jetstream/embedded"
 )
@@ -277,6 +278,19 @@ func TestSteadyRate(t *testing.T) {
 	}
 	if got := o.sent.median(); got < 50 || got > 101 || o.sent.done != 20 || o.failed != 20 {
 		t.Errorf("%d orders at %.1f per second, %d failed", o.sent.done, got, o.failed)
+	}
+}
+
+// TestCrashSetup proves that the setup tells how many partitions each side has: a node alone has those of dev, whatever is asked for the cluster.
+func TestCrashSetup(t *testing.T) {
+	f := &crashFlags{benchFlags: benchFlags{seconds: 1, rounds: 3, inflight: 4, partitions: 12}, rate: 500, nodes: 3}
+	alone := fmt.Sprintf("%d partitions", configs.Dev().Partitions)
+	if got := f.setup(); !strings.Contains(got, "12 partitions in the cluster") || !strings.Contains(got, alone) {
+		t.Error(got)
+	}
+	f.nodes = 0
+	if got := f.setup(); strings.Contains(got, "12 partitions") || !strings.Contains(got, alone) {
+		t.Error(got)
 	}
 }
 
