@@ -305,7 +305,7 @@ func (y *yard) openDoors(ctx context.Context) error {
 	if y.cfg.HTTP.Addr == "" {
 		return nil
 	}
-	o := api.Options{Addr: y.cfg.HTTP.Addr, Gatherer: y.registry, Ready: y.ready, Log: y.log,
+	o := api.Options{Addr: y.cfg.HTTP.Addr, Gatherer: y.registry, Ready: y.ready, Profile: y.cfg.HTTP.Profile, Log: y.log,
 		Note: func() string { return refusedNote(y.node.Runtime().Refused()) },
 	}
 	if y.member != nil {
