@@ -37,8 +37,8 @@ type Options struct {
 	Ready func() error
 	// Note is what the probe says of a node that serves, but not everything; nil or "" = nothing.
 	Note func() string
-	// Status gives what this node knows of the cluster, to be written as JSON; nil = it is not served. It is called for every request,
-	// from many goroutines, and must not wait.
+	// Status gives what this node knows of the cluster, to be written as JSON, or nil while it knows nothing yet; nil = it is not served. It
+	// is called for every request, from many goroutines, and must not wait.
 	Status func() any
 	// Gatherer holds the metrics; nil = none are served.
 	Gatherer prometheus.Gatherer
@@ -121,7 +121,14 @@ func routes(o Options) http.Handler {
 		say(w, http.StatusOK, text)
 	})
 	if o.Status != nil {
-		mux.HandleFunc("GET /v1/cluster", func(w http.ResponseWriter, _ *http.Request) { show(w, o.Status(), o.Log) })
+		mux.HandleFunc("GET /v1/cluster", func(w http.ResponseWriter, _ *http.Request) {
+			status := o.Status()
+			if status == nil {
+				say(w, http.StatusServiceUnavailable, "this node is still joining the cluster")
+				return
+			}
+			show(w, status, o.Log)
+		})
 	}
 	if o.Gatherer != nil {
 		mux.Handle("GET /metrics", promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{MaxRequestsInFlight: scrapesMax}))

@@ -102,7 +102,7 @@ func TestReadiness(t *testing.T) {
 }
 
 // TestStatus proves that the cluster's status is served as JSON where there is one, that one which cannot be written is the house's
-// own fault, and that nothing here takes an order from a caller.
+// own fault, one that is not known yet nobody's, and that nothing here takes an order from a caller.
 func TestStatus(t *testing.T) {
 	var status any = map[string]any{"nodes": []string{"n1", "n2"}, "draining": false}
 	s, err := Start(Options{Addr: "127.0.0.1:0", Status: func() any { return status }})
@@ -127,6 +127,10 @@ func TestStatus(t *testing.T) {
 	status = make(chan int)
 	if code, _ := get(t, url); code != 500 {
 		t.Errorf("%d for what cannot be written", code)
+	}
+	status = nil
+	if code, body := get(t, url); code != 503 || !strings.Contains(body, "joining") {
+		t.Errorf("%d %s while nothing is known", code, body)
 	}
 	none, err := Start(Options{Addr: "127.0.0.1:0"})
 	if err != nil {
