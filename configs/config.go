@@ -57,7 +57,8 @@ func (n NATS) Shown() string {
 
 // HTTP is the door for probes, metrics and the API.
 type HTTP struct {
-	Addr string `yaml:"addr"` // empty = no HTTP
+	Addr    string `yaml:"addr"` // empty = no HTTP
+	Profile bool   `yaml:"profile"`
 }
 
 // Routing says by what rules sites are chosen when nobody has published any, and which ones only look on.

@@ -50,6 +50,9 @@ func (l *loader) names() {
 	if c.HTTP.Addr != "" && !validAddr(c.HTTP.Addr) {
 		l.refuse("http.addr", "must be host:port such as 127.0.0.1:8080, or empty for no HTTP, not %q", c.HTTP.Addr)
 	}
+	if c.HTTP.Profile && c.HTTP.Addr == "" {
+		l.refuse("http.profile", "is true, but http.addr is empty: nothing would serve the profiles")
+	}
 	l.readable("routing.rules", c.Routing.Rules)
 	l.readable("routing.shadow", c.Routing.Shadow)
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -144,12 +145,11 @@ func (b *clusterBench) measured() (cpu time.Duration, remote float64) {
 
 // end stops the children, the gentle way first, and the server.
 func (b *clusterBench) end() {
+	var gone sync.WaitGroup
 	for _, p := range b.procs {
-		p.leave()
+		gone.Go(p.stop) // all at once: each hands over to those that stay
 	}
-	for _, p := range b.procs {
-		p.wait()
-	}
+	gone.Wait()
 	b.close()
 	if b.server != nil {
 		b.server.Shutdown()

@@ -14,6 +14,7 @@ import (
 
 	"orderyard/cmd/orderyard/figures"
 	"orderyard/cmd/orderyard/peers"
+	"orderyard/configs"
 )
 
 type crashFlags struct {
@@ -29,7 +30,7 @@ func newBenchCrash(a *app) *benchJob {
 		Short: "kill -9 under load until the first commit after it, against PostgreSQL's recovery",
 		Long: "kill -9 under load until the first commit after it: a node alone that is started again at once, with its NATS server inside; a cluster that\n" +
 			"loses one of its nodes; and PostgreSQL, started again at once. Each stands under the same number of reservations per second, spread over\n" +
-			"200 SKUs, from --inflight clients, for --seconds before it is killed.",
+			"200 SKUs, from --inflight clients, for --seconds before it is killed. --partitions are the cluster's; a node alone has those of `dev`.",
 	}
 	cmd.Flags().Float64Var(&f.rate, "rate", 500, "reservations per second on each side")
 	cmd.Flags().IntVar(&f.nodes, "nodes", 3, "nodes of the cluster; 0 = no cluster")
@@ -55,6 +56,16 @@ const (
 
 func crashSKU(i int64) string { return "CRASH-" + strconv.FormatInt(i%crashSKUs, 10) }
 
+// setup says how it was measured. A node alone is as `dev` is, with dev's partitions.
+func (f *crashFlags) setup() string {
+	one, alone := f.benchFlags, configs.Dev().Partitions
+	where := fmt.Sprintf(" in the cluster and %d in the node alone", alone)
+	if f.nodes == 0 {
+		one.partitions, where = alone, ""
+	}
+	return one.setup() + where + fmt.Sprintf(", %v reservations/s over %d SKUs", f.rate, crashSKUs)
+}
+
 // victim is one store that is killed and comes back.
 type victim struct {
 	side    *side
@@ -74,7 +85,7 @@ type victim struct {
 func benchCrash(ctx context.Context, a *app, f *crashFlags) (figures.Bench, error) {
 	b := figures.Bench{
 		ID: "B8", Title: "kill -9 to the first commit, against PostgreSQL",
-		Setup: f.setup() + fmt.Sprintf(", %v reservations/s over %d SKUs", f.rate, crashSKUs),
+		Setup: f.setup(),
 	}
 	dir, remove, err := f.folder(a)
 	if err != nil {

@@ -158,7 +158,7 @@ func (f *crashFlags) clusterVictim(ctx context.Context, a *app, dir string) (*vi
 		moving, err = c.partitionsOf(ctx, lost())
 		return err
 	}
-	v.kill = func() { lost().kill() }
+	v.kill = func() { lost().proc.Kill() }
 	v.recover = func(ctx context.Context, killed time.Time) ([]time.Duration, error) {
 		n := lost()
 		times, err := c.firstCommits(ctx, killed, moving, fmt.Sprintf("first-%d", len(v.worst)))

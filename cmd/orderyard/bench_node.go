@@ -8,20 +8,21 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"orderyard/cmd/orderyard/child"
 )
 
 // benchNode is one child process of a benchmark: a real `orderyard node` on a loopback address of its own.
 type benchNode struct {
 	network int // keeps the sides of a benchmark apart
 	number  int
-	log     string // level; "" = warn
-	cmd     *exec.Cmd
+	log     string         // level; "" = warn
+	proc    *child.Process // nil before the first start
 }
 
 const (
@@ -54,53 +55,23 @@ func (n *benchNode) start(ctx context.Context, dir, url string, partitions int) 
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
-	n.cmd = exec.Command(self, "node", "--config", config)
-	n.cmd.Stderr = os.Stderr
-	stdout, err := n.cmd.StdoutPipe()
-	if err != nil {
+	// As a child it ends with this process, however that ends.
+	if n.proc, err = child.Start(child.Options{Argv: []string{self, "node", "--config", config}, Stderr: os.Stderr}); err != nil {
 		return err
 	}
-	if err := n.cmd.Start(); err != nil {
-		return fmt.Errorf("start a node: %w", err)
+	defer context.AfterFunc(ctx, n.proc.Kill)()
+	if _, err := n.proc.Await("is ready", benchReadyIn); err != nil {
+		n.stop()
+		return cmp.Or(ctx.Err(), err)
 	}
-	ready := make(chan error, 1)
-	go func() {
-		lines := bufio.NewScanner(stdout)
-		for lines.Scan() {
-			if strings.Contains(lines.Text(), "is ready") {
-				ready <- nil
-			}
-		}
-		ready <- fmt.Errorf("node %d ended before it was ready", n.number)
-	}()
-	select {
-	case err = <-ready:
-	case <-time.After(benchReadyIn):
-		err = fmt.Errorf("node %d is not ready after %v", n.number, benchReadyIn)
-	case <-ctx.Done():
-		err = ctx.Err()
-	}
-	if err != nil {
-		n.leave()
-		n.wait()
-	}
-	return err
+	return nil
 }
 
-// leave asks the process to end the way an operator would.
-func (n *benchNode) leave() { _ = n.cmd.Process.Signal(syscall.SIGTERM) } // it may have ended
-
-// wait returns when the process is gone; one that does not go is killed.
-func (n *benchNode) wait() {
-	late := time.AfterFunc(benchEndsIn, func() { _ = n.cmd.Process.Kill() })
-	defer late.Stop()
-	_ = n.cmd.Wait() // how it ended matters to nobody any more
-}
-
-// kill is kill -9; it returns when the process is gone.
-func (n *benchNode) kill() {
-	_ = n.cmd.Process.Kill() // it may have ended
-	_ = n.cmd.Wait()         // how it ended is known
+// stop asks the process to end the way an operator would, and returns when it is gone; one that does not go is killed.
+func (n *benchNode) stop() {
+	if n.proc != nil {
+		n.proc.Stop(syscall.SIGTERM, benchEndsIn)
+	}
 }
 
 // metric reads one of the process's own figures.

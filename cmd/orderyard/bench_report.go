@@ -60,7 +60,8 @@ func (a *app) measure(ctx context.Context, f *benchFlags, list ...*benchJob) err
 			err = errors.New("interrupted")
 		}
 		if err != nil {
-			bench.Failed = err.Error()
+			// Figures of a run that broke something are void: what was tried is kept, and nothing that could be read as a result.
+			bench = figures.Bench{ID: bench.ID, Name: bench.Name, Title: bench.Title, Setup: bench.Setup, Skips: bench.Skips, Failed: err.Error()}
 			failures = append(failures, err)
 		}
 		report.Benches = append(report.Benches, bench)

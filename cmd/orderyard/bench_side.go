@@ -29,6 +29,7 @@ type side struct {
 	cpu     func() time.Duration // of the server so far; nil = not known
 	whose   string               // whose that is; "" = the server's
 	used    time.Duration        // of it, in rounds
+	took    time.Duration        // what counts of the present round as its time; 0 = all of it
 }
 
 // latencyMax is the longest time that is recorded as itself; the rate shows longer ones.
@@ -78,7 +79,7 @@ func (s *side) measure(run func() (int64, error)) error {
 	}
 	began := time.Now()
 	n, err := run()
-	took := time.Since(began).Seconds()
+	took := cmp.Or(s.took, time.Since(began))
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.name, err)
 	}
@@ -86,7 +87,7 @@ func (s *side) measure(run func() (int64, error)) error {
 		s.used += s.cpu()
 	}
 	runtime.ReadMemStats(&after)
-	s.rates = append(s.rates, float64(n)/took)
+	s.rates = append(s.rates, float64(n)/took.Seconds())
 	s.done += n
 	if n > 0 {
 		s.allocs = float64(after.Mallocs-before.Mallocs) / float64(n)

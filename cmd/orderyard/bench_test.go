@@ -4,23 +4,31 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/nats-io/nats.go"
+	"github.com/spf13/cobra"
 
+	"orderyard/cmd/orderyard/child"
 	"orderyard/cmd/orderyard/figures"
+	"orderyard/configs"
+	"orderyard/messages"
+	"orderyard/persistence/jetstream/embedded"
 )
 
-// TestMain lets this binary be the node that a benchmark starts: a benchmark starts its own program.
+// TestMain lets this binary be the node that a benchmark starts, for a benchmark starts its own program, and a benchmark that is killed.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && (os.Args[1] == "dev" || os.Args[1] == "node") {
+	if len(os.Args) > 1 && slices.Contains([]string{"dev", "node", "bench"}, os.Args[1]) {
 		main()
 		return
 	}
@@ -152,6 +160,54 @@ func TestInterruptedBenchmark(t *testing.T) {
 	}
 }
 
+// TestKilledBenchmark proves that a benchmark's nodes end with it, also when it is killed and can end nothing itself.
+func TestKilledBenchmark(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const nodes = 2
+	data := t.TempDir()
+	said := filepath.Join(data, "said") // a pipe of ours would break with the benchmark, and that could end the nodes
+	bench, err := child.Start(child.Options{Argv: []string{
+		"/bin/sh", "-c", `exec "$@" >"$0" 2>&1`, said,
+		self, "bench", "cluster", "--nodes", strconv.Itoa(nodes), "--seconds", "60", "--inflight", "1", "--partitions", "2", "--data", data,
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(bench.Kill)
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		text, _ := os.ReadFile(said) // it may not be there yet
+		if strings.Contains(string(text), "round 1") {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the benchmark does not begin: %s", text)
+		}
+	}
+	pids := bench.Children()
+	if len(pids) != 1+nodes {
+		t.Errorf("the nodes of both sides are %v", pids)
+	}
+	bench.Kill()
+	for end := time.Now().Add(10 * time.Second); slices.ContainsFunc(pids, alive); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			for _, pid := range pids {
+				_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended
+			}
+			t.Fatalf("of the nodes %v some still live", pids)
+		}
+	}
+}
+
+// alive tells whether a process runs; one that has ended and was not waited for does not.
+func alive(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, state, _ := strings.Cut(string(stat), ") ")
+	return err == nil && !strings.HasPrefix(state, "Z")
+}
+
 // TestBenchUsage proves that a senseless flag is told before anything is started.
 func TestBenchUsage(t *testing.T) {
 	for _, args := range [][]string{
@@ -188,6 +244,56 @@ func TestRefusedOrdersCount(t *testing.T) {
 	}
 }
 
+// TestSteadyRate proves that the rate of an open loop is that of its sending, however long the last answers take: against a door that answers late, twenty
+// orders in a fifth of a second are a hundred a second.
+func TestSteadyRate(t *testing.T) {
+	server, err := embedded.Start(embedded.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Shutdown()
+	shop := &benchShop{}
+	defer shop.close()
+	if err := shop.open(server.ClientURL(), 1, 1); err != nil {
+		t.Fatal(err)
+	}
+	door, err := nats.Connect(server.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer door.Close()
+	if _, err := door.Subscribe(messages.PlaceSubject(benchChannel), func(m *nats.Msg) {
+		time.AfterFunc(time.Second, func() {
+			_ = m.Respond([]byte(`{"ok":false,"error":{"code":"limit","message":"full","retryable":true}}`)) // nobody may ask any more
+		})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := door.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	o := newOpenBench(shop)
+	if err := o.sent.measure(func() (int64, error) { return o.round(t.Context(), 100, 200*time.Millisecond) }); err != nil {
+		t.Fatal(err)
+	}
+	if got := o.sent.median(); got < 50 || got > 101 || o.sent.done != 20 || o.failed != 20 {
+		t.Errorf("%d orders at %.1f per second, %d failed", o.sent.done, got, o.failed)
+	}
+}
+
+// TestCrashSetup proves that the setup tells how many partitions each side has: a node alone has those of dev, whatever is asked for the cluster.
+func TestCrashSetup(t *testing.T) {
+	f := &crashFlags{benchFlags: benchFlags{seconds: 1, rounds: 3, inflight: 4, partitions: 12}, rate: 500, nodes: 3}
+	alone := fmt.Sprintf("%d partitions", configs.Dev().Partitions)
+	if got := f.setup(); !strings.Contains(got, "12 partitions in the cluster") || !strings.Contains(got, alone) {
+		t.Error(got)
+	}
+	f.nodes = 0
+	if got := f.setup(); strings.Contains(got, "12 partitions") || !strings.Contains(got, alone) {
+		t.Error(got)
+	}
+}
+
 // TestLostReservationsVoidTheFigures proves that a crash which lost what was acknowledged, or kept what nobody asked for, is found.
 func TestLostReservationsVoidTheFigures(t *testing.T) {
 	for _, c := range []struct {
@@ -196,6 +302,43 @@ func TestLostReservationsVoidTheFigures(t *testing.T) {
 	}{{10, 10, 0, true}, {11, 10, 2, true}, {9, 10, 2, false}, {13, 10, 2, false}} {
 		if err := checkKept("x", c.kept, c.acknowledged, c.unknown); (err == nil) != c.fine {
 			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
+
+// TestVoidFiguresAreNotWritten proves that of a benchmark which found a broken invariant after it had measured neither a figure nor a verdict is printed or
+// written, only what was tried and why there is no result.
+func TestVoidFiguresAreNotWritten(t *testing.T) {
+	for _, output := range []string{outputTable, outputJSON} {
+		var out, errs bytes.Buffer
+		a := newApp(strings.NewReader(""), &out, &errs, func(string) string { return "" })
+		a.output = output
+		f := &benchFlags{}
+		job := a.benchCommand(f, &cobra.Command{Use: "broken"}, 1, 1, func(context.Context) (figures.Bench, error) {
+			b := figures.Bench{ID: "B0", Title: "Broken", Setup: "one round", Skips: []string{"Left out: a peer."}, Notes: []string{"9,876,543 orders, all whole."}}
+			b.Rows = []figures.Row{figures.NewRow("orders", "/s", []float64{9876543}, nil)}
+			b.Goals = []figures.Goal{figures.AtLeast("orders", "/s", []float64{9876543}, 1)}
+			return b, exitWith(exitInvariant, errors.New("a unit is sold twice"))
+		})
+		f.seconds, f.data, f.report = 0.1, t.TempDir(), t.TempDir()
+		if err := a.measure(t.Context(), f, job); exitOf(err) != exitInvariant {
+			t.Errorf("exit %d: %v", exitOf(err), err)
+		}
+		written := out.String()
+		for _, name := range []string{"report.md", "report.json"} {
+			text, err := os.ReadFile(filepath.Join(f.report, name))
+			if err != nil || !strings.Contains(string(text), "sold twice") || !strings.Contains(string(text), "Left out") {
+				t.Errorf("%s: %v\n%s", name, err, text)
+			}
+			written += string(text)
+		}
+		for _, figure := range []string{"9,876,543", "9876543", "met"} {
+			if strings.Contains(written, figure) {
+				t.Errorf("%q of a void run is printed:\n%s", figure, written)
+			}
+		}
+		if pictures, _ := filepath.Glob(filepath.Join(f.report, "*.svg")); len(pictures) > 0 {
+			t.Errorf("pictures of a void run: %v", pictures)
 		}
 	}
 }

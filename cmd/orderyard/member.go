@@ -57,16 +57,16 @@ const (
 
 // openMember starts a node that shares the partitions with others, and returns when it answers.
 func openMember(ctx context.Context, cfg configs.Config, log *slog.Logger) (*yard, error) {
-	return open(ctx, cfg, log, func(y *yard, ctx context.Context) error {
-		y.member = &member{y: y, incarnation: nuid.Next(), clock: clock.New(clock.Options{Log: log})}
-		return y.member.start(ctx)
-	})
+	y := newYard(cfg, log)
+	y.member = &member{y: y, incarnation: nuid.Next(), clock: clock.New(clock.Options{Log: log})}
+	return open(ctx, y, y.member.start)
 }
 
 // start joins. The order matters: ears first, then the runtime, then membership, then knowledge; only who knows stock and sites may own
 // partitions.
 func (m *member) start(ctx context.Context) error {
 	y := m.y
+	y.doing(m.joining)
 	partitions, err := y.storedPartitions(ctx)
 	if err != nil {
 		return err
@@ -280,7 +280,19 @@ func (m *member) unsettled() (missing, opening, refused int, why error) {
 	return max(missing, unknown), opening, refused, why // what is not served cannot be known
 }
 
-// readiness is what the probe shows. A partition on its way between others is no reason to send nobody here.
+// joining is what the probe shows before the doors open.
+func (m *member) joining() string {
+	const what = "joining the cluster"
+	if m.keeper.Load() == nil { // until then there is neither a node nor a map to look at
+		return what
+	}
+	if _, _, _, why := m.unsettled(); why != nil {
+		return what + ": " + why.Error()
+	}
+	return what + ": the doors are about to open"
+}
+
+// readiness is what the probe shows then. A partition on its way between others is no reason to send nobody here.
 func (m *member) readiness() error {
 	switch k := m.keeper.Load(); {
 	case k == nil:

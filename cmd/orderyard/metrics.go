@@ -21,7 +21,7 @@ type runtimeNumber struct {
 	value func() float64
 }
 
-func newRuntimeCollector(node *actors.Node, rules *rulebook.Live, ready func() error) *runtimeCollector {
+func newRuntimeCollector(node *actors.Node, rules *rulebook.Live) *runtimeCollector {
 	s := node.Runtime().Stats()
 	c := &runtimeCollector{node: node, orders: prometheus.NewDesc("orderyard_orders", "Orders by headline status.", []string{"status"}, nil)}
 	add := func(kind prometheus.ValueType, name, help string, value func() float64) {
@@ -46,12 +46,6 @@ func newRuntimeCollector(node *actors.Node, rules *rulebook.Live, ready func() e
 	counter("checkpoints_total", "Checkpoints written.", s.Checkpoints.Load)
 	add(prometheus.GaugeValue, "inflight", "Client requests inside the node.", func() float64 { return float64(node.Runtime().Inflight()) })
 	add(prometheus.GaugeValue, "skus", "SKUs any site has ever carried.", func() float64 { return float64(node.View().SKUs()) })
-	add(prometheus.GaugeValue, "ready", "1 when the node serves.", func() float64 {
-		if ready() == nil {
-			return 1
-		}
-		return 0
-	})
 	add(prometheus.GaugeValue, "partitions_refused", "Partitions that are this node's and are not served, because their journal is damaged.", func() float64 {
 		return float64(len(node.Runtime().Refused()))
 	})

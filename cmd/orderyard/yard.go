@@ -8,13 +8,13 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	js "github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
 	"orderyard/actors"
@@ -58,6 +58,7 @@ type yard struct {
 	sweep     *sweeping
 
 	registry   *prometheus.Registry
+	starting   atomic.Pointer[func() string] // what it does, for the probe; nil once it has opened
 	stopEgress func()
 
 	eventsLastingAfter time.Duration // see egress.Options; 0 = the usual
@@ -75,20 +76,25 @@ const (
 	doorsWithin, answersWithin = 8 * time.Second, 2 * time.Second
 )
 
-// openYard starts a node that is alone and returns when it answers.
-func openYard(ctx context.Context, cfg configs.Config, log *slog.Logger) (*yard, error) {
-	return open(ctx, cfg, log, (*yard).startAlone)
+func newYard(cfg configs.Config, log *slog.Logger) *yard {
+	y := &yard{cfg: cfg, log: log, registry: prometheus.NewRegistry()}
+	y.doing(func() string { return "starting: NATS and the store are being opened" })
+	return y
 }
 
-// open connects, opens the store, starts the node by start and opens the doors. What was opened is closed after an error.
-func open(ctx context.Context, cfg configs.Config, log *slog.Logger, start func(*yard, context.Context) error) (*yard, error) {
+// openYard starts a node that is alone and returns when it answers.
+func openYard(ctx context.Context, cfg configs.Config, log *slog.Logger) (*yard, error) {
+	y := newYard(cfg, log)
+	return open(ctx, y, y.startAlone)
+}
+
+// open opens the probes, connects, opens the store, starts the node by start and opens the doors. What was opened is closed after an error.
+func open(ctx context.Context, y *yard, start func(context.Context) error) (*yard, error) {
 	ctx, cancel := context.WithTimeout(ctx, openWithin)
 	defer cancel()
 	tuneMemory()
-	y := &yard{cfg: cfg, log: log, registry: prometheus.NewRegistry()}
 	for _, step := range []func(context.Context) error{
-		y.connectNATS, y.openStore, y.openRules, func(ctx context.Context) error { return start(y, ctx) }, y.followRules, y.openPricing, y.openShadow, y.openDoors,
-		y.openSweep,
+		y.openHTTP, y.connectNATS, y.openStore, y.openRules, start, y.followRules, y.openPricing, y.openShadow, y.openDoors, y.opened, y.openSweep,
 	} {
 		if err := step(ctx); err != nil {
 			_ = y.close() // the first error tells more
@@ -148,6 +154,10 @@ func (y *yard) startAlone(ctx context.Context) error {
 	if err := y.startNode(ctx, cursors, nuid.Next(), nil); err != nil {
 		return err
 	}
+	runtime, partitions := y.node.Runtime(), y.cfg.Partitions
+	y.doing(func() string {
+		return fmt.Sprintf("reading the journal back: %d of %d partitions serve", len(runtime.Partitions()), partitions)
+	})
 	setup, ctx := errgroup.WithContext(ctx)
 	setup.Go(func() error { return y.setupStreams(ctx) }) // NATS answers while the partitions are read
 	setup.Go(func() error { return y.settleAlone(ctx) })
@@ -171,14 +181,6 @@ func (y *yard) settleAlone(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// refusedNote is for people; "" = none is refused.
-func refusedNote(partitions []int) string {
-	if len(partitions) == 0 {
-		return ""
-	}
-	return fmt.Sprintf("partitions %v are refused: their journal is damaged", partitions)
 }
 
 func (y *yard) startNode(ctx context.Context, cursors *cursors, incarnation string, member *actors.Cluster) error {
@@ -278,8 +280,7 @@ func (y *yard) keepMarks() {
 }
 
 func (y *yard) openDoors(ctx context.Context) error {
-	y.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		newRuntimeCollector(y.node, y.rules, y.ready))
+	y.registry.MustRegister(newRuntimeCollector(y.node, y.rules))
 	var err error
 	if m := y.member; m != nil {
 		y.registry.MustRegister(newMemberCollector(m))
@@ -300,19 +301,6 @@ func (y *yard) openDoors(ctx context.Context) error {
 		Limits:   ingress.Limits{RequestsMax: y.cfg.Limits.InflightMax}, Admission: admissionOptions(&y.cfg.Admission),
 		Clock: y.nowMs, Panicked: func() { y.node.Runtime().Stats().Panics.Add(1) },
 	})
-	if err != nil {
-		return err
-	}
-	if y.cfg.HTTP.Addr == "" {
-		return nil
-	}
-	o := api.Options{Addr: y.cfg.HTTP.Addr, Gatherer: y.registry, Ready: y.ready, Log: y.log,
-		Note: func() string { return refusedNote(y.node.Runtime().Refused()) },
-	}
-	if y.member != nil {
-		o.Status = func() any { return clusterDoor{y.member}.Status() }
-	}
-	y.http, err = api.Start(o)
 	return err
 }
 
@@ -343,18 +331,6 @@ func (y *yard) metadata() map[string]string {
 
 // storeDir is where the embedded server keeps everything.
 func storeDir(cfg configs.Config) string { return filepath.Join(cfg.Node.Data, "nats") }
-
-// ready says why the node does not serve.
-func (y *yard) ready() error {
-	if y.member != nil {
-		return y.member.readiness()
-	}
-	r := y.node.Runtime()
-	if !r.Ready() && len(r.Refused())+len(r.Partitions()) < y.cfg.Partitions {
-		return errors.New("not every partition serves")
-	}
-	return nil
-}
 
 // close stops in the order that loses nothing: doors first, then partitions are given away, then the actors end, then what they stand on.
 func (y *yard) close() error {

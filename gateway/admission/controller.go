@@ -220,7 +220,7 @@ func (c *Controller) turn(now time.Duration) {
 	// The first look after a pause sees an average over the pause: a rate that nobody asked for more of, and no harm.
 	c.rate += smoothing * (float64(c.out)/since.Seconds() - c.rate)
 	c.out = 0
-	c.measure()
+	c.measure(since)
 	c.bound = c.limit
 	if best := c.m.best(c.now); best > 0 {
 		c.bound = max(min(c.limit, best*c.o.Surge.Seconds()), float64(c.o.Min))

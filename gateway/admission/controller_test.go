@@ -124,6 +124,33 @@ func TestWorkFromInside(t *testing.T) {
 	}
 }
 
+// TestCrowdAfterOneSlowCommand proves that on a quiet node a single slow command tells nothing of a queue: neither when an hour of silence follows
+// it, nor when the next command comes soon enough to be counted together with it. A crowd after it is let in.
+func TestCrowdAfterOneSlowCommand(t *testing.T) {
+	for _, silence := range []time.Duration{700 * time.Millisecond, time.Minute, time.Hour} {
+		t.Run(silence.String(), func(t *testing.T) {
+			c := New(Options{})
+			now := time.Duration(0)
+			one := func(took time.Duration) {
+				v := c.Admit(now, "web", 1)
+				now += took
+				c.Leave(now, v.Party, 1, took)
+			}
+			for range 200 {
+				one(20 * time.Millisecond)
+			}
+			now += time.Minute
+			one(400 * time.Millisecond)
+			now += silence
+			for i := range 1000 {
+				if !c.Admit(now, "web", 1).OK {
+					t.Fatalf("after %d of the crowd the next is refused, the limit is %d", i, c.Limit())
+				}
+			}
+		})
+	}
+}
+
 // TestPartiesAreBounded proves that made-up names cost no memory: past the places they share one, and a place that is not used for a while goes to
 // who comes next.
 func TestPartiesAreBounded(t *testing.T) {

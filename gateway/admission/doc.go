@@ -27,6 +27,9 @@
 // One change is judged by requests that came in after it, as TCP reduces once per round trip (RFC 6582): else the queue that is
 // still draining would shrink the limit again and again.
 //
+// Silence is no measurement: after a second in which nobody came and nobody left, what was measured before it is thrown away, and the limit of an
+// empty house goes up as if its short queue had been seen. Nor do so few as may always be under way make a queue: when they take long, the house does.
+//
 // # The shares
 //
 // Past the limit, room is shared by max-min fairness (progressive filling: D. Bertsekas, R. Gallager, "Data Networks", §6.5): every

@@ -24,10 +24,15 @@ const (
 	baseFor    = 3 * time.Second
 	probeEvery = 20 * time.Second
 	probeFor   = 3 * time.Second
+	// limitUp is the part by which the limit goes up in a window whose queue is short.
+	limitUp = 0.25
 )
 
-// measure closes the window when it has enough to tell, and sets the limit.
-func (c *Controller) measure() {
+// measure closes the window when it has enough to tell, and sets the limit. since is the time since the last look.
+func (c *Controller) measure(since time.Duration) {
+	if since > windowMax {
+		c.silence(since)
+	}
 	median, ok := c.m.close(c.now)
 	if c.base.probing && (ok || c.now-c.base.since > probeFor) {
 		c.probed(median, ok)
@@ -47,6 +52,10 @@ func (c *Controller) measure() {
 		if c.m.above += c.m.lasted; c.m.above < c.o.Interval {
 			break
 		}
+		if !c.m.cut && c.peak <= c.o.Min { // no queue of ours: the house itself takes that long, and a crowd shall be judged by its own time
+			c.base.took, c.base.seenAt, c.m.above = median, c.now, 0
+			break
+		}
 		if c.limit <= float64(c.o.Min) { // so few are nobody before anybody
 			c.base.took, c.base.seenAt = median, c.now
 			break
@@ -58,13 +67,25 @@ func (c *Controller) measure() {
 		c.limit += math.Sqrt(c.limit)
 	default:
 		c.m.above, c.m.cut = 0, false
-		c.limit += max(c.limit/4, math.Sqrt(c.limit))
+		c.limit += max(limitUp*c.limit, math.Sqrt(c.limit))
 	}
 	c.limit = min(max(c.limit, float64(c.o.Min)), float64(c.o.Max))
 	c.peak = c.underWay - c.inside
 	c.base.probing = c.m.cut && c.contested && c.now-c.base.seenAt > baseFor && c.now >= c.base.next
 	c.base.since = c.now
 	c.m.open(c.now, c.limit != was || c.base.probing)
+}
+
+// silence ends a time in which nobody came and nobody left. What the window held tells nothing of now, and the wait was no time under load: counted
+// as such it would make of one slow command a minute above the target, and of a crowd an hour ago a rate of next to nothing.
+func (c *Controller) silence(lasted time.Duration) {
+	c.m.above = 0
+	if c.underWay == 0 { // an empty house is a short queue: the limit goes up by as many windows as there was time for
+		c.m.cut = false
+		c.limit = min(c.limit*math.Pow(1+limitUp, lasted.Seconds()/windowMax.Seconds()), float64(c.o.Max))
+	}
+	c.peak = c.underWay - c.inside
+	c.m.open(c.now, false)
 }
 
 // target is how long the median may take here. It never goes beyond the surge: callers do not wait longer because the house is slow.

@@ -190,19 +190,60 @@ func TestNormalLoadIsLeftAlone(t *testing.T) {
 // TestFewOnASlowMachine proves that a house where everything takes long all of a sudden, and where few ask, refuses nobody: neither these, nor a crowd after them,
 // also while a list of a thousand commands comes from inside.
 func TestFewOnASlowMachine(t *testing.T) {
-	h := house{sync: time.Millisecond, each: 50 * time.Microsecond, batchMax: 5000}
-	c := New(Options{})
-	few := &source{name: "web", perSecond: steady(60)}
-	run(c, &h, 0, 2*time.Second, nil, few)
-	h.sync = 150 * time.Millisecond
-	run(c, &h, 2*time.Second, 10*time.Second, nil, few)
-	c.Inside(10*time.Second, 1000)
-	run(c, &h, 10*time.Second, 11*time.Second, nil, few)
-	c.InsideOver(1000)
+	for _, sync := range []time.Duration{150 * time.Millisecond, 400 * time.Millisecond} {
+		h := house{sync: time.Millisecond, each: 50 * time.Microsecond, batchMax: 5000}
+		c := New(Options{})
+		few := &source{name: "web", perSecond: steady(60)}
+		run(c, &h, 0, 2*time.Second, nil, few)
+		h.sync = sync
+		run(c, &h, 2*time.Second, 10*time.Second, nil, few)
+		c.Inside(10*time.Second, 1000)
+		run(c, &h, 10*time.Second, 11*time.Second, nil, few)
+		c.InsideOver(1000)
+		crowd := &source{name: "web", perSecond: steady(50_000)}
+		run(c, &h, 11*time.Second, 11100*time.Millisecond, nil, crowd)
+		if few.shed > 0 || crowd.shed > 0 {
+			t.Errorf("at %v a commit %d of the few and %d of the crowd refused, the limit is %d", sync, few.shed, crowd.shed, c.Limit())
+		}
+	}
+}
+
+// TestSecondCrowd proves that two crowds an hour apart are let in alike: the silence between them is no time under load, and neither what the first
+// left unjudged nor how long it had waited counts against the second.
+func TestSecondCrowd(t *testing.T) {
+	for _, perSecond := range []float64{20_000, 35_000, 50_000} {
+		for _, silence := range []time.Duration{100 * time.Millisecond, 1200 * time.Millisecond, time.Hour} {
+			h := disks["fast disk"]
+			c := New(Options{Max: 12_000})
+			crowd := &source{name: "web", perSecond: steady(perSecond)}
+			nobody := &source{name: "web", perSecond: steady(0)}
+			run(c, &h, 0, 200*time.Millisecond, nil, crowd)
+			run(c, &h, 200*time.Millisecond, 1200*time.Millisecond, nil, nobody)
+			first := crowd.shed
+			again := 1200*time.Millisecond + silence
+			run(c, &h, again, again+200*time.Millisecond, nil, crowd)
+			if crowd.shed > 0 {
+				t.Errorf("%.0f per second, then %v of silence: %d of the first crowd and %d of the second refused, the limit is %d",
+					perSecond, silence, first, crowd.shed-first, c.Limit())
+			}
+		}
+	}
+}
+
+// TestCrowdAfterFlood proves that a house which stood empty has forgotten the flood before: its limit is down when the flood ends, and nobody comes whose
+// short queue could tell that it may go up again.
+func TestCrowdAfterFlood(t *testing.T) {
+	h := disks["fast disk"]
+	c := New(Options{Max: 12_000})
+	run(c, &h, 0, 10*time.Second, nil, &source{name: "web", perSecond: steady(10 * h.peakOf())})
+	if c.Limit() > 6000 {
+		t.Fatalf("the limit under the flood is %d", c.Limit())
+	}
+	run(c, &h, 10*time.Second, 30*time.Second, nil, &source{name: "web", perSecond: steady(0)})
 	crowd := &source{name: "web", perSecond: steady(50_000)}
-	run(c, &h, 11*time.Second, 11100*time.Millisecond, nil, crowd)
-	if few.shed > 0 || crowd.shed > 0 {
-		t.Errorf("%d of the few and %d of the crowd refused, the limit is %d", few.shed, crowd.shed, c.Limit())
+	run(c, &h, 30*time.Second, 30200*time.Millisecond, nil, crowd)
+	if crowd.shed > 0 {
+		t.Errorf("%d of the crowd of %d refused, the limit is %d", crowd.shed, crowd.asked, c.Limit())
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -36,12 +37,14 @@ type Options struct {
 	Ready func() error
 	// Note is what the probe says of a node that serves, but not everything; nil or "" = nothing.
 	Note func() string
-	// Status gives what this node knows of the cluster, to be written as JSON; nil = it is not served. It is called for every request,
-	// from many goroutines, and must not wait.
+	// Status gives what this node knows of the cluster, to be written as JSON, or nil while it knows nothing yet; nil = it is not served. It
+	// is called for every request, from many goroutines, and must not wait.
 	Status func() any
 	// Gatherer holds the metrics; nil = none are served.
 	Gatherer prometheus.Gatherer
-	Log      *slog.Logger
+	// Profile serves the profiles of the Go runtime under /debug/pprof/, to whoever asks: they tell what the process works on, and cost it time.
+	Profile bool
+	Log     *slog.Logger
 }
 
 // Server is the running door.
@@ -52,8 +55,13 @@ type Server struct {
 	ended    chan struct{}
 }
 
+// limits are how long a request may take to be read and to be answered.
+type limits struct{ read, write time.Duration }
+
 // Start listens and serves.
-func Start(o Options) (*Server, error) {
+func Start(o Options) (*Server, error) { return start(o, limits{read: readWithin, write: writeWithin}) }
+
+func start(o Options, l limits) (*Server, error) {
 	if o.Addr == "" {
 		o.Addr = DefaultAddr
 	}
@@ -66,10 +74,15 @@ func Start(o Options) (*Server, error) {
 	}
 	s := &Server{listener: listener, log: o.Log, ended: make(chan struct{})}
 	s.http = &http.Server{
-		Handler: routes(o), ReadHeaderTimeout: headerWithin, ReadTimeout: readWithin, WriteTimeout: writeWithin,
+		Handler: routes(o), ReadHeaderTimeout: headerWithin, ReadTimeout: l.read, WriteTimeout: l.write,
 		IdleTimeout: idleFor, MaxHeaderBytes: headerMax, ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}
+	// A stopping door does not wait until a profile is over: what was gathered so far is sent.
+	running, stopping := context.WithCancel(context.Background())
+	s.http.BaseContext = func(net.Listener) context.Context { return running }
+	s.http.RegisterOnShutdown(stopping)
 	go func() {
+		defer stopping()
 		defer close(s.ended)
 		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			s.log.Error("http door ended", "error", err)
@@ -108,12 +121,32 @@ func routes(o Options) http.Handler {
 		say(w, http.StatusOK, text)
 	})
 	if o.Status != nil {
-		mux.HandleFunc("GET /v1/cluster", func(w http.ResponseWriter, _ *http.Request) { show(w, o.Status(), o.Log) })
+		mux.HandleFunc("GET /v1/cluster", func(w http.ResponseWriter, _ *http.Request) {
+			status := o.Status()
+			if status == nil {
+				say(w, http.StatusServiceUnavailable, "this node is still joining the cluster")
+				return
+			}
+			show(w, status, o.Log)
+		})
 	}
 	if o.Gatherer != nil {
 		mux.Handle("GET /metrics", promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{MaxRequestsInFlight: scrapesMax}))
 	}
+	if o.Profile {
+		profiles(mux)
+	}
 	return mux
+}
+
+// profiles serves what net/http/pprof has. Importing it puts the same on http.DefaultServeMux, which nothing in this house serves. A profile of so
+// many seconds may be answered that much later than anything else: pprof itself moves the deadline of its connection.
+func profiles(mux *http.ServeMux) {
+	for path, serve := range map[string]http.HandlerFunc{
+		"": pprof.Index, "cmdline": pprof.Cmdline, "profile": pprof.Profile, "symbol": pprof.Symbol, "trace": pprof.Trace,
+	} {
+		mux.HandleFunc("GET /debug/pprof/"+path, serve)
+	}
 }
 
 func say(w http.ResponseWriter, status int, text string) {

@@ -102,7 +102,7 @@ func TestReadiness(t *testing.T) {
 }
 
 // TestStatus proves that the cluster's status is served as JSON where there is one, that one which cannot be written is the house's
-// own fault, and that nothing here takes an order from a caller.
+// own fault, one that is not known yet nobody's, and that nothing here takes an order from a caller.
 func TestStatus(t *testing.T) {
 	var status any = map[string]any{"nodes": []string{"n1", "n2"}, "draining": false}
 	s, err := Start(Options{Addr: "127.0.0.1:0", Status: func() any { return status }})
@@ -128,6 +128,10 @@ func TestStatus(t *testing.T) {
 	if code, _ := get(t, url); code != 500 {
 		t.Errorf("%d for what cannot be written", code)
 	}
+	status = nil
+	if code, body := get(t, url); code != 503 || !strings.Contains(body, "joining") {
+		t.Errorf("%d %s while nothing is known", code, body)
+	}
 	none, err := Start(Options{Addr: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
@@ -135,6 +139,60 @@ func TestStatus(t *testing.T) {
 	defer none.Stop(context.Background())
 	if code, _ := get(t, "http://"+none.Addr()+"/v1/cluster"); code != 404 {
 		t.Errorf("%d without a status", code)
+	}
+}
+
+// TestProfiles proves that a node can be profiled where the operator has said so and nowhere else, and that a profile may take longer than any other answer: here
+// a second where others have a fifth of that. A stopping door does not wait for it.
+func TestProfiles(t *testing.T) {
+	short := limits{read: 100 * time.Millisecond, write: 200 * time.Millisecond}
+	s, err := start(Options{Addr: "127.0.0.1:0", Profile: true}, short)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Stop(context.Background())
+	base := "http://" + s.Addr() + "/debug/pprof/"
+	for _, c := range []struct{ path, holds string }{
+		{"", "goroutine"}, {"goroutine?debug=1", "TestProfiles"}, {"heap?debug=1", "heap profile"}, {"cmdline", "api.test"}, {"symbol", "num_symbols"}, {"trace?seconds=0.3", "go 1."},
+		{"heap?seconds=1", ""},
+	} {
+		if status, body := get(t, base+c.path); status != 200 || !strings.Contains(body, c.holds) {
+			t.Errorf("%s: %d %.200q", c.path, status, body)
+		}
+	}
+	began := time.Now()
+	status, body := get(t, base+"profile?seconds=1")
+	if took := time.Since(began); status != 200 || len(body) == 0 || took < time.Second {
+		t.Errorf("a profile of a second: %d, %d bytes after %v", status, len(body), took)
+	}
+	answered := make(chan int)
+	go func() {
+		r, err := http.Get(base + "profile?seconds=60")
+		if err != nil {
+			answered <- 0
+			return
+		}
+		r.Body.Close()
+		answered <- r.StatusCode
+	}()
+	time.Sleep(100 * time.Millisecond) // most likely it runs by now; if not, it is refused
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := s.Stop(ctx); err != nil {
+		t.Errorf("the door waits for a profile: %v", err)
+	}
+	if status := <-answered; status != 200 && status != 0 {
+		t.Errorf("a profile that the end cut short: %d", status)
+	}
+	silent, err := Start(Options{Addr: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Stop(context.Background())
+	for _, path := range []string{"", "heap", "profile?seconds=1", "cmdline"} {
+		if status, _ := get(t, "http://"+silent.Addr()+"/debug/pprof/"+path); status != 404 {
+			t.Errorf("%q without the option: %d", path, status)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package child
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +21,7 @@ type Options struct {
 	Dir        string   // where it runs; "" = here
 	Env        []string // nil = this process's own
 	Stdin      string
+	Stderr     io.Writer           // gets what the program says on its standard error, besides what is kept; nil = nobody
 	Credential *syscall.Credential // nil = this process's own user
 }
 
@@ -48,6 +50,9 @@ func Start(o Options) (*Process, error) {
 	p := &Process{name: filepath.Base(o.Argv[0]), said: &said{news: make(chan struct{}, 1)}, ended: make(chan struct{})}
 	p.cmd = exec.Command(o.Argv[0], o.Argv[1:]...)
 	p.cmd.Dir, p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = o.Dir, o.Env, p.said, p.said
+	if o.Stderr != nil {
+		p.cmd.Stderr = io.MultiWriter(p.said, o.Stderr)
+	}
 	if o.Stdin != "" {
 		p.cmd.Stdin = strings.NewReader(o.Stdin)
 	}

@@ -1,6 +1,7 @@
 package child
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"strings"
@@ -34,6 +35,19 @@ func TestAwait(t *testing.T) {
 	}
 	if err := p.Failed(); err == nil || !strings.Contains(err.Error(), "exit status 3") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestStderr proves that somebody else can read along what a child complains of, and that it is kept all the same.
+func TestStderr(t *testing.T) {
+	var heard bytes.Buffer
+	p, err := Start(Options{Argv: []string{"/bin/sh", "-c", "echo fine; echo 'no room' >&2; exit 3"}, Stderr: &heard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-p.Ended()
+	if failed := p.Failed(); heard.String() != "no room\n" || failed == nil || !strings.Contains(failed.Error(), "no room") {
+		t.Errorf("heard %q, kept %v", heard.String(), failed)
 	}
 }
 
