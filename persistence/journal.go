@@ -46,6 +46,30 @@ func (e *CorruptError) Error() string {
 // Unwrap makes errors.Is(err, ErrCorrupt) true.
 func (e *CorruptError) Unwrap() error { return ErrCorrupt }
 
+// OutrankedError is an ErrOutranked that tells the term to go above. Who has none else to ask, because the owners' records are lost, would have to find
+// it one refusal at a time.
+type OutrankedError struct {
+	Partition int
+	Term      uint64 // of the claim that was refused
+	Journal   uint64 // the journal's
+}
+
+func (e *OutrankedError) Error() string {
+	return fmt.Sprintf("take over partition %d under term %d, the journal is at term %d: %v", e.Partition, e.Term, e.Journal, ErrOutranked)
+}
+
+// Unwrap makes errors.Is(err, ErrOutranked) true.
+func (e *OutrankedError) Unwrap() error { return ErrOutranked }
+
+// OutrankedBy is the term of the journal that refused a claim; 0 = the error is of another kind.
+func OutrankedBy(err error) uint64 {
+	var o *OutrankedError
+	if !errors.As(err, &o) {
+		return 0
+	}
+	return o.Journal
+}
+
 const (
 	// SliceMax bounds one slice of a checkpoint, in bytes: it passes a NATS server with its default maximum payload of 1 MiB.
 	SliceMax = 512 << 10

@@ -158,7 +158,7 @@ func (p *partition) outranked(ctx actor.Context, err error) {
 	slog.Info("partition not taken over: another has claimed it later", "partition", p.Partition, "error", err)
 	closing := p.closing
 	p.abandon(ctx)
-	p.seen(p.mark.Term + 1)
+	p.seen(max(p.mark.Term+1, persistence.OutrankedBy(err)))
 	if closing != nil {
 		p.closing = closing
 		p.closed(nil, err)
