@@ -126,13 +126,14 @@ type Snapshots interface {
 
 // Values holds small named values. Keys are of letters, digits and -_=/. and neither begin nor end with a dot.
 type Values interface {
-	// Get gives the value and its revision; nil, 0 when there is none. It is read from the store's leader.
+	// Get gives the value and its revision; nil, 0 when there is none. It is read from the store's leader. One that somebody deleted by hand is nil
+	// with a revision to Update from.
 	Get(ctx context.Context, key string) (value []byte, revision uint64, err error)
 	// Put stores the value whatever was there.
 	Put(ctx context.Context, key string, value []byte) error
 	// Create stores the value if there is none, else ErrExists.
 	Create(ctx context.Context, key string, value []byte) error
-	// Update stores the value if the revision is the present one (0 = there is none), else ErrConflict. After a time-out the
+	// Update stores the value if the revision is the one that Get gives (0 = there is none), else ErrConflict. After a time-out the
 	// outcome is unknown: Get, then judge.
 	Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error)
 }

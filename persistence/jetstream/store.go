@@ -55,6 +55,7 @@ type Store struct {
 	journal    js.Stream
 	checkpoint js.Stream
 	meta       js.KeyValue
+	values     js.Stream // the same bucket as the stream that it is
 	sync       Sync
 	life       *life
 	pulls      chan struct{} // one per pull under way
@@ -80,7 +81,7 @@ func Open(ctx context.Context, nc *nats.Conn, o Options) (*Store, error) {
 	}
 	bucket := config("KV_"+BucketMeta, "$KV."+BucketMeta+".>", o.Replicas)
 	bucket.MaxMsgsPerSubject, bucket.AllowRollup, bucket.DenyDelete = 1, true, true
-	if _, err = s.stream(ctx, bucket); err != nil {
+	if s.values, err = s.stream(ctx, bucket); err != nil {
 		return nil, err
 	}
 	if s.meta, err = KeyValue(ctx, j, BucketMeta); err != nil {

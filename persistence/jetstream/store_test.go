@@ -208,3 +208,39 @@ func TestTidy(t *testing.T) {
 		t.Fatalf("told %v", err)
 	}
 }
+
+// Proves that a value which an operator deleted is no dead end: it is read as none, and can be made again from there, by either way.
+func TestDeletedValue(t *testing.T) {
+	s, nc := open(t, serve(t, t.TempDir(), false))
+	j, _ := js.New(nc)
+	kv, err := j.KeyValue(t.Context(), jetstream.BucketMeta)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, remove := range []func(key string) error{
+		func(key string) error { return kv.Delete(t.Context(), key) },
+		func(key string) error { return kv.Purge(t.Context(), key) },
+	} {
+		for _, key := range []string{"marks", "partitions"} {
+			if err := s.Put(t.Context(), key, []byte("old")); err != nil {
+				t.Fatal(err)
+			}
+			if err := remove(key); err != nil {
+				t.Fatal(err)
+			}
+		}
+		value, revision, err := s.Get(t.Context(), "marks")
+		if value != nil || revision == 0 || err != nil {
+			t.Fatalf("a deleted value is %q, revision %d, %v", value, revision, err)
+		}
+		if _, err := s.Update(t.Context(), "marks", []byte("new"), revision); err != nil {
+			t.Errorf("from where it was deleted: %v", err)
+		}
+		if err := s.Create(t.Context(), "partitions", []byte("new")); err != nil {
+			t.Errorf("made again: %v", err)
+		}
+		if err := s.Create(t.Context(), "partitions", []byte("newer")); !errors.Is(err, persistence.ErrExists) {
+			t.Errorf("made twice: %v", err)
+		}
+	}
+}
