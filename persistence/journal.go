@@ -25,6 +25,8 @@ var (
 	ErrTooLarge = errors.New("journal: too large")
 	// ErrSuperseded refuses a checkpoint because a newer one is already stored. Drop yours.
 	ErrSuperseded = errors.New("checkpoint: a newer one is stored")
+	// ErrUntidy says that a checkpoint is stored, and what it makes superfluous could not be removed: it counts, and the store keeps its size.
+	ErrUntidy = errors.New("checkpoint: stored, but older ones could not be removed")
 	// ErrExists answers Values.Create when the key has a value.
 	ErrExists = errors.New("values: the key exists")
 )
@@ -116,7 +118,7 @@ type Manifest struct {
 // one (a zombie) does no harm: the higher position wins.
 type Snapshots interface {
 	// Write stores a checkpoint and removes those it makes superfluous. It ends without effect on the iterator's error, on a slice
-	// above SliceMax (ErrTooLarge), and when a newer checkpoint is stored (ErrSuperseded).
+	// above SliceMax (ErrTooLarge), and when a newer checkpoint is stored (ErrSuperseded). ErrUntidy alone comes with a checkpoint that is stored.
 	Write(ctx context.Context, partition int, manifest Manifest, slices iter.Seq2[[]byte, error]) error
 	// Load gives the slices of the newest whole checkpoint; false when there is none. One that is found incomplete before its first slice
 	// was given away is passed over for the former one; damage found later is a CorruptError, and whoever took the

@@ -137,7 +137,7 @@ func (y *yard) openStore(ctx context.Context) error {
 		y.log.Info("cannot ask NATS whether it syncs every write: make sure that its jetstream section says sync_interval: always")
 	}
 	if most := runtimeLimits(y.cfg, y.store.RecordMax()).CommitBytesMax; most < int(y.cfg.Limits.CommitBytesMax) {
-		y.log.Warn("limits.commit_bytes_max is more than NATS takes in one message (max_payload): commits stay smaller", "wanted", y.cfg.Limits.CommitBytesMax, "bytes", most)
+		y.log.Warn("limits.commit_bytes_max is more than NATS takes in one message (max_payload, or max_msg_size of the stream): commits stay smaller", "wanted", y.cfg.Limits.CommitBytesMax, "bytes", most)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package jetstream
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -56,6 +57,7 @@ type Store struct {
 	checkpoint js.Stream
 	meta       js.KeyValue
 	values     js.Stream // the same bucket as the stream that it is
+	sizeMax    int       // the journal's own limit of a message; none from 0 down
 	sync       Sync
 	life       *life
 	pulls      chan struct{} // one per pull under way
@@ -76,6 +78,7 @@ func Open(ctx context.Context, nc *nats.Conn, o Options) (*Store, error) {
 	if s.journal, err = s.stream(ctx, config(StreamJournal, subjectJournal+"*", o.Replicas)); err != nil {
 		return nil, err
 	}
+	s.sizeMax = int(s.journal.CachedInfo().Config.MaxMsgSize)
 	if s.checkpoint, err = s.stream(ctx, config(StreamCheckpoint, subjectCheckpoint+">", o.Replicas)); err != nil {
 		return nil, err
 	}
@@ -120,7 +123,8 @@ func (s *Store) stream(ctx context.Context, want js.StreamConfig) (js.Stream, er
 	if err != nil {
 		return nil, fmt.Errorf("open stream %s: %w", want.Name, err)
 	}
-	if reason := unfit(st.CachedInfo().Config, want); reason != "" {
+	have := st.CachedInfo().Config
+	if reason := cmp.Or(unfit(have, want), frozen(have)); reason != "" {
 		return nil, fmt.Errorf("stream %s is not fit to remember: %s", want.Name, reason)
 	}
 	return st, nil
@@ -149,11 +153,33 @@ func unfit(c, want js.StreamConfig) string {
 	return ""
 }
 
+// sizeMin is the least that a stream's messages may be limited to: a slice of a checkpoint must pass.
+const sizeMin = persistence.SliceMax + headroom
+
+// frozen says why a stream that exists could not be written for long; "" = it could.
+func frozen(c js.StreamConfig) string {
+	switch {
+	case c.Sealed:
+		return "it takes nothing more (sealed)"
+	case c.DenyPurge:
+		return "it forbids to remove what is needed no more, and would grow until the disk is full (deny_purge)"
+	case c.MaxMsgSize > 0 && c.MaxMsgSize < sizeMin:
+		return fmt.Sprintf("it takes messages of %d bytes, %d are needed (max_msg_size)", c.MaxMsgSize, sizeMin)
+	}
+	return ""
+}
+
 // SyncAlways tells whether an acknowledged append is on disk, and whether that is known at all.
 func (s *Store) SyncAlways() (always, known bool) { return s.sync == SyncAlways, s.sync != SyncUnknown }
 
-// RecordMax is the largest record the server takes, in bytes.
-func (s *Store) RecordMax() int { return int(s.nc.MaxPayload()) - headroom }
+// RecordMax is the largest record that the server and the journal's stream take, in bytes.
+func (s *Store) RecordMax() int {
+	most := int(s.nc.MaxPayload())
+	if s.sizeMax > 0 {
+		most = min(most, s.sizeMax)
+	}
+	return most - headroom
+}
 
 // Close implements persistence.Store. The connection stays open: it is the caller's. A store whose connection is closed needs no Close.
 func (s *Store) Close() error {

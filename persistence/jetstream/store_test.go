@@ -30,6 +30,10 @@ func TestUnfitStream(t *testing.T) {
 		{"allow_direct", func(c *js.StreamConfig) { c.AllowDirect = true }},
 		{"persist mode", func(c *js.StreamConfig) { c.PersistMode = js.AsyncPersistMode }},
 		{"listens to", func(c *js.StreamConfig) { c.Subjects = []string{"oy.journal.>"} }},
+		{"deny_purge", func(c *js.StreamConfig) { c.DenyPurge = true }},
+		{"sealed", func(c *js.StreamConfig) { c.Sealed = true }},
+		{"max_msg_size", func(c *js.StreamConfig) { c.MaxMsgSize = persistence.SliceMax }},
+		{"", func(c *js.StreamConfig) { c.MaxMsgSize = 1 << 20 }},
 	}
 	nc, err := serve(t, t.TempDir(), false).Connect()
 	if err != nil {
@@ -41,8 +45,15 @@ func TestUnfitStream(t *testing.T) {
 		c := js.StreamConfig{Name: jetstream.StreamJournal, Subjects: []string{"oy.journal.*"}, Storage: js.FileStorage}
 		tt.change(&c)
 		j.DeleteStream(t.Context(), jetstream.StreamJournal)
+		sealed := c.Sealed // by a change only
+		c.Sealed = false
 		if _, err := j.CreateStream(t.Context(), c); err != nil {
 			t.Fatal(err)
+		}
+		if c.Sealed = sealed; sealed {
+			if _, err := j.UpdateStream(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
 		}
 		_, err := jetstream.Open(t.Context(), nc, jetstream.Options{})
 		if refused := err != nil; refused != (tt.reason != "") || refused && !strings.Contains(err.Error(), tt.reason) {
@@ -96,6 +107,56 @@ func TestTooLarge(t *testing.T) {
 	}
 	if _, err := s.Append(t.Context(), 0, 0, strings.Repeat("i", 60), make([]byte, s.RecordMax())); err != nil {
 		t.Fatalf("the largest record: %v", err)
+	}
+}
+
+// Proves that a stream's own limit of a message counts as the server's does: else a commit would be refused, read back and refused again.
+func TestTooLargeForTheStream(t *testing.T) {
+	_, nc := open(t, serve(t, t.TempDir(), false))
+	j, _ := js.New(nc)
+	st, err := j.Stream(t.Context(), jetstream.StreamJournal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := st.CachedInfo().Config
+	c.MaxMsgSize = 1 << 20
+	if _, err := j.UpdateStream(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	s, err := jetstream.Open(t.Context(), nc, jetstream.Options{Sync: jetstream.SyncRelaxed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.RecordMax() > 1<<20 {
+		t.Fatalf("records of %d bytes", s.RecordMax())
+	}
+	if _, err := s.Append(t.Context(), 0, 0, strings.Repeat("i", 60), make([]byte, s.RecordMax())); err != nil {
+		t.Fatalf("the largest record: %v", err)
+	}
+}
+
+// Proves that a checkpoint which is stored although older ones cannot be removed says so, and is loaded.
+func TestUntidyCheckpoint(t *testing.T) {
+	s, nc := open(t, serve(t, t.TempDir(), false))
+	j, _ := js.New(nc)
+	st, err := j.Stream(t.Context(), jetstream.StreamCheckpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := st.CachedInfo().Config
+	c.DenyPurge = true
+	if _, err := j.UpdateStream(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	slices := func(yield func([]byte, error) bool) { yield([]byte("slice"), nil) }
+	for position := range uint64(4) {
+		err := s.Write(t.Context(), 0, persistence.Manifest{Position: position + 1}, slices)
+		if untidy := position >= 2; untidy != errors.Is(err, persistence.ErrUntidy) || !untidy && err != nil {
+			t.Fatalf("checkpoint %d: %v", position+1, err)
+		}
+	}
+	if m, ok, err := s.Load(t.Context(), 0, func([]byte) error { return nil }); !ok || err != nil || m.Position != 4 {
+		t.Fatalf("loaded %d, %v, %v", m.Position, ok, err)
 	}
 }
 
