@@ -57,6 +57,9 @@ type Auditor struct {
 	Commits  int64
 	Events   int64
 	Compared int64 // entities that were found as a checkpoint has them
+
+	// Granted, where the caller gives a map, takes the id of every reservation that a bucket granted: the models forget what ended long ago.
+	Granted map[string]bool
 }
 
 // subject is one entity under audit: its real machine and the small model beside it.
@@ -163,6 +166,7 @@ func (a *Auditor) entry(e *messages.Entry) {
 		if s.bucket == nil {
 			s.bucket = emptyBucketModel()
 		}
+		a.grants(events)
 		s.bucket.entry(events, e.AtMs, func(invariant, format string, args ...any) { a.violate(invariant, ref, format, args...) })
 	case messages.KindSite:
 		if s.site == nil {
@@ -294,12 +298,14 @@ func (a *Auditor) Has(ref messages.Ref) bool {
 	return s != nil && s.core.Version() > 0
 }
 
-// HasReservation says whether a bucket ever granted the reservation.
-func (a *Auditor) HasReservation(id string) bool {
-	for _, s := range a.subjects {
-		if s.bucket != nil && s.bucket.claims[id] != nil {
-			return true
+// grants notes what was granted, for who asked to know.
+func (a *Auditor) grants(events []messages.Event) {
+	if a.Granted == nil {
+		return
+	}
+	for _, e := range events {
+		if e, ok := e.(*messages.StockReserved); ok {
+			a.Granted[e.ReservationId] = true
 		}
 	}
-	return false
 }
