@@ -46,7 +46,7 @@ func newVerifyCmd(a *app) *cobra.Command {
 				return err
 			}
 			defer c.close()
-			store, err := jetstream.Open(cmd.Context(), c.conn, jetstream.Options{})
+			store, err := jetstream.Open(cmd.Context(), c.conn, jetstream.Options{Existing: true})
 			if err != nil {
 				return err
 			}
@@ -218,7 +218,7 @@ func tellProgress(to io.Writer, partitions int, done *verifyTally) func() {
 func storedPartitions(ctx context.Context, store persistence.Store) (int, error) {
 	n, found, err := cluster.StoredPartitions(ctx, store)
 	if err == nil && !found {
-		err = errors.New("this NATS server holds no Orderyard store")
+		err = jetstream.ErrNoStore
 	}
 	return n, err
 }

@@ -26,7 +26,7 @@ type yardReader struct {
 
 // readYard brings a whole yard back. It writes nothing.
 func readYard(ctx context.Context, conn *nats.Conn) (*yardReader, error) {
-	store, err := jetstream.Open(ctx, conn, jetstream.Options{})
+	store, err := jetstream.Open(ctx, conn, jetstream.Options{Existing: true})
 	if err != nil {
 		return nil, err
 	}

@@ -62,6 +62,33 @@ func TestUnfitStream(t *testing.T) {
 	}
 }
 
+// Proves that a reader makes nothing, and that a stream with fewer replicas than were asked for is opened and tells so.
+func TestExistingAndReplicas(t *testing.T) {
+	srv := serve(t, t.TempDir(), false)
+	nc, err := srv.Connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	j, _ := js.New(nc)
+	if _, err := jetstream.Open(t.Context(), nc, jetstream.Options{Existing: true}); !errors.Is(err, jetstream.ErrNoStore) {
+		t.Errorf("where there is no store: %v", err)
+	}
+	for name := range j.StreamNames(t.Context()).Name() {
+		t.Errorf("a reader made %s", name)
+	}
+	open(t, srv)
+	for _, o := range []jetstream.Options{{Replicas: 3}, {Existing: true}} {
+		s, err := jetstream.Open(t.Context(), nc, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := s.Replicas(); n != 1 {
+			t.Errorf("%d replicas where one server holds the streams", n)
+		}
+	}
+}
+
 // Proves that the store tells what it knows of the server's disk: what the caller knows, what the system account is told, or nothing.
 func TestSyncAlways(t *testing.T) {
 	s, nc := open(t, serve(t, t.TempDir(), true))
