@@ -61,8 +61,12 @@ func (v *verifier) partition(ctx context.Context, p int) (*verifiedPartition, er
 
 // overtaken says that a gap is none: a newer checkpoint was written, and the journal cut below it, while this one was read.
 func (r *partitionReader) overtaken(ctx context.Context) bool {
-	newest, found, err := r.store.Load(ctx, r.partition, func([]byte) error { return nil })
-	return err == nil && found && newest.Position > r.manifest.Position
+	return newerCheckpoint(ctx, r.store, r.partition, r.manifest.Position)
+}
+
+func newerCheckpoint(ctx context.Context, store persistence.Store, partition int, than uint64) bool {
+	newest, found, err := store.Load(ctx, partition, func([]byte) error { return nil })
+	return err == nil && found && newest.Position > than
 }
 
 func (v *verifier) auditor() *audit.Auditor {

@@ -368,7 +368,7 @@ func TestVerifyComparesTheCheckpoint(t *testing.T) {
 }
 
 // writeCheckpoint writes what a node would that remembers so many answers, 0 = as many as usual, or the same with a bucket's state or one of its answers forged.
-func writeCheckpoint(t *testing.T, store *jetstream.Store, p int, bucket messages.Ref, forged string, cut bool, dedupMax int) {
+func writeCheckpoint(t *testing.T, store persistence.Store, p int, bucket messages.Ref, forged string, cut bool, dedupMax int) {
 	t.Helper()
 	limits := entity.DefaultLimits()
 	if dedupMax > 0 {
