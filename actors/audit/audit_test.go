@@ -120,6 +120,20 @@ func TestEveryBrokenPromiseIsFound(t *testing.T) {
 			h.happened(bucket, 999, &messages.ReservationExpired{ReservationId: "a"})
 		}},
 		{"never expired", "I7", true, func(h *history) { h.happened(bucket, 1, count(5), reserve("a", 1)) }},
+		{"ended while nobody served", "I7", false, func(h *history) {
+			h.happened(bucket, 1, count(5), reserve("a", 1))
+			h.Takeover(0)
+			h.happened(site, 19_000)
+		}},
+		{"ended while nobody served, and long served since", "I7", true, func(h *history) {
+			h.happened(bucket, 1, count(5), reserve("a", 1))
+			h.Takeover(0)
+			h.happened(site, 5_000)
+		}},
+		{"nobody has begun to serve", "I7", false, func(h *history) {
+			h.happened(bucket, 1, count(5), reserve("a", 1))
+			h.Takeover(0)
+		}},
 		{"shipped what it does not hold", "I1", true, func(h *history) {
 			h.happened(bucket, 1, count(5), reserve("a", 1), &messages.StockShipped{ReservationId: "a", Quantity: 2})
 		}},
@@ -147,7 +161,7 @@ func TestEveryBrokenPromiseIsFound(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			h := newHistory()
 			c.write(h)
-			found := h.Finish(10_000, true)
+			found := h.Finish(20_000, true)
 			has := slices.ContainsFunc(found, func(v Violation) bool { return v.Invariant == c.invariant })
 			if has != c.fault {
 				t.Fatalf("found %v", found)

@@ -3,6 +3,7 @@ package audit
 import (
 	"fmt"
 
+	"orderyard/actors/entity"
 	"orderyard/messages"
 )
 
@@ -29,7 +30,7 @@ type bucketModel struct {
 	declared bool // an over-commitment was announced and not yet worked off
 }
 
-// expiryGraceMs is how late a hold may end while its bucket's partition is served.
+// expiryGraceMs is how late a hold may end while its bucket's partition is served. Behind a takeover its timer may wait for entity.WakeLaterMs before.
 const expiryGraceMs = 2_000
 
 func emptyBucketModel() *bucketModel { return &bucketModel{claims: map[string]*claim{}} }
@@ -147,9 +148,10 @@ func (m *bucketModel) exit(id, how string, at int64, bad report) {
 	m.end(id, c, at)
 }
 
-func (m *bucketModel) overdue(now int64, bad func(format string, args ...any)) {
+// overdue names the holds that should have ended by now, in a partition that is served since a time.
+func (m *bucketModel) overdue(now, since int64, bad func(format string, args ...any)) {
 	for _, id := range sortedKeys(m.claims) {
-		if c := m.claims[id]; c.live && !c.firm && c.expires+expiryGraceMs < now {
+		if c := m.claims[id]; c.live && !c.firm && max(c.expires, since+entity.WakeLaterMs)+expiryGraceMs < now {
 			bad("hold %s should have ended %d ms ago", id, now-c.expires)
 		}
 	}

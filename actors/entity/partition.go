@@ -102,9 +102,9 @@ const (
 )
 
 // A node that starts has everything to do at once that came due while it was down. Whoever asks goes first: as long as other partitions are still
-// being read back, a partition's timers wait, but no longer than wakeLaterMs from when it began to serve.
+// being read back, a partition's timers wait, but no longer than WakeLaterMs from when it began to serve.
 const (
-	wakeLaterMs = 10_000
+	WakeLaterMs = 10_000
 	wakePauseMs = 100
 )
 
@@ -264,7 +264,7 @@ func (p *partition) alarm(ctx actor.Context) {
 		return
 	}
 	now := p.clock()
-	if len(p.turns) > 0 && now-p.servesFrom < wakeLaterMs {
+	if len(p.turns) > 0 && now-p.servesFrom < WakeLaterMs {
 		p.timerAt = now + wakePauseMs
 		p.timer = time.AfterFunc(wakePauseMs*time.Millisecond, func() { p.system.Root.Send(p.pid, &alarm{}) })
 		return
