@@ -168,6 +168,9 @@ func (l *lane) recovered(r *reading, log *persistence.Log, result *entity.Recove
 		l.readAgain(err)
 		return
 	}
+	for ref, err := range result.Behind() {
+		l.w.violate("I10", ref.String(), "cannot be read back: %v", err)
+	}
 	l.w.result.Takeovers++
 	if r.warm {
 		l.w.result.Warm++

@@ -135,6 +135,9 @@ func (p *partition) recovered(ctx actor.Context, m *recovered) {
 	runCtx, cancel := context.WithCancel(context.Background())
 	p.stop = cancel
 	go p.committer.run(runCtx)
+	for ref, b := range m.result.behind {
+		p.restoreLater(p.store.restores(p.store.slot(ref), b.version), b.err)
+	}
 	if p.closing != nil { // told to close while it was being taken over
 		p.closeWhenIdle(ctx)
 		return

@@ -223,7 +223,7 @@ func (p *partition) park(list []*envelope, e *envelope) []*envelope {
 
 // activate spawns the actor of an idle entity.
 func (p *partition) activate(ctx actor.Context, sl *slot) bool {
-	core, err := p.store.Core(sl.ref, p.Kinds, p.Planner, p.limits)
+	core, err := p.awaken(sl.ref)
 	if err != nil {
 		slog.Error("entity cannot be activated", "entity", sl.ref.String(), "error", err)
 		return false
@@ -239,6 +239,11 @@ func (p *partition) activate(ctx actor.Context, sl *slot) bool {
 		p.store.setWake(sl, 0)
 	}
 	return true
+}
+
+func (p *partition) awaken(ref messages.Ref) (_ *Core, err error) {
+	defer contain(ref, &err)
+	return p.store.Core(ref, p.Kinds, p.Planner, p.limits)
 }
 
 // arm sets the one timer of the partition to the next wake-up or sweep.
