@@ -42,7 +42,10 @@ func Partitions(ctx context.Context, values persistence.Values, want int) (int, 
 	if !errors.Is(err, persistence.ErrExists) {
 		return 0, fmt.Errorf("fix the number of partitions: %w", err)
 	}
-	n, _, err := StoredPartitions(ctx, values)
+	n, found, err := StoredPartitions(ctx, values)
+	if err == nil && !found {
+		err = errors.New("the number of partitions is there and cannot be found: it was removed just now")
+	}
 	return n, err
 }
 

@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -41,6 +42,19 @@ func TestPartitionsAreFixed(t *testing.T) {
 		if _, err := cluster.Partitions(t.Context(), s, want); err == nil {
 			t.Errorf("took %d", want)
 		}
+	}
+}
+
+// forgetful are values of which one exists and is not found.
+type forgetful struct{ persistence.Values }
+
+func (forgetful) Create(context.Context, string, []byte) error        { return persistence.ErrExists }
+func (forgetful) Get(context.Context, string) ([]byte, uint64, error) { return nil, 0, nil }
+
+// Proves that a number which exists and is not found is an error, not no partitions: entities would be looked for in partition x modulo 0.
+func TestPartitionsNotFound(t *testing.T) {
+	if n, err := cluster.Partitions(t.Context(), forgetful{}, 4); err == nil {
+		t.Errorf("%d partitions", n)
 	}
 }
 

@@ -25,6 +25,8 @@ var (
 	ErrTooLarge = errors.New("journal: too large")
 	// ErrSuperseded refuses a checkpoint because a newer one is already stored. Drop yours.
 	ErrSuperseded = errors.New("checkpoint: a newer one is stored")
+	// ErrUntidy says that a checkpoint is stored, and what it makes superfluous could not be removed: it counts, and the store keeps its size.
+	ErrUntidy = errors.New("checkpoint: stored, but older ones could not be removed")
 	// ErrExists answers Values.Create when the key has a value.
 	ErrExists = errors.New("values: the key exists")
 )
@@ -45,6 +47,30 @@ func (e *CorruptError) Error() string {
 
 // Unwrap makes errors.Is(err, ErrCorrupt) true.
 func (e *CorruptError) Unwrap() error { return ErrCorrupt }
+
+// OutrankedError is an ErrOutranked that tells the term to go above. Who has none else to ask, because the owners' records are lost, would have to find
+// it one refusal at a time.
+type OutrankedError struct {
+	Partition int
+	Term      uint64 // of the claim that was refused
+	Journal   uint64 // the journal's
+}
+
+func (e *OutrankedError) Error() string {
+	return fmt.Sprintf("take over partition %d under term %d, the journal is at term %d: %v", e.Partition, e.Term, e.Journal, ErrOutranked)
+}
+
+// Unwrap makes errors.Is(err, ErrOutranked) true.
+func (e *OutrankedError) Unwrap() error { return ErrOutranked }
+
+// OutrankedBy is the term of the journal that refused a claim; 0 = the error is of another kind.
+func OutrankedBy(err error) uint64 {
+	var o *OutrankedError
+	if !errors.As(err, &o) {
+		return 0
+	}
+	return o.Journal
+}
 
 const (
 	// SliceMax bounds one slice of a checkpoint, in bytes: it passes a NATS server with its default maximum payload of 1 MiB.
@@ -92,7 +118,7 @@ type Manifest struct {
 // one (a zombie) does no harm: the higher position wins.
 type Snapshots interface {
 	// Write stores a checkpoint and removes those it makes superfluous. It ends without effect on the iterator's error, on a slice
-	// above SliceMax (ErrTooLarge), and when a newer checkpoint is stored (ErrSuperseded).
+	// above SliceMax (ErrTooLarge), and when a newer checkpoint is stored (ErrSuperseded). ErrUntidy alone comes with a checkpoint that is stored.
 	Write(ctx context.Context, partition int, manifest Manifest, slices iter.Seq2[[]byte, error]) error
 	// Load gives the slices of the newest whole checkpoint; false when there is none. One that is found incomplete before its first slice
 	// was given away is passed over for the former one; damage found later is a CorruptError, and whoever took the
@@ -102,13 +128,14 @@ type Snapshots interface {
 
 // Values holds small named values. Keys are of letters, digits and -_=/. and neither begin nor end with a dot.
 type Values interface {
-	// Get gives the value and its revision; nil, 0 when there is none. It is read from the store's leader.
+	// Get gives the value and its revision; nil, 0 when there is none. It is read from the store's leader. One that somebody deleted by hand is nil
+	// with a revision to Update from.
 	Get(ctx context.Context, key string) (value []byte, revision uint64, err error)
 	// Put stores the value whatever was there.
 	Put(ctx context.Context, key string, value []byte) error
 	// Create stores the value if there is none, else ErrExists.
 	Create(ctx context.Context, key string, value []byte) error
-	// Update stores the value if the revision is the present one (0 = there is none), else ErrConflict. After a time-out the
+	// Update stores the value if the revision is the one that Get gives (0 = there is none), else ErrConflict. After a time-out the
 	// outcome is unknown: Get, then judge.
 	Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error)
 }

@@ -253,7 +253,7 @@ func (l *Log) Takeover(ctx context.Context, fn func(position uint64, payload []b
 	l.encodeTakeover()
 	for attempt := 1; attempt <= l.o.AttemptsMax; attempt++ {
 		if l.outranked() {
-			return l.fail(fmt.Errorf("take over partition %d under term %d, the journal is at term %d: %w", l.partition, l.o.HighWater.Term, l.Term(), ErrOutranked))
+			return l.fail(&OutrankedError{Partition: l.partition, Term: l.o.HighWater.Term, Journal: l.Term()})
 		}
 		position, err := l.publish(ctx)
 		if err == nil {

@@ -20,6 +20,7 @@ func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys
 // against what was acknowledged.
 func (w *world) finish() {
 	a := audit.New(w.kinds, &w.limits)
+	a.Granted = map[string]bool{}
 	for p := range w.o.Partitions {
 		w.replay(a, p)
 	}
@@ -38,7 +39,7 @@ func (w *world) finish() {
 		}
 	}
 	for _, id := range sortedKeys(w.load.holds) {
-		if !a.HasReservation(id) {
+		if !a.Granted[id] {
 			w.violate("I2", id, "the reservation was acknowledged and is not in the journal")
 		}
 	}

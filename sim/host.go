@@ -161,12 +161,15 @@ func (l *lane) readBack(r *reading, life int) (*persistence.Log, *entity.Recover
 // recovered begins to serve, or tries again after a pause.
 func (l *lane) recovered(r *reading, log *persistence.Log, result *entity.Recovered, err error) {
 	if errors.Is(err, persistence.ErrOutranked) {
-		l.outranked()
+		l.outranked(err)
 		return
 	}
 	if err != nil {
 		l.readAgain(err)
 		return
+	}
+	for ref, err := range result.Behind() {
+		l.w.violate("I10", ref.String(), "cannot be read back: %v", err)
 	}
 	l.w.result.Takeovers++
 	if r.warm {
@@ -201,12 +204,12 @@ func (l *lane) recovered(r *reading, log *persistence.Log, result *entity.Recove
 }
 
 // outranked gives up: the partition was claimed by another after the claim that this node knows of.
-func (l *lane) outranked() {
+func (l *lane) outranked(err error) {
 	l.w.result.Outranked++
 	l.w.note("%s is outranked on partition %d", l.n.incarnation, l.partition)
 	closing := l.closing
 	l.abandon()
-	l.seen(l.mark.Term + 1)
+	l.seen(max(l.mark.Term+1, persistence.OutrankedBy(err)))
 	if closing {
 		l.closed(persistence.Mark{})
 		return

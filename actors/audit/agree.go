@@ -66,7 +66,9 @@ func (a *Auditor) closeOne(p *Part, ref messages.Ref, s *subject, now int64) {
 	}
 	switch {
 	case s.bucket != nil:
-		s.bucket.overdue(now, func(format string, args ...any) { a.violate("I7", ref, format, args...) })
+		if since, served := a.served[int(s.home)]; served {
+			s.bucket.overdue(now, since, func(format string, args ...any) { a.violate("I7", ref, format, args...) })
+		}
 		p.hold(ref, s.bucket)
 	case ref.Kind == messages.KindOrder:
 		a.count(ref, s.core, linesOf(s.core))

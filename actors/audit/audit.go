@@ -53,10 +53,14 @@ type Auditor struct {
 	position  uint64
 	record    uint64
 	lastAt    int64
+	served    map[int]int64 // by partition, the first time that the present owner has surely served; none = it has done nothing yet
 
 	Commits  int64
 	Events   int64
 	Compared int64 // entities that were found as a checkpoint has them
+
+	// Granted, where the caller gives a map, takes the id of every reservation that a bucket granted: the models forget what ended long ago.
+	Granted map[string]bool
 }
 
 // subject is one entity under audit: its real machine and the small model beside it.
@@ -65,13 +69,14 @@ type subject struct {
 	bucket *bucketModel
 	site   *siteModel
 	placed bool
+	home   int32  // its partition
 	broken bool   // what follows rests on what was wrong, and is not looked at
 	since  uint64 // the version it had in the checkpoint that the audit began with
 }
 
 // New makes an auditor that knows nothing yet.
 func New(kinds entity.Kinds, limits *entity.Limits) *Auditor {
-	return &Auditor{kinds: kinds, limits: limits, subjects: map[messages.Ref]*subject{}, expected: map[messages.Ref]expectation{}}
+	return &Auditor{kinds: kinds, limits: limits, subjects: map[messages.Ref]*subject{}, expected: map[messages.Ref]expectation{}, served: map[int]int64{}}
 }
 
 func (a *Auditor) violate(invariant string, ref messages.Ref, format string, args ...any) {
@@ -95,7 +100,7 @@ func (a *Auditor) begin(partition int, snap *messages.EntitySnapshot) error {
 	}
 	a.partition, a.position, a.record = partition, 0, 0
 	ref := core.Ref()
-	s := &subject{core: core, since: core.Version()}
+	s := &subject{core: core, home: int32(partition), since: core.Version()}
 	a.subjects[ref] = s
 	switch ref.Kind {
 	case messages.KindBucket:
@@ -109,6 +114,10 @@ func (a *Auditor) begin(partition int, snap *messages.EntitySnapshot) error {
 	return err
 }
 
+// Takeover says that a partition's next commits are another owner's. For how long nobody served it before, no record tells: the owner's first entry
+// is the first that does. Holds that ended before are not late until the new owner's timers have had their time.
+func (a *Auditor) Takeover(partition int) { delete(a.served, partition) }
+
 // Commit takes the next commit of a partition. Nothing of the payload is kept. record is its number in the partition, 0 = not known.
 func (a *Auditor) Commit(partition int, position, record uint64, payload []byte) {
 	a.partition, a.position, a.record = partition, position, record
@@ -116,6 +125,9 @@ func (a *Auditor) Commit(partition int, position, record uint64, payload []byte)
 	if err := a.reader.Each(payload, func(e *messages.Entry) error {
 		a.Events += int64(len(e.Events))
 		a.lastAt = max(a.lastAt, e.AtMs)
+		if a.served[partition] == 0 {
+			a.served[partition] = e.AtMs
+		}
 		a.entry(e)
 		return nil
 	}); err != nil {
@@ -132,7 +144,7 @@ func (a *Auditor) entry(e *messages.Entry) {
 			a.violate("I10", ref, "unknown kind %d", e.Kind)
 			return
 		}
-		s = &subject{core: entity.NewCore(ref, kind, noPlans, a.limits)}
+		s = &subject{core: entity.NewCore(ref, kind, noPlans, a.limits), home: int32(a.partition)}
 		a.subjects[ref] = s
 	}
 	if s.broken {
@@ -163,6 +175,7 @@ func (a *Auditor) entry(e *messages.Entry) {
 		if s.bucket == nil {
 			s.bucket = emptyBucketModel()
 		}
+		a.grants(events)
 		s.bucket.entry(events, e.AtMs, func(invariant, format string, args ...any) { a.violate(invariant, ref, format, args...) })
 	case messages.KindSite:
 		if s.site == nil {
@@ -294,12 +307,14 @@ func (a *Auditor) Has(ref messages.Ref) bool {
 	return s != nil && s.core.Version() > 0
 }
 
-// HasReservation says whether a bucket ever granted the reservation.
-func (a *Auditor) HasReservation(id string) bool {
-	for _, s := range a.subjects {
-		if s.bucket != nil && s.bucket.claims[id] != nil {
-			return true
+// grants notes what was granted, for who asked to know.
+func (a *Auditor) grants(events []messages.Event) {
+	if a.Granted == nil {
+		return
+	}
+	for _, e := range events {
+		if e, ok := e.(*messages.StockReserved); ok {
+			a.Granted[e.ReservationId] = true
 		}
 	}
-	return false
 }

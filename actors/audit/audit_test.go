@@ -1,11 +1,13 @@
 package audit
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
 	"orderyard/actors"
 	"orderyard/actors/entity"
+	"orderyard/actors/inventory"
 	"orderyard/messages"
 )
 
@@ -104,11 +106,34 @@ func TestEveryBrokenPromiseIsFound(t *testing.T) {
 			h.happened(bucket, 1, count(5), reserve("a", 1), &messages.ReservationReleased{ReservationId: "a"})
 			h.happened(bucket, 2, &messages.ReservationReleased{ReservationId: "a"})
 		}},
+		{"released when the bucket had forgotten how it ended", "I7", false, func(h *history) {
+			h.happened(bucket, 1, count(5), reserve("a", 1), &messages.ReservationReleased{ReservationId: "a"})
+			h.happened(bucket, 2+inventory.EndedKeepMs, &messages.ReservationReleased{ReservationId: "a"})
+		}},
+		{"released twice behind that", "I7", true, func(h *history) {
+			h.happened(bucket, 1, count(5), reserve("a", 1), &messages.ReservationReleased{ReservationId: "a"})
+			h.happened(bucket, 2+inventory.EndedKeepMs, &messages.ReservationReleased{ReservationId: "a"})
+			h.happened(bucket, 3+inventory.EndedKeepMs, &messages.ReservationReleased{ReservationId: "a"})
+		}},
 		{"expired early", "I7", true, func(h *history) {
 			h.happened(bucket, 1, count(5), reserve("a", 1))
 			h.happened(bucket, 999, &messages.ReservationExpired{ReservationId: "a"})
 		}},
 		{"never expired", "I7", true, func(h *history) { h.happened(bucket, 1, count(5), reserve("a", 1)) }},
+		{"ended while nobody served", "I7", false, func(h *history) {
+			h.happened(bucket, 1, count(5), reserve("a", 1))
+			h.Takeover(0)
+			h.happened(site, 19_000)
+		}},
+		{"ended while nobody served, and long served since", "I7", true, func(h *history) {
+			h.happened(bucket, 1, count(5), reserve("a", 1))
+			h.Takeover(0)
+			h.happened(site, 5_000)
+		}},
+		{"nobody has begun to serve", "I7", false, func(h *history) {
+			h.happened(bucket, 1, count(5), reserve("a", 1))
+			h.Takeover(0)
+		}},
 		{"shipped what it does not hold", "I1", true, func(h *history) {
 			h.happened(bucket, 1, count(5), reserve("a", 1), &messages.StockShipped{ReservationId: "a", Quantity: 2})
 		}},
@@ -136,7 +161,7 @@ func TestEveryBrokenPromiseIsFound(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			h := newHistory()
 			c.write(h)
-			found := h.Finish(10_000, true)
+			found := h.Finish(20_000, true)
 			has := slices.ContainsFunc(found, func(v Violation) bool { return v.Invariant == c.invariant })
 			if has != c.fault {
 				t.Fatalf("found %v", found)
@@ -145,6 +170,46 @@ func TestEveryBrokenPromiseIsFound(t *testing.T) {
 				t.Fatalf("a history without fault: %v", found)
 			}
 		})
+	}
+}
+
+// The models forget what bucket and site forget: ended claims beyond a number, also those that were made anew since, and work that was delivered. So the
+// audit needs no more memory for a long history than for a short one.
+func TestModelsForget(t *testing.T) {
+	var found []string
+	bad := func(invariant, format string, args ...any) {
+		found = append(found, fmt.Sprintf(invariant+" "+format, args...))
+	}
+	m := emptyBucketModel()
+	m.entry([]messages.Event{&messages.StockCounted{OnHand: 5}}, 1, bad)
+	release := func(id string) { m.entry([]messages.Event{&messages.ReservationReleased{ReservationId: id}}, 1, bad) }
+	for i := range inventory.EndedMax + 100 {
+		release(fmt.Sprint("gone-", i))
+		m.entry([]messages.Event{&messages.StockReserved{ReservationId: "again", Quantity: 1, ExpiresAtMs: 9}}, 1, bad)
+		release("again")
+	}
+	if n := len(m.claims); n > inventory.EndedMax+1 {
+		t.Errorf("%d claims are kept", n)
+	}
+	release("gone-0")
+	if len(found) > 0 {
+		t.Errorf("a forgotten claim: %v", found)
+	}
+	if release("again"); len(found) != 1 {
+		t.Errorf("a claim that ended just now: %v", found)
+	}
+
+	s := emptySiteModel()
+	for i := range 100 {
+		id := fmt.Sprint(i)
+		s.entry([]messages.Event{
+			&messages.FulfillmentAccepted{Fulfillment: &messages.FulfillmentOrder{Id: id}, Hour: "h", WorkDate: "d"},
+			&messages.FulfillmentMoved{FulfillmentId: id, Status: messages.FulfillmentStatus_FULFILLMENT_STATUS_SHIPPED},
+			&messages.FulfillmentMoved{FulfillmentId: id, Status: messages.FulfillmentStatus_FULFILLMENT_STATUS_DELIVERED},
+		}, bad)
+	}
+	if len(s.work) != 0 || s.atHand != 0 || s.hours["h"] != 100 {
+		t.Errorf("%d delivered are kept, %d at hand, %d in the hour", len(s.work), s.atHand, s.hours["h"])
 	}
 }
 

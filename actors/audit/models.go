@@ -3,6 +3,7 @@ package audit
 import (
 	"fmt"
 
+	"orderyard/actors/entity"
 	"orderyard/messages"
 )
 
@@ -17,17 +18,19 @@ type claim struct {
 	live     bool
 	// contested: an over-commitment named it and nobody has kept it since. Its order has been told; stock that comes and goes meanwhile is no new one.
 	contested bool
+	endedAt   int64 // of one that is not live
 }
 
 // bucketModel adds and subtracts; it shares no code with the bucket.
 type bucketModel struct {
 	onHand   int64
 	claims   map[string]*claim
+	ended    endings
 	claimed  int64
 	declared bool // an over-commitment was announced and not yet worked off
 }
 
-// expiryGraceMs is how late a hold may end while its bucket's partition is served.
+// expiryGraceMs is how late a hold may end while its bucket's partition is served. Behind a takeover its timer may wait for entity.WakeLaterMs before.
 const expiryGraceMs = 2_000
 
 func emptyBucketModel() *bucketModel { return &bucketModel{claims: map[string]*claim{}} }
@@ -40,9 +43,10 @@ func newBucketModel(state []byte) (*bucketModel, error) {
 	m := &bucketModel{onHand: s.OnHand, claims: make(map[string]*claim, len(s.Reservations))}
 	for _, r := range s.Reservations {
 		c := &claim{quantity: r.Quantity - r.Shipped, expires: r.ExpiresAtMs, order: r.OrderId, firm: r.Status == 2, live: r.Status == 1 || r.Status == 2, contested: r.Contested}
-		m.claims[r.Id] = c
 		if c.live {
-			m.claimed += c.quantity
+			m.grant(r.Id, c)
+		} else {
+			m.keep(r.Id, c, r.EndedAtMs)
 		}
 	}
 	m.declared = m.claimed > m.onHand
@@ -51,6 +55,7 @@ func newBucketModel(state []byte) (*bucketModel, error) {
 
 func (m *bucketModel) entry(events []messages.Event, at int64, bad report) {
 	for _, e := range events {
+		m.forget(at)
 		m.event(e, at, bad)
 	}
 	switch {
@@ -73,11 +78,7 @@ func (m *bucketModel) event(e messages.Event, at int64, bad report) {
 	case *messages.StockReceived:
 		m.onHand += e.Quantity
 	case *messages.StockReserved:
-		if c := m.claims[e.ReservationId]; c != nil && c.live {
-			m.claimed -= c.quantity
-		}
-		m.claims[e.ReservationId] = &claim{quantity: e.Quantity, expires: e.ExpiresAtMs, order: e.OrderId, firm: e.Firm, live: true}
-		m.claimed += e.Quantity
+		m.grant(e.ReservationId, &claim{quantity: e.Quantity, expires: e.ExpiresAtMs, order: e.OrderId, firm: e.Firm, live: true})
 	case *messages.ReservationConfirmed:
 		c := m.claims[e.ReservationId]
 		if c == nil || !c.live || c.firm {
@@ -86,17 +87,16 @@ func (m *bucketModel) event(e messages.Event, at int64, bad report) {
 		}
 		c.firm = true
 	case *messages.ReservationReleased:
-		c := m.claims[e.ReservationId]
-		if c == nil {
-			m.claims[e.ReservationId] = &claim{}
+		if m.claims[e.ReservationId] == nil { // never known, or forgotten: the bucket remembers it from now on
+			m.keep(e.ReservationId, &claim{}, at)
 			return
 		}
-		m.exit(e.ReservationId, "released", bad)
+		m.exit(e.ReservationId, "released", at, bad)
 	case *messages.ReservationExpired:
 		if c := m.claims[e.ReservationId]; c != nil && (c.firm || c.expires > at) {
 			bad("I7", "reservation %s expired at %d, %d ms early", e.ReservationId, at, c.expires-at)
 		}
-		m.exit(e.ReservationId, "expired", bad)
+		m.exit(e.ReservationId, "expired", at, bad)
 	case *messages.StockShipped:
 		c := m.claims[e.ReservationId]
 		if c == nil || !c.live || e.Quantity > c.quantity {
@@ -106,7 +106,10 @@ func (m *bucketModel) event(e messages.Event, at int64, bad report) {
 		m.onHand -= e.Quantity
 		m.claimed -= e.Quantity
 		c.quantity -= e.Quantity
-		c.firm, c.live = true, c.quantity > 0
+		c.firm = true
+		if c.quantity == 0 {
+			m.end(e.ReservationId, c, at)
+		}
 	case *messages.StockRejected:
 		m.onHand += e.OnHandDelta
 	case *messages.StockOvercommitted:
@@ -136,19 +139,19 @@ func (m *bucketModel) contested() int64 {
 }
 
 // exit ends a claim, once.
-func (m *bucketModel) exit(id, how string, bad report) {
+func (m *bucketModel) exit(id, how string, at int64, bad report) {
 	c := m.claims[id]
 	if c == nil || !c.live {
 		bad("I7", "reservation %s was %s a second time", id, how)
 		return
 	}
-	c.live = false
-	m.claimed -= c.quantity
+	m.end(id, c, at)
 }
 
-func (m *bucketModel) overdue(now int64, bad func(format string, args ...any)) {
+// overdue names the holds that should have ended by now, in a partition that is served since a time.
+func (m *bucketModel) overdue(now, since int64, bad func(format string, args ...any)) {
 	for _, id := range sortedKeys(m.claims) {
-		if c := m.claims[id]; c.live && !c.firm && c.expires+expiryGraceMs < now {
+		if c := m.claims[id]; c.live && !c.firm && max(c.expires, since+entity.WakeLaterMs)+expiryGraceMs < now {
 			bad("hold %s should have ended %d ms ago", id, now-c.expires)
 		}
 	}
@@ -209,10 +212,7 @@ func (m *siteModel) entry(events []messages.Event, bad report) {
 				m.take(e.Fulfillment.GetId(), e.Hour, e.WorkDate, bad)
 			}
 		case *messages.FulfillmentMoved:
-			if w := m.work[e.FulfillmentId]; w != nil && !w.shipped && e.Status >= messages.FulfillmentStatus_FULFILLMENT_STATUS_SHIPPED {
-				w.shipped = true
-				m.atHand--
-			}
+			m.move(e.FulfillmentId, e.Status)
 		case *messages.FulfillmentRejected:
 			m.free(e.FulfillmentId)
 		case *messages.FulfillmentTimedOut:
@@ -237,6 +237,20 @@ func (m *siteModel) take(id, hour, day string, bad report) {
 	}
 	if most := c.GetOpenMax(); most > 0 && m.atHand > most {
 		bad("I5", "%s made %d open, %d are allowed", id, m.atHand, most)
+	}
+}
+
+func (m *siteModel) move(id string, status messages.FulfillmentStatus) {
+	w := m.work[id]
+	if w == nil {
+		return
+	}
+	if !w.shipped && status >= messages.FulfillmentStatus_FULFILLMENT_STATUS_SHIPPED {
+		w.shipped = true
+		m.atHand--
+	}
+	if status == messages.FulfillmentStatus_FULFILLMENT_STATUS_DELIVERED { // its site knows it no more
+		delete(m.work, id)
 	}
 }
 

@@ -2,8 +2,6 @@ package entity
 
 import (
 	"fmt"
-	"log/slog"
-	"runtime/debug"
 	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -124,7 +122,13 @@ func (a *entityActor) Receive(ctx actor.Context) {
 			m.job.captured(nil)
 			break
 		}
-		a.outbox.Push(pending{snapshot: m, snap: a.core.Snapshot(a.p.clock())})
+		snap, err := atRest(a.core, a.p.clock())
+		if err != nil {
+			a.breaks(err)
+			m.job.fail(err)
+			break
+		}
+		a.outbox.Push(pending{snapshot: m, snap: snap})
 	case *abandon:
 		a.abandon()
 		ctx.Stop(ctx.Self())
@@ -142,6 +146,9 @@ func (a *entityActor) settle(ctx actor.Context) {
 		return
 	}
 	self := a.core.Ref()
+	if a.broken == nil && !a.finishing {
+		a.watch()
+	}
 	switch {
 	case a.broken != nil:
 		// Requests may still lie in the mailbox. They are refused one by one until the partition, which sends no more from now on,
@@ -154,23 +161,39 @@ func (a *entityActor) settle(ctx actor.Context) {
 	case a.finishing:
 		a.p.system.Root.Send(a.p.pid, &finished{ref: self, live: a.live})
 	case a.retiring:
-		a.watch()
-		snap := a.core.Snapshot(a.p.clock())
-		blob := borrow(snap.SizeVT())
-		if _, err := snap.MarshalToSizedBufferVT(*blob); err != nil {
-			a.broken, a.reported = fmt.Errorf("encode snapshot: %w", err), true
+		retired, err := a.rest()
+		if err != nil {
+			a.broken, a.reported = err, true
 			a.p.system.Root.Send(a.p.pid, &crashed{ref: self, live: a.live, version: a.handed, err: a.broken})
 			return
 		}
-		if snap.Version == 0 {
-			blob = nil
-		}
-		a.p.system.Root.Send(a.p.pid, &retired{ref: self, live: a.live, blob: blob, wake: snap.WakeAtMs})
+		a.p.system.Root.Send(a.p.pid, retired)
 	default:
-		a.watch()
 		return
 	}
 	ctx.Stop(ctx.Self())
+}
+
+// rest makes the entity bytes.
+func (a *entityActor) rest() (*retired, error) {
+	snap, err := atRest(a.core, a.p.clock())
+	if err != nil {
+		return nil, err
+	}
+	blob := borrow(snap.SizeVT())
+	if _, err := snap.MarshalToSizedBufferVT(*blob); err != nil {
+		return nil, fmt.Errorf("encode snapshot: %w", err)
+	}
+	if snap.Version == 0 {
+		blob = nil
+	}
+	return &retired{ref: a.core.Ref(), live: a.live, blob: blob, wake: snap.WakeAtMs}, nil
+}
+
+// breaks notes that the machine panicked. What was decided before still becomes durable.
+func (a *entityActor) breaks(err error) {
+	a.p.stats.Panics.Add(1)
+	a.broken = err
 }
 
 // request decides one request, or refuses it when nobody waits any more or the entity is overrun.
@@ -192,12 +215,11 @@ func (a *entityActor) request(e *envelope) {
 	}
 }
 
-// run steps the core and queues what comes out. A panic marks the entity broken; what was decided before still becomes durable.
+// run steps the core and queues what comes out. A panic marks the entity broken.
 func (a *entityActor) run(e *envelope) {
-	out, err := a.step(e)
+	out, seen, err := a.step(e)
 	if err != nil {
-		a.p.stats.Panics.Add(1)
-		a.broken = err
+		a.breaks(err)
 		if e != nil {
 			e.reply(a.p.router, messages.Refuse(messages.Fail(messages.CodeInternal, "", "%s failed on this command: %v", a.core.Ref(), err)))
 		}
@@ -216,24 +238,31 @@ func (a *entityActor) run(e *envelope) {
 		a.handed = a.core.Version()
 		if !a.capturing {
 			a.capturing = true
-			p.observe, p.version, p.summary, p.waits = true, a.core.Version(), a.core.Machine().Summary(), a.core.Machine().Waits()
+			p.observe, p.version, p.summary, p.waits = true, a.core.Version(), seen.summary, seen.waits
 		}
 	}
 	a.outbox.Push(p)
 }
 
-func (a *entityActor) step(e *envelope) (out Output, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("panic: %v", r)
-			slog.Error("entity panicked", "entity", a.core.Ref().String(), "panic", r, "stack", string(debug.Stack()))
-		}
-	}()
+// step asks the machine, also for what is to be observed: what it decided is handed on only when it could say all.
+func (a *entityActor) step(e *envelope) (out Output, seen known, err error) {
+	defer contain(a.core.Ref(), &err)
 	now := a.p.clock()
 	if e == nil {
-		return a.core.Tick(now), nil
+		out = a.core.Tick(now)
+	} else {
+		out = a.core.Step(&e.Request, now)
 	}
-	return a.core.Step(&e.Request, now), nil
+	if out.Entry != nil && !a.capturing {
+		seen, err = a.look()
+	}
+	return out, seen, err
+}
+
+// look asks the machine what others may know.
+func (a *entityActor) look() (seen known, err error) {
+	defer contain(a.core.Ref(), &err)
+	return known{summary: a.core.Machine().Summary(), waits: a.core.Machine().Waits()}, nil
 }
 
 func (a *entityActor) emit(p *pending) {
@@ -268,7 +297,12 @@ func (a *entityActor) watch() {
 		return
 	}
 	a.observed = a.core.Version()
-	a.p.observer.Observe(a.core.Ref(), a.core.Machine().Summary(), a.core.Machine().Waits())
+	seen, err := a.look()
+	if err != nil {
+		a.breaks(err)
+		return
+	}
+	a.p.observer.Observe(a.core.Ref(), seen.summary, seen.waits)
 }
 
 // abandon answers everything that waits with `moved`: the outcome is unknown, asking again with the same id is safe.

@@ -128,6 +128,10 @@ func (p *partition) checkpointDone(m *checkpointDone) {
 			p.writing.Store(false)
 		}
 	}
+	if errors.Is(m.err, persistence.ErrUntidy) { // it counts, or the next sweep would write another, for ever
+		slog.Warn("checkpoint stored; the store keeps older ones", "partition", p.Partition, "error", m.err)
+		m.err = nil
+	}
 	if p.job != m.job || m.err != nil {
 		defer over()
 	}

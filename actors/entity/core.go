@@ -3,6 +3,7 @@ package entity
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/cespare/xxhash/v2"
@@ -290,10 +291,11 @@ func (c *Core) remember(e *messages.Entry, reply []byte) {
 	c.dedup.add(&messages.DedupEntry{CommandId: e.CommandId, Fingerprint: e.Fingerprint, Reply: reply, AtMs: e.AtMs}, c.kind.DedupForMs, c.limits.DedupMax)
 }
 
-// Snapshot gives the entity as bytes-to-be, with its next wake-up. The state is the tentative one: write it only when durable.
+// Snapshot gives the entity as bytes-to-be, with its next wake-up. The state is the tentative one: write it only when durable. It stays as it is
+// whatever the entity does or forgets meanwhile.
 func (c *Core) Snapshot(now int64) *messages.EntitySnapshot {
 	s := &messages.EntitySnapshot{
-		Kind: uint32(c.ref.Kind), Id: c.ref.ID, Version: c.version, State: c.machine.MarshalState(), Dedup: c.dedup.list(),
+		Kind: uint32(c.ref.Kind), Id: c.ref.ID, Version: c.version, State: c.machine.MarshalState(), Dedup: slices.Clone(c.dedup.list()),
 		WakeAtMs: c.nextWake(now), Waits: c.machine.Waits(),
 	}
 	if summary := c.machine.Summary(); summary != nil {

@@ -174,6 +174,23 @@ func TestNothingToDoIsRemembered(t *testing.T) {
 	}
 }
 
+// A snapshot is of its moment: what the entity forgets while it waits for its batch is still in it.
+func TestSnapshotKeepsItsAnswers(t *testing.T) {
+	limits := DefaultLimits()
+	limits.DedupMax = 3
+	c := NewCore(toyRef("a"), toyKinds()[messages.KindBucket], nil, &limits)
+	for i, id := range []string{"c1", "c2", "c3"} {
+		c.Step(add(id, 5), int64(i+1))
+	}
+	snap := c.Snapshot(4)
+	c.Step(add("c4", 5), 5)
+	for i, want := range []string{"c1", "c2", "c3"} {
+		if got := snap.Dedup[i].GetCommandId(); got != want {
+			t.Errorf("answer %d of the snapshot is %q, not %q", i, got, want)
+		}
+	}
+}
+
 // A sender who repeats a refused command long after, when it could be granted, gets the refusal again, also after a replay: the first answer
 // was no, and whoever heard it acts on that. Refusals of the house's own commands, and about what does not exist, leave no trace.
 func TestRefusalIsRemembered(t *testing.T) {

@@ -26,6 +26,8 @@ const (
 	rebuildTimeout  = time.Minute
 	rebuildPauseMin = 50 * time.Millisecond
 	rebuildPauseMax = 5 * time.Second
+	// Each try reads the whole partition, and it takes another program to take what panics.
+	rebuildPausePoison = 5 * time.Minute
 )
 
 // restores notes an entity that is to be read back.
@@ -76,7 +78,8 @@ func (p *partition) restore(sl *slot, r *restoring) {
 
 // readEntity replays one entity: from the bytes the partition holds, or, when the journal has been truncated above them, from the
 // newest checkpoint.
-func (p *partition) readEntity(ctx context.Context, ref messages.Ref, blob []byte, base persistence.Manifest) (*messages.EntitySnapshot, error) {
+func (p *partition) readEntity(ctx context.Context, ref messages.Ref, blob []byte, base persistence.Manifest) (_ *messages.EntitySnapshot, err error) {
+	defer contain(ref, &err)
 	store := NewStore()
 	var reader StreamReader
 	if blob != nil {
@@ -126,7 +129,7 @@ func (p *partition) readEntity(ctx context.Context, ref messages.Ref, blob []byt
 	if err != nil {
 		return nil, err
 	}
-	return core.Snapshot(p.clock()), nil
+	return atRest(core, p.clock())
 }
 
 // rebuilt puts a crashed entity back to rest; what was parked meanwhile wakes it. One that could not be read is tried again later, and who waits for it
@@ -162,6 +165,9 @@ func (p *partition) rebuilt(ctx actor.Context, m *rebuilt) {
 // restoreLater plans the next try. Until one succeeds the bytes that are here are behind what is durable, and no checkpoint is written.
 func (p *partition) restoreLater(r *restoring, err error) (pause time.Duration) {
 	pause = min(rebuildPauseMin<<min(r.tries, 16), rebuildPauseMax)
+	if isPoison(err) {
+		pause = rebuildPausePoison
+	}
 	r.tries++
 	r.pausing = true
 	slog.Error("entity cannot be read back yet, its partition writes no checkpoint meanwhile", "entity", r.ref.String(), "tries", r.tries, "again_in", pause, "error", err)

@@ -135,6 +135,9 @@ func (p *partition) recovered(ctx actor.Context, m *recovered) {
 	runCtx, cancel := context.WithCancel(context.Background())
 	p.stop = cancel
 	go p.committer.run(runCtx)
+	for ref, b := range m.result.behind {
+		p.restoreLater(p.store.restores(p.store.slot(ref), b.version), b.err)
+	}
 	if p.closing != nil { // told to close while it was being taken over
 		p.closeWhenIdle(ctx)
 		return
@@ -158,7 +161,7 @@ func (p *partition) outranked(ctx actor.Context, err error) {
 	slog.Info("partition not taken over: another has claimed it later", "partition", p.Partition, "error", err)
 	closing := p.closing
 	p.abandon(ctx)
-	p.seen(p.mark.Term + 1)
+	p.seen(max(p.mark.Term+1, persistence.OutrankedBy(err)))
 	if closing != nil {
 		p.closing = closing
 		p.closed(nil, err)

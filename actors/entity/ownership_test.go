@@ -236,6 +236,21 @@ func TestOldClaimDoesNotFence(t *testing.T) {
 	}
 }
 
+// A node whose claim is far below the journal's knows the journal's term from the one refusal, and so need not read the whole partition back for every
+// two terms between them. So it is once the owners' records are lost.
+func TestOutrankedLearnsTheTerm(t *testing.T) {
+	p := startPair(t)
+	p.nodes[1].Open(0, persistence.Mark{Term: 50})
+	p.until(1, 0, cluster.PhaseServing)
+	p.nodes[0].Open(0, persistence.Mark{Term: 1})
+	for end := time.Now().Add(20 * time.Second); p.nodes[0].Stats().Outranked.Load() == 0 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	if mark := p.until(0, 0, cluster.PhaseIdle); mark.Term != 50 {
+		t.Fatalf("it was refused by a journal of term 50, and knows of a claim %d", mark.Term)
+	}
+}
+
 // A node without its lease gives no answer that rests on nothing but its memory, and commits all the same: the journal checks those.
 func TestNoLeaseNoReads(t *testing.T) {
 	p := startPair(t)

@@ -102,9 +102,9 @@ const (
 )
 
 // A node that starts has everything to do at once that came due while it was down. Whoever asks goes first: as long as other partitions are still
-// being read back, a partition's timers wait, but no longer than wakeLaterMs from when it began to serve.
+// being read back, a partition's timers wait, but no longer than WakeLaterMs from when it began to serve.
 const (
-	wakeLaterMs = 10_000
+	WakeLaterMs = 10_000
 	wakePauseMs = 100
 )
 
@@ -223,7 +223,7 @@ func (p *partition) park(list []*envelope, e *envelope) []*envelope {
 
 // activate spawns the actor of an idle entity.
 func (p *partition) activate(ctx actor.Context, sl *slot) bool {
-	core, err := p.store.Core(sl.ref, p.Kinds, p.Planner, p.limits)
+	core, err := p.awaken(sl.ref)
 	if err != nil {
 		slog.Error("entity cannot be activated", "entity", sl.ref.String(), "error", err)
 		return false
@@ -239,6 +239,11 @@ func (p *partition) activate(ctx actor.Context, sl *slot) bool {
 		p.store.setWake(sl, 0)
 	}
 	return true
+}
+
+func (p *partition) awaken(ref messages.Ref) (_ *Core, err error) {
+	defer contain(ref, &err)
+	return p.store.Core(ref, p.Kinds, p.Planner, p.limits)
 }
 
 // arm sets the one timer of the partition to the next wake-up or sweep.
@@ -264,7 +269,7 @@ func (p *partition) alarm(ctx actor.Context) {
 		return
 	}
 	now := p.clock()
-	if len(p.turns) > 0 && now-p.servesFrom < wakeLaterMs {
+	if len(p.turns) > 0 && now-p.servesFrom < WakeLaterMs {
 		p.timerAt = now + wakePauseMs
 		p.timer = time.AfterFunc(wakePauseMs*time.Millisecond, func() { p.system.Root.Send(p.pid, &alarm{}) })
 		return

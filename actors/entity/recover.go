@@ -21,6 +21,7 @@ type Recovery struct {
 	touched   map[messages.Ref]*Core // changed since the last Settle
 	told      []told                 // what the node may know of each entity, as the checkpoint has it
 	known     map[messages.Ref]known // what changed of it since
+	behind    map[messages.Ref]behind
 	commits   int
 	bytes     int64
 	stream    StreamReader
@@ -47,6 +48,16 @@ type Recovered struct {
 	Manifest persistence.Manifest
 	told     []told
 	known    map[messages.Ref]known // newer than what was told
+	behind   map[messages.Ref]behind
+}
+
+// Behind names the entities whose machine panicked over an entry: what the Store has of them is not all that is durable.
+func (r *Recovered) Behind() map[messages.Ref]error {
+	errs := make(map[messages.Ref]error, len(r.behind))
+	for ref, b := range r.behind {
+		errs[ref] = b.err
+	}
+	return errs
 }
 
 // tell hands over what the node may know of the entities, once.
@@ -90,6 +101,7 @@ func (r *Recovery) Read(ctx context.Context, log *persistence.Log, snapshots per
 
 func (r *Recovery) begin(partition int) {
 	r.partition, r.store, r.touched, r.told, r.known = partition, NewStore(), make(map[messages.Ref]*Core), nil, make(map[messages.Ref]known)
+	r.behind = make(map[messages.Ref]behind)
 }
 
 // Settle turns the entities that changed since the last Settle into bytes.
@@ -100,7 +112,11 @@ func (r *Recovery) Settle(now int64) error {
 	}
 	slices.SortFunc(refs, compareRefs)
 	for _, ref := range refs {
-		snap := r.touched[ref].Snapshot(now)
+		snap, err := atRest(r.touched[ref], now)
+		if err != nil {
+			r.behind[ref] = behind{r.touched[ref].Version(), err}
+			continue
+		}
 		if err := r.store.Put(snap); err != nil {
 			return err
 		}
@@ -139,7 +155,7 @@ func (r *Recovery) Take(ctx context.Context, log *persistence.Log, now int64) (*
 	if err := r.Settle(now); err != nil {
 		return nil, err
 	}
-	return &Recovered{Store: r.store, Commits: r.commits, Bytes: r.bytes, Manifest: r.from, told: r.told, known: r.known}, nil
+	return &Recovered{Store: r.store, Commits: r.commits, Bytes: r.bytes, Manifest: r.from, told: r.told, known: r.known, behind: r.behind}, nil
 }
 
 // slice takes one slice of a checkpoint.
@@ -189,11 +205,27 @@ func (r *Recovery) commit(position uint64, payload []byte) error {
 	return nil
 }
 
+// entry replays one entry. An entity whose machine panics over it is left behind, and does not keep its neighbors from being served.
 func (r *Recovery) entry(e *messages.Entry) error {
 	ref := messages.Ref{Kind: messages.Kind(e.Kind), ID: e.Id}
+	version := e.Version + uint64(len(e.Events))
+	if b, ok := r.behind[ref]; ok {
+		r.behind[ref] = behind{max(b.version, version), b.err}
+		return nil
+	}
+	err := r.apply(ref, e)
+	if isPoison(err) {
+		delete(r.touched, ref)
+		r.behind[ref] = behind{version, err}
+		return nil
+	}
+	return err
+}
+
+func (r *Recovery) apply(ref messages.Ref, e *messages.Entry) (err error) {
+	defer contain(ref, &err)
 	core := r.touched[ref]
 	if core == nil {
-		var err error
 		if core, err = r.store.Core(ref, r.Kinds, r.Planner, r.Limits); err != nil {
 			return err
 		}

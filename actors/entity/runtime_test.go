@@ -3,6 +3,7 @@ package entity
 import (
 	"context"
 	"fmt"
+	"iter"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -212,6 +213,32 @@ func TestCheckpointUnderLoad(t *testing.T) {
 		t.Fatalf("the checkpoint lost the first answer: %v", r)
 	}
 	stop(t, again)
+}
+
+// untidy is a store that keeps a checkpoint and cannot remove what it makes superfluous.
+type untidy struct {
+	persistence.Store
+	writes atomic.Int64
+}
+
+func (u *untidy) Write(ctx context.Context, partition int, m persistence.Manifest, slices iter.Seq2[[]byte, error]) error {
+	u.writes.Add(1)
+	if err := u.Store.Write(ctx, partition, m, slices); err != nil {
+		return err
+	}
+	return fmt.Errorf("removing older ones failed: %w", persistence.ErrUntidy)
+}
+
+// A checkpoint that is stored counts, also when the store could not tidy up behind it: else the next sweep would write another, without end, until the
+// disk is full. A node that stops has its last checkpoint, too.
+func TestUntidyCheckpointCounts(t *testing.T) {
+	store := &untidy{Store: memory.New()}
+	y := startYard(t, store, func(l *Limits) { l.CheckpointTailBytes = 1 })
+	y.ask("c1", &messages.AdjustStock{Delta: 1}, "a")
+	y.until("a checkpoint", func() bool { return store.writes.Load() > 0 })
+	y.until("it counts", func() bool { return y.Stats().Checkpoints.Load() == store.writes.Load() })
+	y.ask("c2", &messages.AdjustStock{Delta: 1}, "a")
+	stop(t, y)
 }
 
 // A follower sees every commit once and in order, from memory or from the journal, however late it comes.

@@ -7,7 +7,7 @@ import (
 )
 
 // toy is a counter with a floor of zero: AdjustStock changes it, ReserveStock asks a neighbor once, GetStock reads it, an adjustment with
-// reason "panic" panics. Small enough to see through, it has a task, a timer and a refusal.
+// reason "panic" panics, one with "fuse" makes it panic later. Small enough to see through, it has a task, a timer and a refusal.
 type toy struct {
 	id      string
 	sum     int64
@@ -16,6 +16,7 @@ type toy struct {
 	told    int
 	ringAt  int64
 	rang    int
+	fuse    int64 // after that time, what it owes is nothing it can say
 }
 
 func toyKinds() Kinds {
@@ -26,7 +27,7 @@ func toyKinds() Kinds {
 			if err := s.UnmarshalVT(b); err != nil {
 				return nil, err
 			}
-			t := &toy{id: id, sum: s.OnHand, told: int(s.SafetyStock), ringAt: s.CountedAsOfMs, rang: int(s.Unsellable)}
+			t := &toy{id: id, sum: s.OnHand, told: int(s.SafetyStock), ringAt: s.CountedAsOfMs, rang: int(s.Unsellable), fuse: s.SteppedAtMs}
 			for _, r := range s.Reservations {
 				t.owed = append(t.owed, r.Id)
 			}
@@ -71,6 +72,10 @@ func (t *toy) Decide(cmd messages.Command, now int64) ([]messages.Event, *messag
 func (t *toy) Evolve(e messages.Event, at int64) {
 	switch e := e.(type) {
 	case *messages.StockAdjusted:
+		if e.Reason == "fuse" {
+			t.fuse = at + e.Delta
+			return
+		}
 		t.sum += e.Delta
 	case *messages.StockReserved:
 		t.owed = append(t.owed, e.ReservationId)
@@ -86,6 +91,9 @@ func (t *toy) Evolve(e messages.Event, at int64) {
 }
 
 func (t *toy) Tasks(now int64, dst []messages.Task) []messages.Task {
+	if t.fuse != 0 && now > t.fuse {
+		panic("toy broke later")
+	}
 	for _, to := range t.owed {
 		dst = append(dst, messages.Task{ID: "tell/" + to, To: messages.Ref{Kind: messages.KindBucket, ID: to}, Command: &messages.AdjustStock{Delta: 1}})
 	}
@@ -97,7 +105,7 @@ func (t *toy) Tasks(now int64, dst []messages.Task) []messages.Task {
 
 func (t *toy) SetVersion(v uint64) { t.version = v }
 func (t *toy) MarshalState() []byte {
-	s := &messages.BucketState{OnHand: t.sum, SafetyStock: int64(t.told), CountedAsOfMs: t.ringAt, Unsellable: int64(t.rang)}
+	s := &messages.BucketState{OnHand: t.sum, SafetyStock: int64(t.told), CountedAsOfMs: t.ringAt, Unsellable: int64(t.rang), SteppedAtMs: t.fuse}
 	for _, to := range t.owed {
 		s.Reservations = append(s.Reservations, &messages.ReservationState{Id: to})
 	}

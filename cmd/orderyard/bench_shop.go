@@ -213,7 +213,7 @@ func (b *benchShop) bucket(ctx context.Context, sku, site string) (*wire.Bucket,
 
 // verify makes the figures worth something: it audits the journal. A broken promise is an error.
 func (b *benchShop) verify(ctx context.Context, a *app) (*auditReport, error) {
-	store, err := jetstream.Open(ctx, b.conns[0], jetstream.Options{})
+	store, err := jetstream.Open(ctx, b.conns[0], jetstream.Options{Existing: true})
 	if err != nil {
 		return nil, err
 	}

@@ -171,7 +171,7 @@ func (r *replay) run(ctx context.Context) (*replayReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := jetstream.Open(ctx, r.client.conn, jetstream.Options{})
+	store, err := jetstream.Open(ctx, r.client.conn, jetstream.Options{Existing: true})
 	if err != nil {
 		return nil, err
 	}

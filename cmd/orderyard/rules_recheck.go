@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
 	"orderyard/gateway/rulebook"
@@ -74,12 +76,8 @@ func (a *app) recheck(ctx context.Context, flips int) (*recheckReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	book, err := rulebook.Open(ctx, c.conn, rulebook.Options{})
-	if err != nil {
-		return nil, err
-	}
 	r := &rechecker{report: &recheckReport{}, flips: flips, sites: reader.sites()}
-	if r.rules, err = everyRules(ctx, book); err != nil {
+	if r.rules, err = everyRules(ctx, c.conn); err != nil {
 		return nil, err
 	}
 	for _, ref := range reader.refs(messages.KindOrder) {
@@ -92,8 +90,15 @@ func (a *app) recheck(ctx context.Context, flips int) (*recheckReport, error) {
 }
 
 // everyRules compiles every version that was ever in force, by what plans call it.
-func everyRules(ctx context.Context, book *rulebook.Book) (map[string]*routing.Rules, error) {
+func everyRules(ctx context.Context, conn *nats.Conn) (map[string]*routing.Rules, error) {
 	all := map[string]*routing.Rules{}
+	book, err := rulebook.Open(ctx, conn, rulebook.Options{Existing: true})
+	if errors.Is(err, rulebook.ErrNone) {
+		return all, nil
+	}
+	if err != nil {
+		return nil, err
+	}
 	history, err := book.History(ctx)
 	if err != nil {
 		return nil, err

@@ -9,11 +9,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go/micro"
 	"github.com/spf13/cobra"
 
 	"orderyard/actors/audit"
 	"orderyard/actors/entity"
 	"orderyard/cluster"
+	"orderyard/gateway/ingress"
 	"orderyard/persistence"
 	"orderyard/persistence/jetstream"
 )
@@ -27,7 +29,7 @@ func newVerifyCmd(a *app) *cobra.Command {
 		Long: "Read the journal of every partition, check that each record continues the one before, and replay it: nothing was oversold, no unit is\n" +
 			"in two places, no site took more than it can, every hold ended once and in time, every version follows the one before, and the\n" +
 			"checkpoint is what the journal leads to. Where the journal was cut, the audit begins with the checkpoint. When the yard is at rest,\n" +
-			"buckets and orders must also agree about every claim.\n\n" +
+			"buckets and orders must also agree about every claim. Where no node serves, as over a backup, nothing has come due since the last record.\n\n" +
 			"--data reads the folder of a stopped `orderyard dev`, or of a stopped NATS server, or a copy of one: through a copy of its own in the\n" +
 			"folder for temporary files (TMPDIR), which needs as much room. The original is never changed.\n\n" +
 			"Names the first offending record and exits 6 when something is broken.",
@@ -37,7 +39,7 @@ func newVerifyCmd(a *app) *cobra.Command {
 				return usage("--settle waits for a running yard, --data reads one that has stopped: give one of them")
 			}
 			tuneAuditMemory()
-			o := verifyOptions{patience: settle, tell: a.err, now: func() int64 { return time.Now().UnixMilli() }}
+			o := verifyOptions{patience: settle, tell: a.err, now: nowMs}
 			if data != "" {
 				return a.verifyFolder(cmd.Context(), data, o)
 			}
@@ -46,10 +48,11 @@ func newVerifyCmd(a *app) *cobra.Command {
 				return err
 			}
 			defer c.close()
-			store, err := jetstream.Open(cmd.Context(), c.conn, jetstream.Options{})
+			store, err := jetstream.Open(cmd.Context(), c.conn, jetstream.Options{Existing: true})
 			if err != nil {
 				return err
 			}
+			o.served = c.served
 			return a.verifyStore(cmd.Context(), store, o)
 		},
 	}
@@ -61,8 +64,26 @@ func newVerifyCmd(a *app) *cobra.Command {
 // verifyOptions are the dials of a verification.
 type verifyOptions struct {
 	patience time.Duration
-	now      func() int64 // nil = the history has ended
-	tell     io.Writer    // nil = nobody waits
+	now      func() int64                   // nil = the history has ended
+	served   func(ctx context.Context) bool // whether somebody goes on with it: else it has ended; nil = yes
+	tell     io.Writer                      // nil = nobody waits
+}
+
+func nowMs() int64 { return time.Now().UnixMilli() }
+
+// servedWithin is how long the nodes have to say that they are there.
+const servedWithin = 2 * time.Second
+
+// served asks whether any node's doors are open. In a yard without nodes, such as a backup that is looked at, nothing is due: nobody ends a hold.
+func (c *client) served(ctx context.Context) bool {
+	subject, err := micro.ControlSubject(micro.PingVerb, ingress.ServiceStock, "")
+	if err != nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, servedWithin)
+	defer cancel()
+	_, err = c.conn.RequestWithContext(ctx, subject, nil)
+	return err == nil
 }
 
 // auditReport is what an audit found.
@@ -90,7 +111,7 @@ func (a *app) verifyStore(ctx context.Context, store persistence.Store, o verify
 
 // verifyUntilRest audits, and again for as long as something is found to be under way and there is time.
 func verifyUntilRest(ctx context.Context, store persistence.Store, patience time.Duration) (*auditReport, error) {
-	return verifyBy(ctx, store, verifyOptions{patience: patience, now: func() int64 { return time.Now().UnixMilli() }})
+	return verifyBy(ctx, store, verifyOptions{patience: patience, now: nowMs})
 }
 
 func verifyBy(ctx context.Context, store persistence.Store, o verifyOptions) (*auditReport, error) {
@@ -113,6 +134,9 @@ func verifyBy(ctx context.Context, store persistence.Store, o verifyOptions) (*a
 // is its claims; so memory holds the entities of the partitions at work and the claims of all, however long the history is.
 func verifyOnce(ctx context.Context, store persistence.Store, o verifyOptions) (*auditReport, error) {
 	began := time.Now()
+	if o.served != nil && !o.served(ctx) {
+		o.now = nil
+	}
 	partitions, err := storedPartitions(ctx, store)
 	if err != nil {
 		return nil, err
@@ -218,7 +242,7 @@ func tellProgress(to io.Writer, partitions int, done *verifyTally) func() {
 func storedPartitions(ctx context.Context, store persistence.Store) (int, error) {
 	n, found, err := cluster.StoredPartitions(ctx, store)
 	if err == nil && !found {
-		err = errors.New("this NATS server holds no Orderyard store")
+		err = jetstream.ErrNoStore
 	}
 	return n, err
 }

@@ -17,7 +17,7 @@ import (
 type verifier struct {
 	store  persistence.Store
 	limits entity.Limits
-	now    func() int64 // the present; nil = of each partition the time of its youngest entry, for a history that has ended
+	now    func() int64 // the present; nil = of each partition the time of its youngest entry, for a history that nobody goes on with
 	done   *verifyTally
 }
 
@@ -61,8 +61,12 @@ func (v *verifier) partition(ctx context.Context, p int) (*verifiedPartition, er
 
 // overtaken says that a gap is none: a newer checkpoint was written, and the journal cut below it, while this one was read.
 func (r *partitionReader) overtaken(ctx context.Context) bool {
-	newest, found, err := r.store.Load(ctx, r.partition, func([]byte) error { return nil })
-	return err == nil && found && newest.Position > r.manifest.Position
+	return newerCheckpoint(ctx, r.store, r.partition, r.manifest.Position)
+}
+
+func newerCheckpoint(ctx context.Context, store persistence.Store, partition int, than uint64) bool {
+	newest, found, err := store.Load(ctx, partition, func([]byte) error { return nil })
+	return err == nil && found && newest.Position > than
 }
 
 func (v *verifier) auditor() *audit.Auditor {
@@ -90,6 +94,7 @@ type partitionReader struct {
 	begun    bool
 	records  uint64
 	head     uint64
+	asOf     int64 // the present when the reading began, whose end is fixed by that: what happened since is not in it
 }
 
 var (
@@ -108,6 +113,9 @@ func (r *partitionReader) read(ctx context.Context) error {
 	}
 	if r.manifest, r.found, err = r.store.Load(ctx, r.partition, take); err != nil {
 		return err
+	}
+	if r.now != nil {
+		r.asOf = r.now()
 	}
 	if err := r.store.Read(ctx, r.partition, 0, r.record); err != nil {
 		return err
@@ -176,6 +184,9 @@ func (r *partitionReader) record(position uint64, record []byte) error {
 	} else if r.found && position > r.manifest.Position && r.chain.Head().Number <= r.manifest.Number {
 		return r.corrupt(position, "record %d lies behind the checkpoint, which was made at record %d", h.Number, r.manifest.Number)
 	}
+	if h.Kind == persistence.RecordTakeover {
+		r.auditor.Takeover(r.partition)
+	}
 	if h.Kind == persistence.RecordCommit && !below {
 		before := r.auditor.Events
 		r.auditor.Commit(r.partition, position, h.Number, payload)
@@ -205,9 +216,9 @@ func (r *partitionReader) corrupt(position uint64, format string, args ...any) e
 // close sums up. Behind a damaged place nothing was read, so what is whole only with the rest is not judged.
 func (r *partitionReader) close(damage *persistence.CorruptError) *verifiedPartition {
 	out := &verifiedPartition{head: r.head, damaged: damage != nil}
-	now := r.auditor.LastAt()
-	if r.now != nil {
-		now = r.now()
+	now := r.asOf
+	if r.now == nil {
+		now = r.auditor.LastAt()
 	}
 	if damage == nil {
 		out.part = r.auditor.Close(now)

@@ -11,14 +11,19 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
 
 	"orderyard/actors"
 	"orderyard/actors/entity"
+	"orderyard/actors/inventory"
 	"orderyard/cluster"
 	"orderyard/gateway/egress"
+	"orderyard/gateway/ingress"
 	"orderyard/messages"
 	"orderyard/persistence"
 	"orderyard/persistence/jetstream"
@@ -368,7 +373,7 @@ func TestVerifyComparesTheCheckpoint(t *testing.T) {
 }
 
 // writeCheckpoint writes what a node would that remembers so many answers, 0 = as many as usual, or the same with a bucket's state or one of its answers forged.
-func writeCheckpoint(t *testing.T, store *jetstream.Store, p int, bucket messages.Ref, forged string, cut bool, dedupMax int) {
+func writeCheckpoint(t *testing.T, store persistence.Store, p int, bucket messages.Ref, forged string, cut bool, dedupMax int) {
 	t.Helper()
 	limits := entity.DefaultLimits()
 	if dedupMax > 0 {
@@ -488,6 +493,86 @@ func TestFillerWritesATrueYard(t *testing.T) {
 		v, err := verifyOnce(context.Background(), store, verifyOptions{})
 		if err != nil || !v.Settled || len(v.Violations) > 0 || v.Entities < 3000 {
 			t.Errorf("checkpoint %v: %v %+v", checkpoint, err, v)
+		}
+	}
+}
+
+// heldYard is a yard of one bucket with one hold.
+func heldYard(t *testing.T, madeAt, endsAt int64) (yard *memory.Store, partition int) {
+	t.Helper()
+	yard = memory.New()
+	partition, _ = forge(t, yard, messages.BucketRef("A", "SITE-0"), 0, madeAt,
+		&messages.StockReceived{Quantity: 5}, &messages.StockReserved{ReservationId: "cart", Quantity: 1, ExpiresAtMs: endsAt})
+	return yard, partition
+}
+
+// Proves that a backup is not condemned for what happened to nobody: a hold that ended after the backup was taken is in order where no node serves, and
+// broken where one does.
+func TestVerifyJudgesHoldsOnlyWhereServed(t *testing.T) {
+	v := startVerifyServer(t)
+	now := time.Now().UnixMilli()
+	yard, _ := heldYard(t, now-2*3_600_000, now-3_600_000)
+	pour(t, v.store, recordsOf(yard))
+	if code, report, errs := runVerify(t, "--server", v.server.ClientURL()); code != exitOK || !report.Settled {
+		t.Errorf("nobody serves: exit %d, %+v %s", code, report.Violations, errs)
+	}
+	door, err := micro.AddService(v.conn, micro.Config{Name: ingress.ServiceStock, Version: "0.1.0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer door.Stop() //nolint:errcheck // the connection ends
+	code, report, errs := runVerify(t, "--server", v.server.ClientURL())
+	if code != exitInvariant || len(report.Violations) != 1 || report.Violations[0].Invariant != "I7" {
+		t.Errorf("somebody serves: exit %d, %+v %s", code, report.Violations, errs)
+	}
+}
+
+// Proves that a backup that is checked days later is at rest: a bucket would ask the order about a claim that old, and nobody is there to. So claims are
+// compared, and one that no order counts on is found.
+func TestVerifyComparesOldClaims(t *testing.T) {
+	v := startVerifyServer(t)
+	yard := memory.New()
+	forge(t, yard, messages.BucketRef("A", "SITE-0"), 0, time.Now().UnixMilli()-3*inventory.CheckAfterMs,
+		&messages.StockReceived{Quantity: 5}, &messages.StockReserved{ReservationId: "o.1/0", Quantity: 1, OrderId: "o", Firm: true})
+	pour(t, v.store, recordsOf(yard))
+	code, report, errs := runVerify(t, "--server", v.server.ClientURL())
+	if code != exitInvariant || !report.Settled || len(report.Violations) != 1 || report.Violations[0].Invariant != "I3" {
+		t.Errorf("exit %d, %+v %s", code, report, errs)
+	}
+}
+
+// slow is a store whose journal takes a while to be read.
+type slow struct {
+	persistence.Store
+	partition int
+	pass      func()
+}
+
+func (s *slow) Read(ctx context.Context, partition int, after uint64, fn func(position uint64, record []byte) error) error {
+	err := s.Store.Read(ctx, partition, after, fn)
+	if err == nil && partition == s.partition { // not when only the first record was looked at
+		s.pass()
+	}
+	return err
+}
+
+// Proves that a hold which ends while its partition is read is not overdue: that it was ended stands behind what was read.
+func TestVerifyOfASlowStore(t *testing.T) {
+	const ends = int64(1) << 42
+	yard, partition := heldYard(t, ends-600_000, ends)
+	if _, err := cluster.Partitions(t.Context(), yard, verifyPartitions); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		begun   int64 // before the hold's end
+		overdue bool
+	}{{500, false}, {-5_000, true}} {
+		var now atomic.Int64
+		now.Store(ends - c.begun)
+		store := &slow{Store: yard, partition: partition, pass: func() { now.Add(3_000) }}
+		v, err := verifyBy(t.Context(), store, verifyOptions{now: now.Load})
+		if err != nil || len(v.Violations) > 0 != c.overdue {
+			t.Errorf("begun %d ms before the end: %v %+v", c.begun, err, v.Violations)
 		}
 	}
 }

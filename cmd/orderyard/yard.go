@@ -124,30 +124,6 @@ func (y *yard) connectNATS(context.Context) error {
 	return nil
 }
 
-func (y *yard) openStore(ctx context.Context) error {
-	o := jetstream.Options{Replicas: y.cfg.NATS.Replicas}
-	if y.server != nil {
-		o.Sync = jetstream.SyncRelaxed
-		if y.server.SyncAlways() {
-			o.Sync = jetstream.SyncAlways
-		}
-	}
-	var err error
-	if y.store, err = jetstream.Open(ctx, y.conn, o); err != nil {
-		return err
-	}
-	switch always, known := y.store.SyncAlways(); {
-	case known && !always:
-		y.log.Warn("NATS does not sync every write (sync_interval: always): what is acknowledged may be lost when a machine loses power")
-	case !known:
-		y.log.Info("cannot ask NATS whether it syncs every write: make sure that its jetstream section says sync_interval: always")
-	}
-	if most := runtimeLimits(y.cfg, y.store.RecordMax()).CommitBytesMax; most < int(y.cfg.Limits.CommitBytesMax) {
-		y.log.Warn("limits.commit_bytes_max is more than NATS takes in one message (max_payload): commits stay smaller", "wanted", y.cfg.Limits.CommitBytesMax, "bytes", most)
-	}
-	return nil
-}
-
 // startAlone starts a node that owns every partition and returns when all serve.
 func (y *yard) startAlone(ctx context.Context) error {
 	cursors := &cursors{store: y.store}

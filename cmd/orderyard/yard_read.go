@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -26,10 +28,14 @@ type yardReader struct {
 
 // readYard brings a whole yard back. It writes nothing.
 func readYard(ctx context.Context, conn *nats.Conn) (*yardReader, error) {
-	store, err := jetstream.Open(ctx, conn, jetstream.Options{})
+	store, err := jetstream.Open(ctx, conn, jetstream.Options{Existing: true})
 	if err != nil {
 		return nil, err
 	}
+	return readStore(ctx, store)
+}
+
+func readStore(ctx context.Context, store persistence.Store) (*yardReader, error) {
 	partitions, err := storedPartitions(ctx, store)
 	if err != nil {
 		return nil, err
@@ -50,15 +56,35 @@ func readYard(ctx context.Context, conn *nats.Conn) (*yardReader, error) {
 // noPlans stands in for routing: an entity that is read back never plans.
 func noPlans(*messages.PlanRequest, int64) *messages.AdoptPlan { return &messages.AdoptPlan{} }
 
-// read takes one partition to its end. A checkpoint that was replaced meanwhile is started again.
+// errOvertaken says that a yard is too busy to be read: nothing is damaged.
+var errOvertaken = errors.New("its owner wrote a checkpoint, and cut the journal, each time it was read: try again")
+
+// read takes one partition to its end. A gap may be none: the owner may have written another checkpoint, and cut the journal below it, since this
+// one was loaded. Then the partition is begun anew.
 func (r *yardReader) read(ctx context.Context, store persistence.Store, partition int) error {
+	for range checkpointTries {
+		part := &yardReader{kinds: r.kinds, limits: r.limits, cores: map[messages.Ref]*entity.Core{}}
+		from, err := part.attempt(ctx, store, partition)
+		if err == nil {
+			maps.Copy(r.cores, part.cores)
+			return nil
+		}
+		if !errors.Is(err, persistence.ErrCorrupt) || !newerCheckpoint(ctx, store, partition, from) {
+			return err
+		}
+	}
+	return fmt.Errorf("partition %d: %w", partition, errOvertaken)
+}
+
+// attempt gives the position of the checkpoint it began with.
+func (r *yardReader) attempt(ctx context.Context, store persistence.Store, partition int) (from uint64, err error) {
 	var reader entity.StreamReader
 	manifest, _, err := store.Load(ctx, partition, func(slice []byte) error { return reader.Take(slice, r.load) })
 	if err != nil {
-		return fmt.Errorf("checkpoint of partition %d: %w", partition, err)
+		return manifest.Position, fmt.Errorf("checkpoint of partition %d: %w", partition, err)
 	}
 	log := persistence.OpenLog(store, partition, persistence.LogOptions{})
-	return log.Recover(ctx, manifest, func(position uint64, payload []byte) error {
+	return manifest.Position, log.Recover(ctx, manifest, func(position uint64, payload []byte) error {
 		c, err := entity.DecodeCommit(payload)
 		for i := 0; err == nil && i < len(c.Entries); i++ {
 			err = r.apply(c.Entries[i])

@@ -20,6 +20,9 @@ import (
 	"orderyard/routing"
 )
 
+// ServiceStock is the name of one of the three services; every node whose doors are open answers to it.
+const ServiceStock = "orderyard-stock"
+
 // Actors takes commands. Send returns at once, and calls Done exactly once, from any goroutine, now or later.
 type Actors interface {
 	Send(messages.Request)
@@ -165,7 +168,7 @@ func (in *Ingress) openServices() error {
 	doors := make(map[string]*door)
 	for _, s := range []service{
 		{"orderyard-order", "places, shows and stops orders; plans without effect", append(in.orderEndpoints(), in.planEndpoint())},
-		{"orderyard-stock", "counts, moves and reserves stock", in.stockEndpoints()},
+		{ServiceStock, "counts, moves and reserves stock", in.stockEndpoints()},
 		{"orderyard-site", "applies and runs sites; takes their answers about fulfillment orders", append(in.siteEndpoints(), in.fulfillmentEndpoints()...)},
 	} {
 		// Every node joins the same queue group, micro's default: a request reaches one of them.

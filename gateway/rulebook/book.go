@@ -16,7 +16,11 @@ import (
 type Options struct {
 	Replicas int          // of a bucket that is made here: 1 (default) or 3. One that exists keeps its own
 	Clock    func() int64 // Unix milliseconds; nil = the machine's
+	Existing bool         // for those who only read: nothing is made, and where there is no bucket they get ErrNone
 }
+
+// ErrNone says that there is no bucket: no node has ever started here, so no rules were ever published.
+var ErrNone = errors.New("rules: none were ever published here")
 
 // Book is the versions and the history of the cluster's rule sets. It keeps nothing in memory and may be used concurrently.
 type Book struct {
@@ -41,6 +45,9 @@ func Open(ctx context.Context, nc *nats.Conn, o Options) (*Book, error) {
 	config := bucketConfig(o.Replicas)
 	err = oyjs.Patiently(ctx, func(ctx context.Context) (err error) {
 		b.stream, err = j.Stream(ctx, config.Name)
+		if errors.Is(err, js.ErrStreamNotFound) && o.Existing {
+			return ErrNone
+		}
 		if errors.Is(err, js.ErrStreamNotFound) {
 			b.stream, err = j.CreateStream(ctx, config)
 			if errors.Is(err, js.ErrStreamNameAlreadyInUse) {

@@ -81,7 +81,7 @@ func (s *Store) Write(ctx context.Context, partition int, manifest persistence.M
 	}
 	newest := storedManifest{Name: name, Position: manifest.Position, sequence: sequence}
 	if err := s.tidy(ctx, partition, append(manifests, newest)); err != nil {
-		return fmt.Errorf("checkpoint of partition %d at position %d is stored, but removing older ones failed: %w", partition, manifest.Position, err)
+		return fmt.Errorf("partition %d at position %d: %w: %w", partition, manifest.Position, persistence.ErrUntidy, err)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -46,7 +47,13 @@ type Options struct {
 	// Sync is the server's setting where the caller knows it (embedded.Server.SyncAlways). Else the server is asked; it answers only to
 	// a connection of its system account.
 	Sync Sync
+	// Existing is for those who only read: they make nothing, for what they made would have their replicas for ever, and may read what could not be
+	// written for long. Where there is no store they get ErrNoStore.
+	Existing bool
 }
+
+// ErrNoStore says that a server has no store, or not the whole of one: no node has ever started on it.
+var ErrNoStore = errors.New("this NATS server holds no Orderyard store")
 
 // Store is a persistence.Store on JetStream. It may be used concurrently.
 type Store struct {
@@ -55,6 +62,9 @@ type Store struct {
 	journal    js.Stream
 	checkpoint js.Stream
 	meta       js.KeyValue
+	values     js.Stream // the same bucket as the stream that it is
+	existing   bool      // make nothing
+	sizeMax    int       // the journal's own limit of a message; none from 0 down
 	sync       Sync
 	life       *life
 	pulls      chan struct{} // one per pull under way
@@ -71,16 +81,17 @@ func Open(ctx context.Context, nc *nats.Conn, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	s := &Store{nc: nc, js: j, sync: o.Sync, pulls: make(chan struct{}, pullsAtOnce(nc))}
+	s := &Store{nc: nc, js: j, existing: o.Existing, sync: o.Sync, pulls: make(chan struct{}, pullsAtOnce(nc))}
 	if s.journal, err = s.stream(ctx, config(StreamJournal, subjectJournal+"*", o.Replicas)); err != nil {
 		return nil, err
 	}
+	s.sizeMax = int(s.journal.CachedInfo().Config.MaxMsgSize)
 	if s.checkpoint, err = s.stream(ctx, config(StreamCheckpoint, subjectCheckpoint+">", o.Replicas)); err != nil {
 		return nil, err
 	}
 	bucket := config("KV_"+BucketMeta, "$KV."+BucketMeta+".>", o.Replicas)
 	bucket.MaxMsgsPerSubject, bucket.AllowRollup, bucket.DenyDelete = 1, true, true
-	if _, err = s.stream(ctx, bucket); err != nil {
+	if s.values, err = s.stream(ctx, bucket); err != nil {
 		return nil, err
 	}
 	if s.meta, err = KeyValue(ctx, j, BucketMeta); err != nil {
@@ -103,11 +114,14 @@ func config(name, subject string, replicas int) js.StreamConfig {
 	}
 }
 
-// stream opens a stream, or makes it. Two nodes may make it at once: the configuration is the same, so both succeed.
+// stream opens a stream, or makes it, but not for a reader. Two nodes may make it at once: the configuration is the same, so both succeed.
 func (s *Store) stream(ctx context.Context, want js.StreamConfig) (js.Stream, error) {
 	var st js.Stream
 	err := Patiently(ctx, func(ctx context.Context) (err error) {
 		st, err = s.js.Stream(ctx, want.Name)
+		if errors.Is(err, js.ErrStreamNotFound) && s.existing {
+			return ErrNoStore
+		}
 		if errors.Is(err, js.ErrStreamNotFound) {
 			st, err = s.js.CreateStream(ctx, want)
 			if errors.Is(err, js.ErrStreamNameAlreadyInUse) {
@@ -119,7 +133,12 @@ func (s *Store) stream(ctx context.Context, want js.StreamConfig) (js.Stream, er
 	if err != nil {
 		return nil, fmt.Errorf("open stream %s: %w", want.Name, err)
 	}
-	if reason := unfit(st.CachedInfo().Config, want); reason != "" {
+	have := st.CachedInfo().Config
+	reason := unfit(have, want)
+	if reason == "" && !s.existing {
+		reason = frozen(have)
+	}
+	if reason != "" {
 		return nil, fmt.Errorf("stream %s is not fit to remember: %s", want.Name, reason)
 	}
 	return st, nil
@@ -148,11 +167,42 @@ func unfit(c, want js.StreamConfig) string {
 	return ""
 }
 
+// sizeMin is the least that a stream's messages may be limited to: a slice of a checkpoint must pass.
+const sizeMin = persistence.SliceMax + headroom
+
+// frozen says why a stream that exists could not be written for long; "" = it could.
+func frozen(c js.StreamConfig) string {
+	switch {
+	case c.Sealed:
+		return "it takes nothing more (sealed)"
+	case c.DenyPurge:
+		return "it forbids to remove what is needed no more, and would grow until the disk is full (deny_purge)"
+	case c.MaxMsgSize > 0 && c.MaxMsgSize < sizeMin:
+		return fmt.Sprintf("it takes messages of %d bytes, %d are needed (max_msg_size)", c.MaxMsgSize, sizeMin)
+	}
+	return ""
+}
+
 // SyncAlways tells whether an acknowledged append is on disk, and whether that is known at all.
 func (s *Store) SyncAlways() (always, known bool) { return s.sync == SyncAlways, s.sync != SyncUnknown }
 
-// RecordMax is the largest record the server takes, in bytes.
-func (s *Store) RecordMax() int { return int(s.nc.MaxPayload()) - headroom }
+// Replicas is how many copies there are of the stream that has the fewest. Streams that exist keep theirs, whatever Options say.
+func (s *Store) Replicas() int {
+	least := math.MaxInt
+	for _, st := range []js.Stream{s.journal, s.checkpoint, s.values} {
+		least = min(least, st.CachedInfo().Config.Replicas)
+	}
+	return least
+}
+
+// RecordMax is the largest record that the server and the journal's stream take, in bytes.
+func (s *Store) RecordMax() int {
+	most := int(s.nc.MaxPayload())
+	if s.sizeMax > 0 {
+		most = min(most, s.sizeMax)
+	}
+	return most - headroom
+}
 
 // Close implements persistence.Store. The connection stays open: it is the caller's. A store whose connection is closed needs no Close.
 func (s *Store) Close() error {

@@ -30,6 +30,10 @@ func TestUnfitStream(t *testing.T) {
 		{"allow_direct", func(c *js.StreamConfig) { c.AllowDirect = true }},
 		{"persist mode", func(c *js.StreamConfig) { c.PersistMode = js.AsyncPersistMode }},
 		{"listens to", func(c *js.StreamConfig) { c.Subjects = []string{"oy.journal.>"} }},
+		{"deny_purge", func(c *js.StreamConfig) { c.DenyPurge = true }},
+		{"sealed", func(c *js.StreamConfig) { c.Sealed = true }},
+		{"max_msg_size", func(c *js.StreamConfig) { c.MaxMsgSize = persistence.SliceMax }},
+		{"", func(c *js.StreamConfig) { c.MaxMsgSize = 1 << 20 }},
 	}
 	nc, err := serve(t, t.TempDir(), false).Connect()
 	if err != nil {
@@ -41,12 +45,46 @@ func TestUnfitStream(t *testing.T) {
 		c := js.StreamConfig{Name: jetstream.StreamJournal, Subjects: []string{"oy.journal.*"}, Storage: js.FileStorage}
 		tt.change(&c)
 		j.DeleteStream(t.Context(), jetstream.StreamJournal)
+		sealed := c.Sealed // by a change only
+		c.Sealed = false
 		if _, err := j.CreateStream(t.Context(), c); err != nil {
 			t.Fatal(err)
+		}
+		if c.Sealed = sealed; sealed {
+			if _, err := j.UpdateStream(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
 		}
 		_, err := jetstream.Open(t.Context(), nc, jetstream.Options{})
 		if refused := err != nil; refused != (tt.reason != "") || refused && !strings.Contains(err.Error(), tt.reason) {
 			t.Errorf("%s: told %v", tt.reason, err)
+		}
+	}
+}
+
+// Proves that a reader makes nothing, and that a stream with fewer replicas than were asked for is opened and tells so.
+func TestExistingAndReplicas(t *testing.T) {
+	srv := serve(t, t.TempDir(), false)
+	nc, err := srv.Connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	j, _ := js.New(nc)
+	if _, err := jetstream.Open(t.Context(), nc, jetstream.Options{Existing: true}); !errors.Is(err, jetstream.ErrNoStore) {
+		t.Errorf("where there is no store: %v", err)
+	}
+	for name := range j.StreamNames(t.Context()).Name() {
+		t.Errorf("a reader made %s", name)
+	}
+	open(t, srv)
+	for _, o := range []jetstream.Options{{Replicas: 3}, {Existing: true}} {
+		s, err := jetstream.Open(t.Context(), nc, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := s.Replicas(); n != 1 {
+			t.Errorf("%d replicas where one server holds the streams", n)
 		}
 	}
 }
@@ -96,6 +134,56 @@ func TestTooLarge(t *testing.T) {
 	}
 	if _, err := s.Append(t.Context(), 0, 0, strings.Repeat("i", 60), make([]byte, s.RecordMax())); err != nil {
 		t.Fatalf("the largest record: %v", err)
+	}
+}
+
+// Proves that a stream's own limit of a message counts as the server's does: else a commit would be refused, read back and refused again.
+func TestTooLargeForTheStream(t *testing.T) {
+	_, nc := open(t, serve(t, t.TempDir(), false))
+	j, _ := js.New(nc)
+	st, err := j.Stream(t.Context(), jetstream.StreamJournal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := st.CachedInfo().Config
+	c.MaxMsgSize = 1 << 20
+	if _, err := j.UpdateStream(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	s, err := jetstream.Open(t.Context(), nc, jetstream.Options{Sync: jetstream.SyncRelaxed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.RecordMax() > 1<<20 {
+		t.Fatalf("records of %d bytes", s.RecordMax())
+	}
+	if _, err := s.Append(t.Context(), 0, 0, strings.Repeat("i", 60), make([]byte, s.RecordMax())); err != nil {
+		t.Fatalf("the largest record: %v", err)
+	}
+}
+
+// Proves that a checkpoint which is stored although older ones cannot be removed says so, and is loaded.
+func TestUntidyCheckpoint(t *testing.T) {
+	s, nc := open(t, serve(t, t.TempDir(), false))
+	j, _ := js.New(nc)
+	st, err := j.Stream(t.Context(), jetstream.StreamCheckpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := st.CachedInfo().Config
+	c.DenyPurge = true
+	if _, err := j.UpdateStream(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	slices := func(yield func([]byte, error) bool) { yield([]byte("slice"), nil) }
+	for position := range uint64(4) {
+		err := s.Write(t.Context(), 0, persistence.Manifest{Position: position + 1}, slices)
+		if untidy := position >= 2; untidy != errors.Is(err, persistence.ErrUntidy) || !untidy && err != nil {
+			t.Fatalf("checkpoint %d: %v", position+1, err)
+		}
+	}
+	if m, ok, err := s.Load(t.Context(), 0, func([]byte) error { return nil }); !ok || err != nil || m.Position != 4 {
+		t.Fatalf("loaded %d, %v, %v", m.Position, ok, err)
 	}
 }
 
@@ -206,5 +294,41 @@ func TestTidy(t *testing.T) {
 	lose("104")
 	if _, _, err := s.Load(t.Context(), 0, func([]byte) error { return nil }); !errors.Is(err, persistence.ErrCorrupt) {
 		t.Fatalf("told %v", err)
+	}
+}
+
+// Proves that a value which an operator deleted is no dead end: it is read as none, and can be made again from there, by either way.
+func TestDeletedValue(t *testing.T) {
+	s, nc := open(t, serve(t, t.TempDir(), false))
+	j, _ := js.New(nc)
+	kv, err := j.KeyValue(t.Context(), jetstream.BucketMeta)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, remove := range []func(key string) error{
+		func(key string) error { return kv.Delete(t.Context(), key) },
+		func(key string) error { return kv.Purge(t.Context(), key) },
+	} {
+		for _, key := range []string{"marks", "partitions"} {
+			if err := s.Put(t.Context(), key, []byte("old")); err != nil {
+				t.Fatal(err)
+			}
+			if err := remove(key); err != nil {
+				t.Fatal(err)
+			}
+		}
+		value, revision, err := s.Get(t.Context(), "marks")
+		if value != nil || revision == 0 || err != nil {
+			t.Fatalf("a deleted value is %q, revision %d, %v", value, revision, err)
+		}
+		if _, err := s.Update(t.Context(), "marks", []byte("new"), revision); err != nil {
+			t.Errorf("from where it was deleted: %v", err)
+		}
+		if err := s.Create(t.Context(), "partitions", []byte("new")); err != nil {
+			t.Errorf("made again: %v", err)
+		}
+		if err := s.Create(t.Context(), "partitions", []byte("newer")); !errors.Is(err, persistence.ErrExists) {
+			t.Errorf("made twice: %v", err)
+		}
 	}
 }

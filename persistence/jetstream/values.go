@@ -10,6 +10,9 @@ import (
 	"orderyard/persistence"
 )
 
+// operationHeader is how a bucket marks that a key was deleted or purged; the client library keeps its name to itself.
+const operationHeader = "KV-Operation"
+
 // Get implements persistence.Values.
 func (s *Store) Get(ctx context.Context, key string) ([]byte, uint64, error) {
 	if err := persistence.CheckKey(key); err != nil {
@@ -17,12 +20,28 @@ func (s *Store) Get(ctx context.Context, key string) ([]byte, uint64, error) {
 	}
 	entry, err := s.meta.Get(ctx, key)
 	if errors.Is(err, js.ErrKeyNotFound) {
-		return nil, 0, nil
+		value, revision, _, err := s.deleted(ctx, key)
+		return value, revision, err
 	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("get %s: %w", key, err)
 	}
 	return entry.Value(), entry.Revision(), nil
+}
+
+// deleted looks for the marker of a key that is not found. The house deletes none, but an operator can (`nats kv del`), and whoever writes the key again
+// has to go on from the marker: for the server it is the key's last message. One that was written meanwhile is given as Get would.
+func (s *Store) deleted(ctx context.Context, key string) (value []byte, revision uint64, found bool, err error) {
+	last, err := s.values.GetLastMsgForSubject(ctx, "$KV."+BucketMeta+"."+key)
+	switch {
+	case errors.Is(err, js.ErrMsgNotFound):
+		return nil, 0, false, nil
+	case err != nil:
+		return nil, 0, false, fmt.Errorf("get %s: %w", key, err)
+	case last.Header.Get(operationHeader) != "" || last.Header.Get(js.MarkerReasonHeader) != "":
+		return nil, last.Sequence, true, nil
+	}
+	return last.Data, last.Sequence, false, nil
 }
 
 // Put implements persistence.Values.
@@ -36,13 +55,22 @@ func (s *Store) Put(ctx context.Context, key string, value []byte) error {
 	return nil
 }
 
-// Create implements persistence.Values. Nothing ever deletes a key, so that "no revision" and "never there" are the same.
+// Create implements persistence.Values. A key that was deleted has no value, and gets one.
 func (s *Store) Create(ctx context.Context, key string, value []byte) error {
 	_, err := s.Update(ctx, key, value, 0)
-	if errors.Is(err, persistence.ErrConflict) {
-		return fmt.Errorf("create %s: %w", key, persistence.ErrExists)
+	if !errors.Is(err, persistence.ErrConflict) {
+		return err
 	}
-	return err
+	_, marker, found, err := s.deleted(ctx, key)
+	if err != nil {
+		return err
+	}
+	if found {
+		if _, err = s.Update(ctx, key, value, marker); !errors.Is(err, persistence.ErrConflict) {
+			return err
+		}
+	}
+	return fmt.Errorf("create %s: %w", key, persistence.ErrExists)
 }
 
 // Update implements persistence.Values.
