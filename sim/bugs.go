@@ -27,6 +27,7 @@ const (
 	bugDeafTimer    = "timers never ring"           // nothing expires
 	bugStaleRebirth = "asleep with the old state"   // an entity wakes up as it was at its first sleep
 	bugNoLease      = "lease ignored"               // who is cut off goes on answering reads
+	bugDeafSite     = "cancel lost at the site"     // a site says yes to a cancellation and goes on
 )
 
 // Bugs lists the faults that can be planted.
@@ -34,6 +35,7 @@ func Bugs() []string {
 	return []string{
 		bugNoFence, bugEarlyReply, bugNoDedup, bugEternalHold, bugWallClock, bugLostRelease, bugConfirmTwice, bugViewDecides, bugLostThrottle,
 		bugEarlyEvents, bugNoTerm, bugHastyRest, bugLostEntry, bugDeafTimer, bugStaleRebirth, bugNoLease,
+		bugDeafSite,
 	}
 }
 
@@ -69,6 +71,10 @@ func (w *world) plant(n *node, of messages.Kind, kind entity.Kind) entity.Kind {
 	switch w.o.Bug {
 	case bugEternalHold, bugLostRelease, bugConfirmTwice, bugViewDecides, bugWallClock:
 		if of != messages.KindBucket {
+			return kind
+		}
+	case bugDeafSite:
+		if of != messages.KindSite {
 			return kind
 		}
 	case bugLostThrottle:
@@ -113,6 +119,10 @@ func (b *buggy) Decide(cmd messages.Command, now int64) ([]messages.Event, *mess
 	switch c := cmd.(type) {
 	case *messages.CancelReservation:
 		if bug == bugLostRelease {
+			return nil, reply, err
+		}
+	case *messages.CancelFulfillment:
+		if bug == bugDeafSite && reply.GetFulfillment().GetStatus() == messages.FulfillmentStatus_FULFILLMENT_STATUS_CANCELLED {
 			return nil, reply, err
 		}
 	case *messages.ConfirmReservation:

@@ -21,6 +21,7 @@ type checks struct {
 	floors   map[messages.Ref]uint64 // newest version of a bucket that anybody was told
 	events   []map[string]uint64     // public events by partition: id → position
 	entered  []uint64                // by partition: the newest claim under which it was taken over
+	hands    *hands
 }
 
 // decision is a command at an entity.
@@ -32,7 +33,7 @@ type decision struct {
 func newChecks(w *world) *checks {
 	c := &checks{
 		w: w, tr: egress.NewTranslation(), versions: map[messages.Ref]uint64{}, commands: map[string]uint64{}, decided: map[decision]bool{},
-		floors: map[messages.Ref]uint64{}, entered: make([]uint64, w.o.Partitions),
+		floors: map[messages.Ref]uint64{}, entered: make([]uint64, w.o.Partitions), hands: newHands(w),
 	}
 	for range w.o.Partitions {
 		c.events = append(c.events, map[string]uint64{})
@@ -58,6 +59,7 @@ func (c *checks) stored(partition int, position uint64, record []byte) {
 	}
 	for _, e := range commit.Entries {
 		c.w.happened(e)
+		c.hands.stored(e)
 		version := e.Version + uint64(len(e.Events))
 		ref, id := messages.Ref{Kind: messages.Kind(e.Kind), ID: e.Id}, c.w.knownID(e.CommandId)
 		if ref.Kind == messages.KindBucket {

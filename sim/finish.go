@@ -42,6 +42,7 @@ func (w *world) finish() {
 			w.violate("I2", id, "the reservation was acknowledged and is not in the journal")
 		}
 	}
+	w.checks.hands.finish(a)
 	w.checks.stream()
 	w.result.Orders = len(w.load.acked)
 	w.result.Statuses = map[string]int{}

@@ -269,6 +269,21 @@ func (a *Auditor) count(ref messages.Ref, core *entity.Core, lines []*messages.O
 	}
 }
 
+// Units counts an order's units of each line by state; nil for what is no order.
+func (a *Auditor) Units(ref messages.Ref) []*messages.UnitCounts {
+	s := a.subjects[ref]
+	if s == nil {
+		return nil
+	}
+	m, ok := s.core.Machine().(interface {
+		Units(dst []*messages.UnitCounts) []*messages.UnitCounts
+	})
+	if !ok {
+		return nil
+	}
+	return m.Units(nil)
+}
+
 func linesOf(core *entity.Core) []*messages.OrderLine {
 	m, ok := core.Machine().(interface{ Lines() []*messages.OrderLine })
 	if !ok {
