@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"strings"
 
 	"orderyard/messages"
 )
@@ -27,16 +28,23 @@ type asked struct {
 	then     func(*messages.Reply)
 	attempt  int
 	answered bool
+	first    *messages.Reply // of a repeat: what was answered before
 }
 
-// ask sends a command until a final answer comes. then is called once.
+// ask sends a command until a final answer comes. then is called once. Its id counts as a client's, as the doors make it; that of a placement without
+// one is the doors' own.
 func (c *client) ask(id string, to messages.Ref, cmd messages.Command, then func(*messages.Reply)) {
 	if id != "" {
 		c.pending++
+		if !strings.HasPrefix(id, placeKey) {
+			id = messages.ClientKey + id
+		}
 	}
 	q := &asked{c: c, id: id, to: to, cmd: cmd, then: then}
 	q.send()
 }
+
+const placeKey = "place/"
 
 func (q *asked) send() {
 	w := q.c.w
@@ -156,7 +164,12 @@ func (q *asked) answer(attempt int, r *messages.Reply) {
 		return
 	}
 	q.end()
+	if q.first != nil {
+		q.compare(r)
+		return
+	}
 	q.c.w.checks.acknowledged(q, r)
+	q.repeat(r)
 	if q.then != nil {
 		q.then(r)
 	}

@@ -159,9 +159,7 @@ func (l *lane) run(v *live, q *question) {
 		out = v.core.Tick(now)
 	} else {
 		req := q.Request
-		if l.w.has(bugNoDedup) {
-			req.CommandID = l.w.unknownID(req.CommandID)
-		}
+		req.CommandID = l.w.commandID(req.CommandID)
 		out = v.core.Step(&req, now)
 	}
 	if out.Entry == nil && q != nil && !l.leased() {
