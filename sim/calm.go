@@ -2,10 +2,24 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 
 	"orderyard/actors/entity"
 	"orderyard/cluster"
 	"orderyard/messages"
+)
+
+// The calm has two parts. In the first one everything that happened comes to its end; then a day passes at once, with all that is due in it: the ends of
+// holds and of cool-offs, the net under lost wake-ups, questions about old claims. In the second part nothing may wait any more that somebody could serve.
+const (
+	// calmMs is how long the first part lasts at least: later than anything that was sent before it can arrive, but for the longest way.
+	calmMs = 9_500
+	// leapMs is how much time passes at once.
+	leapMs = 25 * 3600 * 1000
+	// morningMs is how long the second part lasts at least: every timer that was due has run.
+	morningMs = 2_500
+	// supplyAgainMs is later than anything that was sent before the calm can arrive.
+	supplyAgainMs = 60_000
 )
 
 // settleDown ends the faults and removes every reason to wait: then all must come to rest.
@@ -20,7 +34,19 @@ func (l *load) settleDown() {
 			l.supply()
 		}
 	})
-	l.w.every(500, func() bool { l.rested = l.rested || l.atRest(); return !l.rested })
+	l.w.every(500, func() bool { l.lookAround(); return !l.rested })
+}
+
+// lookAround ends the first part of the calm, and then the second.
+func (l *load) lookAround() {
+	switch {
+	case l.w.now < l.over+calmMs || l.pending > 0 || l.restless() != "":
+	case l.w.leap == 0:
+		l.w.leap, l.over = leapMs, l.w.now+morningMs-calmMs
+		l.w.note("a day passes")
+	default:
+		l.rested = true
+	}
 }
 
 // supply opens every site and fills every bucket.
@@ -33,15 +59,6 @@ func (l *load) supply() {
 		}
 	}
 }
-
-// atRest says that every question is answered and nobody owes anything but far timers.
-func (l *load) atRest() bool { return l.w.now >= l.over+calmMs && l.pending == 0 && l.restless() == "" }
-
-// calmMs is how long the calm lasts at least: holds run out in it.
-const calmMs = 10_000
-
-// supplyAgainMs is later than anything that was sent before the calm can arrive.
-const supplyAgainMs = 60_000
 
 // restless names something that is not finished yet; "" when all is.
 func (l *load) restless() string {
@@ -80,7 +97,7 @@ func (l *lane) restless() string {
 		if err != nil {
 			return fmt.Sprintf("%s: %v", ref, err)
 		}
-		if what := unfinished(core, l.n.wall()); what != "" {
+		if what := l.unfinished(core, l.n.wall()); what != "" {
 			return ref.String() + ": " + what
 		}
 	}
@@ -96,7 +113,7 @@ func (l *lane) core(ref messages.Ref) (*entity.Core, error) {
 }
 
 // unfinished names what an entity still owes to others, or an order that is neither at its end nor somebody's.
-func unfinished(c *entity.Core, now int64) string {
+func (l *lane) unfinished(c *entity.Core, now int64) string {
 	for _, t := range c.Machine().Tasks(now, nil) {
 		if t.To != c.Ref() && t.Due <= now {
 			return "owes " + t.ID
@@ -105,8 +122,7 @@ func unfinished(c *entity.Core, now int64) string {
 	if s, ok := c.Machine().Summary().(*messages.OrderSummary); ok && s != nil {
 		switch {
 		case s.Status == "completed" || s.Status == "cancelled" || s.Status == "exception":
-		case len(c.Machine().Waits()) > 0 && excluded(c):
-			// A site that said it has no such stock is never asked again for it: this order waits for another site.
+		case len(c.Machine().Waits()) > 0 && l.w.load.nobodyServes(c, now):
 		default:
 			return "is " + s.Status
 		}
@@ -114,9 +130,31 @@ func unfinished(c *entity.Core, now int64) string {
 	return ""
 }
 
-// excluded says that an order has been refused by some site for good.
-func excluded(c *entity.Core) bool {
-	m := c.Machine()
+// nobodyServes says that an order waits rightly: every site has refused it for a SKU it waits for, or is kept out for a while. A site that said it has no
+// such stock is never asked again for it. Before the day has passed one refusal is enough: others may be on their way.
+func (l *load) nobodyServes(c *entity.Core, now int64) bool {
+	view := viewOf(c.Machine())
+	if view == nil || l.w.leap == 0 {
+		return view != nil && len(view.Exclusions) > 0
+	}
+	out := func(site, sku string) bool {
+		return slices.ContainsFunc(view.Exclusions, func(x *messages.Exclusion) bool {
+			return x.Site == site && (x.Sku == "" || x.Sku == sku) && (x.UntilMs == 0 || x.UntilMs > now)
+		})
+	}
+	waits := c.Machine().Waits()
+	if view.Order.Partial == "complete_only" { // one site must have all of it
+		return !slices.ContainsFunc(l.sites, func(site string) bool {
+			return !slices.ContainsFunc(waits, func(sku string) bool { return out(site, sku) })
+		})
+	}
+	return slices.ContainsFunc(waits, func(sku string) bool {
+		return !slices.ContainsFunc(l.sites, func(site string) bool { return !out(site, sku) })
+	})
+}
+
+// viewOf gives an order whole; nil of anything else.
+func viewOf(m entity.Machine) *messages.OrderView {
 	for {
 		switch inner := m.(type) {
 		case *twice:
@@ -124,8 +162,10 @@ func excluded(c *entity.Core) bool {
 		case *buggy:
 			m = inner.Machine
 		default:
-			v, ok := m.(interface{ View() *messages.OrderView })
-			return ok && len(v.View().Exclusions) > 0
+			if v, ok := m.(interface{ View() *messages.OrderView }); ok {
+				return v.View()
+			}
+			return nil
 		}
 	}
 }

@@ -31,7 +31,7 @@ func (w *world) finish() {
 			w.compareLive(a, l)
 		}
 	}
-	w.result.Violations = append(w.result.Violations, a.Finish(w.now, true)...)
+	w.result.Violations = append(w.result.Violations, a.Finish(w.time(), true)...)
 	for _, id := range sortedKeys(w.load.acked) {
 		if !a.Has(messages.OrderRef(id)) {
 			w.violate("I2", id, "the order was acknowledged and is not in the journal")
@@ -82,7 +82,7 @@ func (w *world) compareReadBack(a *audit.Auditor, p int) {
 	disk := &quietStore{w.storage.disk}
 	back := &entity.ReadBack{
 		Partition: p, Kinds: w.kinds, Planner: func(*messages.PlanRequest, int64) *messages.AdoptPlan { return &messages.AdoptPlan{} },
-		Limits: &w.limits, Store: disk, Clock: func() int64 { return w.now },
+		Limits: &w.limits, Store: disk, Clock: w.time,
 		Log: persistence.LogOptions{Nonce: 1, AppendTimeout: -1, BehindFor: -1, HighWater: persistence.Mark{Position: w.storage.cursors[p].Position}},
 	}
 	ctx := context.Background()
@@ -106,7 +106,7 @@ func (w *world) compare(a *audit.Auditor, store *entity.Store, ref messages.Ref)
 		w.violate("I10", ref.String(), "%v", err)
 		return
 	}
-	a.Live(core, w.now)
+	a.Live(core, w.time())
 }
 
 // compareLive compares what a node holds in memory, and looks for questions that it took and never answered.
@@ -116,7 +116,7 @@ func (w *world) compareLive(a *audit.Auditor, l *lane) {
 	}
 	for _, ref := range l.store.Refs() {
 		if v := l.live[ref]; v != nil {
-			a.Live(v.core, w.now)
+			a.Live(v.core, w.time())
 		} else {
 			w.compare(a, l.store, ref)
 		}

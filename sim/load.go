@@ -94,7 +94,7 @@ func (l *load) pick(list []string) string { return list[l.w.rng.IntN(len(list))]
 // order makes an order with random lines and policies.
 func (l *load) order(external string) *messages.Order {
 	o := &messages.Order{
-		Channel: "web", ExternalId: external, Currency: "USD", PlacedAtMs: l.w.now, ShippingService: "standard",
+		Channel: "web", ExternalId: external, Currency: "USD", PlacedAtMs: l.w.time(), ShippingService: "standard",
 		ShipTo:   &messages.Address{Name: "B", Country: "US", PostalCode: "80202", HasPosition: true, Lat: 39.7, Lon: -105},
 		Partial:  l.pick([]string{"", "split", "complete_only", "ship_available"}),
 		OnShort:  l.pick([]string{"", "backorder", "backorder", "cancel", "hold"}),

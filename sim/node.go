@@ -100,7 +100,7 @@ func (n *node) elapsed() int64 {
 }
 
 // wall is the process's wall clock.
-func (n *node) wall() int64 { return n.began + n.elapsed() + n.clockOffset }
+func (n *node) wall() int64 { return n.began + n.elapsed() + n.clockOffset + n.w.leap }
 
 // mono is its monotonic one.
 func (n *node) mono() time.Duration {

@@ -16,7 +16,7 @@ func (l *load) clerk() {
 	case 2:
 		l.ask(l.id("adjust"), to, &messages.AdjustStock{Sku: sku, Site: site, Delta: l.w.between(-3, 3), Reason: "found"}, nil)
 	case 3:
-		l.ask(l.id("count"), to, &messages.SetStock{Sku: sku, Site: site, OnHand: l.w.between(0, 12), AsOfMs: l.w.now - l.w.between(0, 3_000)}, nil)
+		l.ask(l.id("count"), to, &messages.SetStock{Sku: sku, Site: site, OnHand: l.w.between(0, 12), AsOfMs: l.w.time() - l.w.between(0, 3_000)}, nil)
 	case 4:
 		l.ask(l.id("suspend"), messages.SiteRef(site), &messages.SetSiteStatus{Status: "suspended"}, func(*messages.Reply) {
 			l.w.after(l.w.between(0, 8_000), func() {

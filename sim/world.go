@@ -25,7 +25,8 @@ const startAt int64 = 1795338000_000
 type world struct {
 	o       Options
 	rng     *rand.Rand
-	now     int64 // the true time, Unix ms; every node has a clock of its own
+	now     int64 // Unix ms, as it passes for processes and machines; every node has a clock of its own
+	leap    int64 // what wall clocks have run ahead of it since: a day that nothing happens in
 	seq     int
 	queue   eventQueue
 	current *process
@@ -78,7 +79,7 @@ func newWorld(seed uint64, o Options) *world {
 	w.result.Seed = seed
 	w.limits = entity.DefaultLimits()
 	w.limits.PassivateAfterMs = 1_500
-	w.kinds = actors.Kinds(func() int64 { return w.now }, actors.RememberForMs, func(*messages.PlanRequest, int64) *messages.AdoptPlan {
+	w.kinds = actors.Kinds(w.time, actors.RememberForMs, func(*messages.PlanRequest, int64) *messages.AdoptPlan {
 		return &messages.AdoptPlan{}
 	})
 	w.storage = newStorage(w)
@@ -112,6 +113,9 @@ func (w *world) drain() {
 		}
 	}
 }
+
+// time is the time of day.
+func (w *world) time() int64 { return w.now + w.leap }
 
 func (w *world) chance(percent float64) bool { return w.rng.Float64()*100 < percent }
 
