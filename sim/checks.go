@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"orderyard/actors"
 	"orderyard/actors/entity"
 	"orderyard/gateway/egress"
 	"orderyard/messages"
@@ -17,7 +18,7 @@ type checks struct {
 	tr       *egress.Translation
 	versions map[messages.Ref]uint64 // durable, of buckets
 	commands map[string]uint64       // of buckets: the version that a command's entry led to
-	decided  map[decision]bool       // commands in the journal
+	decided  map[decision]verdict    // commands in the journal
 	floors   map[messages.Ref]uint64 // newest version of a bucket that anybody was told
 	events   []map[string]uint64     // public events by partition: id → position
 	entered  []uint64                // by partition: the newest claim under which it was taken over
@@ -30,9 +31,15 @@ type decision struct {
 	id  string
 }
 
+// verdict is what became of it.
+type verdict struct {
+	reply []byte
+	at    int64
+}
+
 func newChecks(w *world) *checks {
 	c := &checks{
-		w: w, tr: egress.NewTranslation(), versions: map[messages.Ref]uint64{}, commands: map[string]uint64{}, decided: map[decision]bool{},
+		w: w, tr: egress.NewTranslation(), versions: map[messages.Ref]uint64{}, commands: map[string]uint64{}, decided: map[decision]verdict{},
 		floors: map[messages.Ref]uint64{}, entered: make([]uint64, w.o.Partitions), hands: newHands(w),
 	}
 	for range w.o.Partitions {
@@ -69,10 +76,10 @@ func (c *checks) stored(partition int, position uint64, record []byte) {
 		if id == "" {
 			continue
 		}
-		if c.decided[decision{ref, id}] {
+		if before, twice := c.decided[decision{ref, id}]; twice && (ref.Kind == messages.KindOrder || c.w.time()-before.at < actors.RememberForMs) {
 			c.w.violate("I6", ref.String(), "command %q was decided twice", id)
 		}
-		c.decided[decision{ref, id}] = true
+		c.decided[decision{ref, id}] = verdict{e.Reply, c.w.time()}
 	}
 	_ = c.tr.Commit(commit, func(ev egress.Event) error {
 		c.events[partition][ev.ID] = position
@@ -104,7 +111,7 @@ func (c *checks) acknowledged(q *asked, r *messages.Reply) {
 	}
 	switch cmd := q.cmd.(type) {
 	case *messages.ReceiveStock, *messages.ReserveStock, *messages.PlaceOrder:
-		if !c.decided[decision{q.to, q.id}] {
+		if _, durable := c.decided[decision{q.to, q.id}]; !durable {
 			c.w.violate("I2", q.to.String(), "%T %s was acknowledged and is not in the journal", cmd, q.id)
 		}
 	}
