@@ -320,14 +320,14 @@ func (s *stream) take(partition int, batch string, number uint64, id string) (a 
 	case b.over:
 		return a, false
 	case s.w.full || s.w.strikes(faultEvents) && s.w.chance(0.5):
-		return streamAnswer{refused: true}, s.w.chance(0.9) // nobody may hear of it
+		return streamAnswer{refused: true}, s.w.chance(90) // nobody may hear of it
 	case number != b.stored+1:
 		b.over = true
 		return streamAnswer{refused: true}, true
 	}
 	s.store(partition, id)
 	b.stored++
-	return streamAnswer{number: b.stored}, b.stored%(windowEvents/4) == 0 || s.w.chance(0.3)
+	return streamAnswer{number: b.stored}, b.stored%(windowEvents/4) == 0 || s.w.chance(30)
 }
 
 // end ends a batch.

@@ -54,7 +54,7 @@ func (w *world) start(seat int) {
 	w.seats[seat] = n
 	w.note("%s starts", n.incarnation)
 	if w.strikes(faultClock) {
-		n.driftPpm = w.between(-500, 500)
+		n.driftPpm = w.between(-50_000, 50_000)
 	}
 	n.store = &nodeStore{n, w.storage.faulty}
 	n.bus = newNodeBus(n)

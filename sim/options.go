@@ -29,12 +29,12 @@ const (
 	faultCrash    = "crash"    // a node ends between any two steps and comes back under a new incarnation
 	faultLeave    = "leave"    // a node drains, goes, and comes back
 	faultPause    = "pause"    // a node stands still, and goes on with what it believed
-	faultCut      = "cut"      // a node is cut off from NATS: registry, journal, bus and clients
+	faultCut      = "cut"      // a node is cut off from NATS: registry, journal, bus and clients; or all of them are
 	faultPeers    = "peers"    // a node is cut off from its peers, not from NATS
 	faultMessages = "messages" // lost, late, doubled and reordered messages
-	faultJournal  = "journal"  // appends that fail, come late or twice, or whose acknowledgement is lost
+	faultJournal  = "journal"  // appends that fail, come late or twice, or whose acknowledgement is lost; that of checkpoints and cuts, too
 	faultDisk     = "disk"     // the journal takes nothing for a while
-	faultClock    = "clock"    // wall clocks step by up to 30 s, and drift
+	faultClock    = "clock"    // wall clocks step by up to 30 s, and all of a machine's drift by up to 5 %
 	faultEvents   = "events"   // the stream of public events refuses messages
 	faultRefusals = "refusals" // sites refuse work
 	faultBurst    = "burst"    // everybody wants one SKU at once
