@@ -149,6 +149,12 @@ func (b *buggy) Decide(cmd messages.Command, now int64) ([]messages.Event, *mess
 	return events, reply, err
 }
 
+// Postpone implements entity.Postponer, where the machine does.
+func (b *buggy) Postpone(task string, now int64) bool {
+	p, ok := b.Machine.(entity.Postponer)
+	return ok && p.Postpone(task, now)
+}
+
 // viewHas says what the node has heard of the bucket.
 func (b *buggy) viewHas(quantity int64) bool {
 	sku, site, _ := messages.SplitBucket(b.id)

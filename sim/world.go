@@ -35,15 +35,16 @@ type world struct {
 	line    []byte
 	result  Result
 
-	storage  *storage
-	registry *registry
-	stream   *stream
-	seats    []*node // who runs on each machine; nil = nobody
-	starts   int
-	limits   entity.Limits
-	kinds    entity.Kinds // without bugs, for audits
-	faults   bool         // still striking
-	full     bool         // the journal's disk
+	storage    *storage
+	registry   *registry
+	stream     *stream
+	seats      []*node // who runs on each machine; nil = nobody
+	starts     int
+	limits     entity.Limits
+	noticesMax int          // of a bucket or a site at a time; 0 = as many as usual
+	kinds      entity.Kinds // without bugs, for audits
+	faults     bool         // still striking
+	full       bool         // the journal's disk
 
 	checks *checks
 	load   *load
@@ -79,6 +80,10 @@ func newWorld(seed uint64, o Options) *world {
 	w.result.Seed = seed
 	w.limits = entity.DefaultLimits()
 	w.limits.PassivateAfterMs = 1_500
+	if w.chance(33) { // limits that are met only here
+		w.limits.CommitBytesMax, w.limits.ActivationMax = int(w.between(300, 2_000)), 2
+		w.noticesMax = 3
+	}
 	w.kinds = actors.Kinds(w.time, actors.RememberForMs, func(*messages.PlanRequest, int64) *messages.AdoptPlan {
 		return &messages.AdoptPlan{}
 	})

@@ -30,6 +30,7 @@ type State struct {
 	declared      int64  // shortfall announced by StockOvercommitted and not yet covered by named victims
 	notices       []notice
 	noticesOwed   int // notices that are still true; the others wait to be dropped
+	atOnce        int // how many are told at a time: NoticesMax
 	timer         messages.Task
 	unchecked     *reservation  // the oldest live claim that is unchecked
 	question      messages.Task // to its order
@@ -170,8 +171,12 @@ func New(sku, site string) *State {
 		sku: sku, site: site, ref: messages.BucketRef(sku, site),
 		reservations: make(map[string]*reservation),
 		expiries:     newExpiries(),
+		atOnce:       NoticesMax,
 	}
 }
+
+// LimitNotices sets how many notices are told at a time, which is no part of the state. The simulation does, to meet the limit.
+func (s *State) LimitNotices(n int) { s.atOnce = n }
 
 // Known says whether the bucket was ever counted or received.
 func (s *State) Known() bool { return s.known }

@@ -20,7 +20,7 @@ func Tasks(s *State, now int64, dst []messages.Task) []messages.Task {
 	if s.unchecked != nil {
 		dst = append(dst, *s.checkTask())
 	}
-	room := NoticesMax
+	room := s.atOnce
 	for i := range s.notices {
 		n := &s.notices[i]
 		if !n.isOwed() {
