@@ -26,7 +26,7 @@ func (s *Sharing) Learn(ctx context.Context, skus, members []string) (map[string
 	served := newPartitionSet(s.know.Serving())
 	results := make(chan error, len(members))
 	for _, member := range members {
-		go func() {
+		s.aside(func() {
 			err := s.bus.Ask(ctx, member, wordSKUs, body, func(part []byte) error {
 				d := &messages.ViewDelta{}
 				if err := d.UnmarshalVT(part); err != nil {
@@ -40,7 +40,7 @@ func (s *Sharing) Learn(ctx context.Context, skus, members []string) (map[string
 				err = nil
 			}
 			results <- err
-		}()
+		})
 	}
 	var errs []error
 	for range members {

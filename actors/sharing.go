@@ -73,6 +73,7 @@ type Sharing struct {
 	heal    chan struct{} // holds one when somebody may be behind
 
 	clock    func() time.Time
+	aside    func(func()) // runs an ask beside others
 	fetching sync.Mutex // one snapshot at a time
 	stop     context.CancelFunc
 	done     sync.WaitGroup
@@ -113,7 +114,7 @@ func newSharing(k *Knowledge, bus Bus, self string, log *slog.Logger) (*Sharing,
 	}
 	s := &Sharing{
 		know: k, news: k.view.share(), bus: bus, self: self, log: log, clock: time.Now,
-		senders: make(map[string]*sender), heal: make(chan struct{}, 1),
+		senders: make(map[string]*sender), heal: make(chan struct{}, 1), aside: func(ask func()) { go ask() },
 	}
 	k.coverage.mu.Lock()
 	k.coverage.shared, k.coverage.ring = true, s.news.ring

@@ -55,7 +55,7 @@ func (l *load) supply() {
 		l.ask(l.id("online"), messages.SiteRef(site), &messages.SetSiteStatus{Status: "online"}, nil)
 		l.ask(l.id("capacity"), messages.SiteRef(site), &messages.SetSiteCapacity{Capacity: &messages.SiteCapacity{}}, nil)
 		for _, sku := range l.skus {
-			l.count(sku, site, 2_000)
+			l.count(sku, site, 2_000, nil)
 		}
 	}
 }

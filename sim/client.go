@@ -1,7 +1,9 @@
 package sim
 
 import (
+	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"orderyard/messages"
@@ -88,64 +90,58 @@ func (n *node) door(q *asked, attempt int) {
 			w.after(w.delay(), func() { q.answer(attempt, r) })
 		}
 	}
-	if place, ok := q.cmd.(*messages.PlaceOrder); ok {
-		own := &messages.PlaceOrder{Order: place.Order} // the order has its position: nothing in it is changed
-		if f := n.prepare(own); f != nil {
+	place, ok := q.cmd.(*messages.PlaceOrder)
+	if !ok {
+		n.ask(req, retryMinMs)
+		return
+	}
+	own := &messages.PlaceOrder{Order: place.Order} // the order has its position: nothing in it is changed
+	req.Command = own
+	n.prepared(own, func(f *messages.Failure) {
+		if f != nil {
 			req.Done(messages.Refuse(f))
 			return
 		}
-		req.Command = own
-	}
-	n.ask(req, retryMinMs)
+		n.ask(req, retryMinMs)
+	})
 }
 
-// prepare completes a placement. A SKU that this node has never heard of may be known to another, as actors.Sharing.Learn finds out.
-func (n *node) prepare(place *messages.PlaceOrder) *messages.Failure {
+// prepared completes a placement and goes on with then, as the doors do: when a SKU is named that this node has never heard of, after the other nodes
+// were asked.
+func (n *node) prepared(place *messages.PlaceOrder, then func(*messages.Failure)) {
 	if err := n.know.Prepare(place); err != nil {
 		var f *messages.Failure
 		if !errors.As(err, &f) {
 			f = messages.Fail(messages.CodeInternal, "", "%v", err)
 		}
-		return f
+		then(f)
+		return
 	}
-	unknown := place.UnknownSkuLines
-	place.UnknownSkuLines = nil
-	for _, line := range unknown {
-		known, f := n.knownElsewhere(place.Order.Lines[line].Sku)
-		if f != nil {
-			return f
-		}
-		if !known {
-			place.UnknownSkuLines = append(place.UnknownSkuLines, line)
-		}
+	if len(place.UnknownSkuLines) == 0 {
+		then(nil)
+		return
 	}
-	return nil
-}
-
-func (n *node) knownElsewhere(sku string) (bool, *messages.Failure) {
-	served := map[uint32]bool{}
-	note := func(list []uint32) {
-		for _, p := range list {
-			served[p] = true
+	n.w.result.Learned++
+	n.process(func() {
+		var skus, others []string
+		for _, i := range place.UnknownSkuLines {
+			skus = append(skus, place.Order.Lines[i].Sku)
 		}
-	}
-	note(n.know.Serving())
-	for _, m := range n.keeper.Map().Members {
-		to := n.w.running(m.Incarnation)
+		for _, m := range n.keeper.Map().Members {
+			if m.Incarnation != n.incarnation {
+				others = append(others, m.Incarnation)
+			}
+		}
+		known, err := n.sharing.Learn(context.Background(), skus, others)
 		switch {
-		case to == nil, to == n:
-		case to.cut || to.paused:
-			return false, messages.Retry(messages.CodeUnavailable, 200, "whether %q exists is not known", sku)
-		case to.know.View().Known(sku):
-			return true, nil
+		case n.gone:
+		case err != nil:
+			then(messages.Retry(messages.CodeUnavailable, 200, "whether %q exists is not known", skus[0]))
 		default:
-			note(to.know.Serving())
+			place.UnknownSkuLines = slices.DeleteFunc(place.UnknownSkuLines, func(i uint32) bool { return known[place.Order.Lines[i].Sku] })
+			then(nil)
 		}
-	}
-	if len(served) < n.know.Partitions() {
-		return false, messages.Retry(messages.CodeUnavailable, 200, "whether %q exists is not known", sku)
-	}
-	return false, nil
+	})
 }
 
 func (q *asked) answer(attempt int, r *messages.Reply) {

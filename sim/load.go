@@ -53,12 +53,15 @@ func (l *load) begin() {
 		l.ask(l.id("apply"), messages.SiteRef(site), &messages.ApplySite{Doc: doc}, nil)
 		for _, sku := range l.skus {
 			if l.w.chance(85) {
-				l.count(sku, site, l.w.between(0, 15))
+				l.count(sku, site, l.w.between(0, 15), nil)
 			}
 		}
 		l.fleet(site)
 	}
 	busy := l.w.o.busy()
+	for range 2 {
+		l.w.after(l.w.between(warmUpMs, busy), l.novelty)
+	}
 	for range l.w.o.Orders {
 		l.w.after(l.w.between(warmUpMs, busy), l.placeOne)
 	}
@@ -81,11 +84,28 @@ func (l *load) pace(low, high int64) int64 {
 	return l.w.between(low*slow, high*slow)
 }
 
-func (l *load) count(sku, site string, n int64) {
+func (l *load) count(sku, site string, n int64, then func()) {
 	l.ask(l.id("count"), messages.BucketRef(sku, site), &messages.SetStock{Sku: sku, Site: site, OnHand: n}, func(r *messages.Reply) {
-		if r.GetFailure() == nil {
-			l.counted[sku] = true
+		if r.GetFailure() != nil {
+			return
 		}
+		l.counted[sku] = true
+		if then != nil {
+			then()
+		}
+	})
+}
+
+// novelty is a SKU that is counted for the first time while everything goes on, and ordered as soon as that is acknowledged.
+func (l *load) novelty() {
+	sku := l.id("sku")
+	l.count(sku, l.pick(l.sites), l.w.between(1, 8), func() {
+		l.skus = append(l.skus, sku)
+		external := l.id("o")
+		order := l.order(external)
+		order.Lines = order.Lines[:1]
+		order.Lines[0].Sku = sku
+		l.placeThis(external, order)
 	})
 }
 
@@ -109,13 +129,18 @@ func (l *load) order(external string) *messages.Order {
 // placeOne places an order, sometimes twice at once, sometimes with other content under the same id; later it may be held or cancelled.
 func (l *load) placeOne() {
 	external := l.id("o")
-	place := &messages.PlaceOrder{Order: l.order(external)}
-	for _, line := range place.Order.Lines {
+	order := l.order(external)
+	for _, line := range order.Lines {
 		if !l.counted[line.Sku] {
 			l.w.after(1_000, l.placeOne) // nobody was told yet that it exists
 			return
 		}
 	}
+	l.placeThis(external, order)
+}
+
+func (l *load) placeThis(external string, order *messages.Order) {
+	place := &messages.PlaceOrder{Order: order}
 	id := messages.OrderID("web", external)
 	copies := 1
 	if l.w.chance(15) {

@@ -117,6 +117,7 @@ type Result struct {
 	Events     int               `json:"events"`     // public ones, in the stream
 	Repeats    int               `json:"repeats"`    // of them
 	Decisions  int               `json:"decisions"`  // made a second time, to compare
+	Learned    int               `json:"learned"`    // placements that asked other nodes about a SKU
 	Reroutes   int               `json:"reroutes"`
 	Swept      int               `json:"swept"`    // orders that a sweep moved
 	Statuses   map[string]int    `json:"statuses"` // headline statuses at the end
@@ -135,7 +136,7 @@ func (r *Result) Add(other Result) {
 		{&r.Pauses, &other.Pauses}, {&r.Cuts, &other.Cuts}, {&r.Takeovers, &other.Takeovers}, {&r.Warm, &other.Warm},
 		{&r.Fenced, &other.Fenced}, {&r.Outranked, &other.Outranked}, {&r.LostAcks, &other.LostAcks}, {&r.Duplicates, &other.Duplicates},
 		{&r.Reads, &other.Reads}, {&r.Events, &other.Events}, {&r.Repeats, &other.Repeats}, {&r.Decisions, &other.Decisions},
-		{&r.Reroutes, &other.Reroutes}, {&r.Swept, &other.Swept},
+		{&r.Reroutes, &other.Reroutes}, {&r.Swept, &other.Swept}, {&r.Learned, &other.Learned},
 	} {
 		*sum.to += *sum.from
 	}
