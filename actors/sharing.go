@@ -74,7 +74,7 @@ type Sharing struct {
 
 	clock    func() time.Time
 	aside    func(func()) // runs an ask beside others
-	fetching sync.Mutex // one snapshot at a time
+	fetching sync.Mutex   // one snapshot at a time
 	stop     context.CancelFunc
 	done     sync.WaitGroup
 	stats    SharingStats

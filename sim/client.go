@@ -160,11 +160,11 @@ func (q *asked) answer(attempt int, r *messages.Reply) {
 		return
 	}
 	q.end()
+	q.c.w.checks.answered(q, r)
 	if q.first != nil {
 		q.compare(r)
 		return
 	}
-	q.c.w.checks.acknowledged(q, r)
 	q.repeat(r)
 	if q.then != nil {
 		q.then(r)
@@ -178,13 +178,20 @@ func (q *asked) end() {
 	}
 }
 
-// reader is a client that looks at two buckets again and again, through any door: what it is told must be true when it is told.
-func (l *load) reader() {
-	ref := messages.BucketRef(l.pick(l.skus), l.pick(l.sites))
+// reader is a client that looks at one thing again and again, through any door: what it is told must be true when it is told. The first look at a bucket,
+// the next at a site, and the last at the newest order.
+func (l *load) reader(what int) {
+	ref, question := messages.BucketRef(l.pick(l.skus), l.pick(l.sites)), messages.Command(&messages.GetStock{})
+	if what == 1 {
+		ref, question = messages.SiteRef(l.pick(l.sites)), &messages.GetSite{}
+	}
 	var look func()
 	look = func() {
-		floor := l.w.checks.floors[ref]
-		l.ask("", ref, &messages.GetStock{}, func(r *messages.Reply) { l.w.checks.read(ref, floor, r) })
+		if what == 2 && l.newest != "" {
+			ref, question = messages.OrderRef(l.newest), &messages.GetOrder{}
+		}
+		ref, floor := ref, l.w.checks.floors[ref]
+		l.ask("", ref, question, func(r *messages.Reply) { l.w.checks.read(ref, floor, r) })
 		if !l.calm {
 			l.w.after(l.pace(40, 160), look)
 		}
@@ -200,7 +207,7 @@ func (l *load) burst() {
 	for range l.w.between(8, 20) {
 		id := l.id("burst")
 		l.w.after(l.w.between(0, 30), func() {
-			reserve := &messages.ReserveStock{Sku: sku, Site: site, ReservationId: id, Quantity: l.w.between(1, 3), HoldForMs: l.w.between(500, 3_000)}
+			reserve := &messages.ReserveStock{Sku: sku, Site: site, ReservationId: id, Quantity: l.w.between(1, 3), HoldForMs: l.w.between(1_000, 3_000)}
 			l.ask(id+"/r", to, reserve, func(r *messages.Reply) {
 				if r.GetFailure() == nil {
 					l.holds[id] = true

@@ -37,6 +37,11 @@ func (w *world) finish() {
 			w.violate("I2", id, "the order was acknowledged and is not in the journal")
 		}
 	}
+	for _, id := range sortedKeys(w.load.cancelled) {
+		if view := a.Order(id); view == nil || view.CancelReason == "" && view.Life != "cancelled" {
+			w.violate("I2", id, "its cancellation was acknowledged, and it knows of none")
+		}
+	}
 	for _, id := range sortedKeys(w.load.holds) {
 		if !a.HasReservation(id) {
 			w.violate("I2", id, "the reservation was acknowledged and is not in the journal")

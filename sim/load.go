@@ -10,21 +10,24 @@ import (
 // load is the world around the yard: channels, carts, stock clerks and the sites' people.
 type load struct {
 	client
-	sites   []string
-	skus    []string
-	counted map[string]bool // SKUs of which a count was acknowledged
-	acked   map[string]bool // order ids whose placement was acknowledged
-	holds   map[string]bool // cart reservations that were granted
-	manual  map[string]bool // sites whose people answer
-	serial  int
-	calm    bool  // the faults are over, everybody helps to finish
-	over    int64 // when the calm began
-	rested  bool
+	sites     []string
+	skus      []string
+	counted   map[string]bool // SKUs of which a count was acknowledged
+	acked     map[string]bool // order ids whose placement was acknowledged
+	holds     map[string]bool // cart reservations that were granted
+	manual    map[string]bool // sites whose people answer
+	newest    string          // the order that was acknowledged last
+	cancelled map[string]bool // orders whose cancellation was acknowledged
+	serial    int
+	calm      bool  // the faults are over, everybody helps to finish
+	over      int64 // when the calm began
+	rested    bool
 }
 
 func newLoad(w *world) *load {
 	l := &load{
 		client: client{w: w}, counted: map[string]bool{}, acked: map[string]bool{}, holds: map[string]bool{}, manual: map[string]bool{},
+		cancelled: map[string]bool{},
 	}
 	for i := range w.between(2, 4) {
 		l.sites = append(l.sites, fmt.Sprintf("S%d", i+1))
@@ -69,8 +72,8 @@ func (l *load) begin() {
 		l.w.after(l.w.between(warmUpMs, busy), l.cart)
 		l.w.after(l.w.between(warmUpMs, busy), l.clerk)
 	}
-	for range 3 {
-		l.reader()
+	for i := range 4 {
+		l.reader(i)
 	}
 	l.w.after(busy+1_500, l.settleDown)
 	if !l.w.o.NoSweeps {
@@ -172,11 +175,15 @@ func (l *load) placedOne(id string, r *messages.Reply) {
 	if l.acked[id] {
 		return
 	}
-	l.acked[id] = true
+	l.acked[id], l.newest = true, id
 	l.w.note("acked %s", id)
 	if slices.Contains(l.w.o.Faults, faultCancels) && l.w.chance(20) {
 		l.w.after(l.w.between(0, 6_000), func() {
-			l.ask(l.id("cancel"), messages.OrderRef(id), &messages.CancelOrder{Reason: "customer"}, nil)
+			l.ask(l.id("cancel"), messages.OrderRef(id), &messages.CancelOrder{Reason: "customer"}, func(r *messages.Reply) {
+				if r.GetFailure() == nil {
+					l.cancelled[id] = true
+				}
+			})
 		})
 	}
 	if l.w.chance(15) {

@@ -14,7 +14,7 @@ func (l *load) clerk() {
 	case 0, 1:
 		l.ask(l.id("receive"), to, &messages.ReceiveStock{Sku: sku, Site: site, Quantity: l.w.between(1, 10)}, nil)
 	case 2:
-		l.ask(l.id("adjust"), to, &messages.AdjustStock{Sku: sku, Site: site, Delta: l.w.between(-3, 3), Reason: "found"}, nil)
+		l.ask(l.id("adjust"), to, &messages.AdjustStock{Sku: sku, Site: site, Delta: l.w.between(1, 3) * (2*l.w.between(0, 1) - 1), Reason: "found"}, nil)
 	case 3:
 		l.ask(l.id("count"), to, &messages.SetStock{Sku: sku, Site: site, OnHand: l.w.between(0, 12), AsOfMs: l.w.time() - l.w.between(0, 3_000)}, nil)
 	case 4:

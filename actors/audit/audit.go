@@ -300,6 +300,14 @@ func orderView(core *entity.Core) *messages.OrderView {
 	return v.View()
 }
 
+// Order shows an order as the history leaves it; nil when there is none.
+func (a *Auditor) Order(id string) *messages.OrderView {
+	if s := a.subjects[messages.OrderRef(id)]; s != nil {
+		return orderView(s.core)
+	}
+	return nil
+}
+
 // Entities counts what the history holds.
 func (a *Auditor) Entities() int { return len(a.subjects) }
 
