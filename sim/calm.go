@@ -34,6 +34,7 @@ func (l *load) settleDown() {
 			l.supply()
 		}
 	})
+	l.w.every(700, func() bool { l.desk(); return !l.rested })
 	l.w.every(500, func() bool { l.lookAround(); return !l.rested })
 }
 
@@ -121,7 +122,8 @@ func (l *lane) unfinished(c *entity.Core, now int64) string {
 	}
 	if s, ok := c.Machine().Summary().(*messages.OrderSummary); ok && s != nil {
 		switch {
-		case s.Status == "completed" || s.Status == "cancelled" || s.Status == "exception":
+		case s.Status == "completed" || s.Status == "cancelled":
+		case (s.Status == "exception" || s.Status == "held") && l.w.load.let[s.OrderId] >= letMax: // people have done what they could
 		case len(c.Machine().Waits()) > 0 && l.w.load.nobodyServes(c, now):
 		default:
 			return "is " + s.Status

@@ -106,8 +106,8 @@ func (c *checks) answered(q *asked, r *messages.Reply) {
 	switch code := r.GetFailure().GetCode(); {
 	case code == messages.CodeInternal, code == messages.CodeInvalid: // the load asks for nothing that makes no sense
 		c.w.violate("answer", q.to.String(), "%T %q was answered %v", q.cmd, q.id, r.Failure)
-	case code == messages.CodeNotFound && q.to.Kind != messages.KindBucket && c.versions[q.to] > 0:
-		c.w.violate("I2", q.to.String(), "%T %q was answered %v, and the journal has it", q.cmd, q.id, r.Failure)
+	case code == messages.CodeNotFound && q.to.Kind != messages.KindBucket && q.floor > 0 && r.Failure.Field != "fulfillment_id":
+		c.w.violate("I2", q.to.String(), "%T %q was answered %v, and was there before", q.cmd, q.id, r.Failure)
 	}
 	if r.GetFailure() == nil && q.id != "" {
 		c.acknowledged(q, r)
@@ -117,7 +117,11 @@ func (c *checks) answered(q *asked, r *messages.Reply) {
 // acknowledged takes the yes to a command: what it tells is durable, and every later read shows it.
 func (c *checks) acknowledged(q *asked, r *messages.Reply) {
 	switch cmd := q.cmd.(type) {
-	case *messages.ReceiveStock, *messages.ReserveStock, *messages.PlaceOrder:
+	case *messages.PlaceOrder:
+		if c.hands.ordered[q.to.ID] == nil { // under this id or another
+			c.w.violate("I2", q.to.String(), "%s was acknowledged and is not in the journal", q.id)
+		}
+	case *messages.ReceiveStock, *messages.ReserveStock:
 		if _, durable := c.decided[decision{q.to, q.id}]; !durable {
 			c.w.violate("I2", q.to.String(), "%T %s was acknowledged and is not in the journal", cmd, q.id)
 		}

@@ -30,6 +30,7 @@ type asked struct {
 	then     func(*messages.Reply)
 	attempt  int
 	answered bool
+	floor    uint64          // the version that somebody had been told of when it was asked
 	first    *messages.Reply // of a repeat: what was answered before
 }
 
@@ -42,7 +43,7 @@ func (c *client) ask(id string, to messages.Ref, cmd messages.Command, then func
 			id = messages.ClientKey + id
 		}
 	}
-	q := &asked{c: c, id: id, to: to, cmd: cmd, then: then}
+	q := &asked{c: c, id: id, to: to, cmd: cmd, then: then, floor: c.w.checks.floors[to]}
 	q.send()
 }
 

@@ -102,6 +102,9 @@ func (w *world) compareReadBack(a *audit.Auditor, p int) {
 	}
 	for _, ref := range got.Store.Refs() {
 		w.compare(a, got.Store, ref)
+		if cancelDatesHold && ref.Kind == messages.KindOrder {
+			w.dated(got.Store, ref)
+		}
 	}
 }
 
@@ -112,6 +115,24 @@ func (w *world) compare(a *audit.Auditor, store *entity.Store, ref messages.Ref)
 		return
 	}
 	a.Live(core, w.time())
+}
+
+// cancelDatesHold says that what waits is cancelled when a rule wants it.
+const cancelDatesHold = false
+
+// dated looks for units that a rule wanted cancelled by now, and that still wait.
+func (w *world) dated(store *entity.Store, ref messages.Ref) {
+	core, err := store.Core(ref, w.kinds, nil, &w.limits)
+	s := new(messages.OrderState)
+	if err != nil || s.UnmarshalVT(core.Machine().MarshalState()) != nil || s.CancelAtMs == 0 || s.CancelAtMs > w.time() {
+		return
+	}
+	view := viewOf(core.Machine())
+	for i, u := range view.Units {
+		if waiting := u.Backordered + u.Open + u.Exception; waiting > 0 && view.CancelReason == "" {
+			w.violate("I11", ref.String(), "%d units of line %d wait, and were to be cancelled %d ms ago", waiting, i, w.time()-s.CancelAtMs)
+		}
+	}
 }
 
 // compareLive compares what a node holds in memory, and looks for questions that it took and never answered.

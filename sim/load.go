@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"orderyard/messages"
 )
@@ -16,8 +17,10 @@ type load struct {
 	acked     map[string]bool // order ids whose placement was acknowledged
 	holds     map[string]bool // cart reservations that were granted
 	manual    map[string]bool // sites whose people answer
+	absent    map[string]bool // of these: nobody comes before the calm
 	newest    string          // the order that was acknowledged last
 	cancelled map[string]bool // orders whose cancellation was acknowledged
+	let       map[string]int  // how often people have let an order go on, in the calm
 	serial    int
 	calm      bool  // the faults are over, everybody helps to finish
 	over      int64 // when the calm began
@@ -27,7 +30,7 @@ type load struct {
 func newLoad(w *world) *load {
 	l := &load{
 		client: client{w: w}, counted: map[string]bool{}, acked: map[string]bool{}, holds: map[string]bool{}, manual: map[string]bool{},
-		cancelled: map[string]bool{},
+		cancelled: map[string]bool{}, absent: map[string]bool{}, let: map[string]int{},
 	}
 	for i := range w.between(2, 4) {
 		l.sites = append(l.sites, fmt.Sprintf("S%d", i+1))
@@ -52,6 +55,9 @@ func (l *load) begin() {
 		if l.w.chance(30) {
 			doc.Accept, doc.AnswerWithinMs = "manual", 30_000
 			l.manual[site] = true
+			if len(l.absent) == 0 && l.w.chance(30) { // in one seed of five
+				doc.AnswerWithinMs, l.absent[site] = l.w.between(1_000, 4_000), true
+			}
 		}
 		l.ask(l.id("apply"), messages.SiteRef(site), &messages.ApplySite{Doc: doc}, nil)
 		for _, sku := range l.skus {
@@ -64,6 +70,10 @@ func (l *load) begin() {
 	busy := l.w.o.busy()
 	for range 2 {
 		l.w.after(l.w.between(warmUpMs, busy), l.novelty)
+	}
+	if l.w.chance(50) {
+		l.w.after(l.w.between(warmUpMs, busy), l.w.publish)
+		l.w.after(l.w.between(warmUpMs, busy), l.w.publish)
 	}
 	for range l.w.o.Orders {
 		l.w.after(l.w.between(warmUpMs, busy), l.placeOne)
@@ -108,6 +118,7 @@ func (l *load) novelty() {
 		order := l.order(external)
 		order.Lines = order.Lines[:1]
 		order.Lines[0].Sku = sku
+		l.price(order)
 		l.placeThis(external, order)
 	})
 }
@@ -123,10 +134,34 @@ func (l *load) order(external string) *messages.Order {
 		OnShort:  l.pick([]string{"", "backorder", "backorder", "cancel", "hold"}),
 		Priority: int32(l.w.rng.IntN(3)),
 	}
-	for i := range l.w.between(1, 3) {
-		o.Lines = append(o.Lines, &messages.OrderLine{Id: fmt.Sprint(i + 1), Sku: l.pick(l.skus), Quantity: l.w.between(1, 4), UnitPrice: 100})
+	if l.w.chance(30) {
+		o.SplitsMax = int32(l.w.between(1, 4))
 	}
+	if l.w.chance(30) {
+		o.DeliverBy = time.UnixMilli(l.w.time() + l.w.between(0, 5)*dayMs).UTC().Format(time.DateOnly)
+	}
+	for i := range l.w.between(1, 3) {
+		line := &messages.OrderLine{Id: fmt.Sprint(i + 1), Sku: l.pick(l.skus), Quantity: l.w.between(1, 4), UnitPrice: l.w.between(0, 5_000)}
+		o.Lines = append(o.Lines, line)
+	}
+	l.price(o)
 	return o
+}
+
+// price gives an order shipping, tax, a discount and a payment, which now and then is not enough.
+func (l *load) price(o *messages.Order) {
+	o.ShippingAmount, o.Tax, o.Discount = l.w.between(0, 900), l.w.between(0, 900), 0
+	total := o.ShippingAmount + o.Tax
+	for _, line := range o.Lines {
+		total += line.Quantity * line.UnitPrice
+	}
+	o.Discount = l.w.between(0, total)
+	if l.w.chance(60) {
+		o.HasPayment, o.PaymentMethod, o.PaymentAmount = true, "card", total-o.Discount
+		if l.w.chance(10) {
+			o.PaymentAmount += 2
+		}
+	}
 }
 
 // placeOne places an order, sometimes twice at once, sometimes with other content under the same id; later it may be held or cancelled.
@@ -150,14 +185,15 @@ func (l *load) placeThis(external string, order *messages.Order) {
 		copies = 3
 	}
 	for range copies {
-		l.ask("place/"+id, messages.OrderRef(id), place, func(r *messages.Reply) { l.placedOne(id, r) })
+		l.ask(l.placeKey(id), messages.OrderRef(id), place, func(r *messages.Reply) { l.placedOne(id, r) })
 	}
 	if l.w.chance(10) {
 		other := &messages.PlaceOrder{Order: l.order(external)}
 		other.Order.Lines[0].Quantity += 1000
+		l.price(other.Order)
 		l.w.after(l.w.between(1_000, 8_000), func() {
 			if l.acked[id] {
-				l.ask("place/"+id, messages.OrderRef(id), other, func(r *messages.Reply) {
+				l.ask(l.placeKey(id), messages.OrderRef(id), other, func(r *messages.Reply) {
 					if r.GetFailure().GetCode() != messages.CodeConflict {
 						l.w.violate("I6", id, "other content under the same id was answered %v", r)
 					}
@@ -165,6 +201,14 @@ func (l *load) placeThis(external string, order *messages.Order) {
 			}
 		})
 	}
+}
+
+// placeKey is the door's id for a placement without one, or one of the sender's own.
+func (l *load) placeKey(id string) string {
+	if l.w.chance(25) {
+		return l.id("place")
+	}
+	return placeKey + id
 }
 
 func (l *load) placedOne(id string, r *messages.Reply) {
@@ -207,13 +251,21 @@ func (l *load) cart() {
 			return
 		}
 		l.holds[id] = true
-		switch l.w.rng.IntN(3) {
+		switch l.w.rng.IntN(6) {
+		case 3:
+			l.cartAgain(to, reserve)
+		case 4: // too late
+			l.w.after(reserve.HoldForMs+l.w.between(0, 1_500), func() {
+				l.ask(id+"/c", to, &messages.ConfirmReservation{Sku: sku, Site: site, ReservationId: id}, nil)
+			})
 		case 0:
 			l.w.after(l.w.between(0, 6_000), func() {
 				l.ask(id+"/c", to, &messages.ConfirmReservation{Sku: sku, Site: site, ReservationId: id}, func(r *messages.Reply) {
 					if r.GetFailure() == nil {
 						l.ask(id+"/c2", to, &messages.ConfirmReservation{Sku: sku, Site: site, ReservationId: id}, nil) // a page that is loaded again
-						l.ask(id+"/s", to, &messages.ShipStock{Sku: sku, Site: site, ReservationId: id, Quantity: reserve.Quantity}, nil)
+						l.ask(id+"/s", to, &messages.ShipStock{Sku: sku, Site: site, ReservationId: id, Quantity: reserve.Quantity}, func(*messages.Reply) {
+							l.ask(id+"/x", to, &messages.CancelReservation{Sku: sku, Site: site, ReservationId: id}, nil) // they have left
+						})
 					}
 				})
 			})
@@ -222,5 +274,20 @@ func (l *load) cart() {
 				l.ask(id+"/x", to, &messages.CancelReservation{Sku: sku, Site: site, ReservationId: id}, nil)
 			})
 		}
+	})
+}
+
+// cartAgain asks for another quantity or for longer under the same reservation, and then confirms all of it.
+func (l *load) cartAgain(to messages.Ref, first *messages.ReserveStock) {
+	sku, site, id := first.Sku, first.Site, first.ReservationId
+	l.w.after(l.w.between(0, 3_000), func() {
+		again := &messages.ReserveStock{
+			Sku: sku, Site: site, ReservationId: id, Quantity: l.w.between(1, 4), HoldForMs: first.HoldForMs + l.w.between(0, 3_000),
+		}
+		l.ask(id+"/r2", to, again, func(*messages.Reply) {
+			l.ask(id+"/c", to, &messages.ConfirmReservation{Sku: sku, Site: site, ReservationId: id}, func(*messages.Reply) {
+				l.ask(id+"/s", to, &messages.ShipStock{Sku: sku, Site: site, ReservationId: id}, nil)
+			})
+		})
 	})
 }

@@ -58,7 +58,7 @@ func (w *world) start(seat int) {
 	}
 	n.store = &nodeStore{n, w.storage.faulty}
 	n.bus = newNodeBus(n)
-	n.know = actors.NewKnowledge(nil, n.wall, n.route)
+	n.know = actors.NewKnowledge(w.rules, n.wall, n.route)
 	n.know.Stopwatch = func() int64 { return 0 }
 	n.know.SplitBy(w.o.Partitions)
 	n.kinds = w.machines(n)

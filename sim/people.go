@@ -3,6 +3,7 @@ package sim
 import (
 	"slices"
 
+	"orderyard/actors"
 	"orderyard/messages"
 )
 
@@ -16,9 +17,16 @@ func (l *load) clerk() {
 	case 2:
 		l.ask(l.id("adjust"), to, &messages.AdjustStock{Sku: sku, Site: site, Delta: l.w.between(1, 3) * (2*l.w.between(0, 1) - 1), Reason: "found"}, nil)
 	case 3:
-		l.ask(l.id("count"), to, &messages.SetStock{Sku: sku, Site: site, OnHand: l.w.between(0, 12), AsOfMs: l.w.time() - l.w.between(0, 3_000)}, nil)
+		count := &messages.SetStock{Sku: sku, Site: site, OnHand: l.w.between(0, 12), AsOfMs: l.w.time() - l.w.between(0, 3_000)}
+		if count.HasSafetyStock = l.w.chance(30); count.HasSafetyStock {
+			count.SafetyStock = l.w.between(0, 3)
+		}
+		if count.HasUnsellable = l.w.chance(30); count.HasUnsellable {
+			count.Unsellable = l.w.between(0, min(count.OnHand, 3))
+		}
+		l.ask(l.id("count"), to, count, nil)
 	case 4:
-		l.ask(l.id("suspend"), messages.SiteRef(site), &messages.SetSiteStatus{Status: "suspended"}, func(*messages.Reply) {
+		l.ask(l.id("suspend"), messages.SiteRef(site), &messages.SetSiteStatus{Status: l.pick([]string{"suspended", "offline"})}, func(*messages.Reply) {
 			l.w.after(l.w.between(0, 8_000), func() {
 				l.ask(l.id("online"), messages.SiteRef(site), &messages.SetSiteStatus{Status: "online"}, nil)
 			})
@@ -35,7 +43,7 @@ func (l *load) fleet(site string) {
 	look = func() {
 		l.ask("", messages.SiteRef(site), &messages.ListFulfillments{Limit: 200}, func(r *messages.Reply) {
 			for _, fo := range r.GetSite().GetFulfillments() {
-				if l.calm || l.w.chance(60) {
+				if l.calm || !l.absent[site] && l.w.chance(60) {
 					l.work(site, fo)
 				}
 			}
@@ -58,8 +66,14 @@ func (l *load) work(site string, fo *messages.FulfillmentOrder) {
 		act.Action, act.Note = "reject", "sim"
 		act.Reason = l.pick([]string{"not_in_stock", "mismatch", "damaged", "capacity", "closed", "carrier", "other"})
 		if l.w.chance(30) {
-			act.Lines = fo.Lines[:1]
+			line := fo.Lines[0]
+			act.Lines = []*messages.FulfillmentLine{{LineId: line.LineId, Line: line.Line, Quantity: l.w.between(0, line.Quantity)}}
 		}
+		if l.w.chance(30) {
+			act.RetryAfterMs = l.w.between(1, 5_000)
+		}
+	case l.w.chance(10) && fo.RequestStatus == messages.RequestStatus_REQUEST_STATUS_ACCEPTED && begun(fo.Status):
+		act.Action = "ship" // its system tells shipments only
 	default:
 		act.Action = nextStep(fo, can)
 	}
@@ -71,6 +85,36 @@ func (l *load) work(site string, fo *messages.FulfillmentOrder) {
 	}
 	l.ask(l.id(act.Action), messages.SiteRef(site), act, nil)
 }
+
+// begun says that people at the site may have it in hand.
+func begun(s messages.FulfillmentStatus) bool {
+	return s >= messages.FulfillmentStatus_FULFILLMENT_STATUS_OPEN && s < messages.FulfillmentStatus_FULFILLMENT_STATUS_SHIPPED
+}
+
+// desk is the people who decide about orders that wait for somebody: in the calm they let each go on, a few times, for a rule may stop it again.
+func (l *load) desk() {
+	for _, n := range l.w.seats {
+		if n.gone {
+			continue
+		}
+		rows, _ := n.know.ListOrders(actors.OrderFilter{}, "", 1_000)
+		for _, row := range rows {
+			id := row.OrderId
+			if row.Status != "held" && row.Status != "exception" || l.let[id] >= letMax {
+				continue
+			}
+			l.let[id]++
+			release := &messages.ReleaseOrder{Actor: "desk"}
+			if len(row.Exceptions) > 0 {
+				release.Exception = row.Exceptions[0]
+			}
+			l.ask(l.id("let"), messages.OrderRef(id), release, nil)
+		}
+	}
+}
+
+// letMax is how often people let one order go on.
+const letMax = 3
 
 // nextStep is what a site does with work it keeps.
 func nextStep(fo *messages.FulfillmentOrder, can []string) string {

@@ -16,6 +16,7 @@ import (
 	"orderyard/actors/audit"
 	"orderyard/actors/entity"
 	"orderyard/messages"
+	"orderyard/routing"
 )
 
 // startAt is the simulated beginning: a Sunday before the busiest week, 2026-11-22 09:00 UTC.
@@ -48,6 +49,7 @@ type world struct {
 
 	checks *checks
 	load   *load
+	rules  *routing.Rules // in force
 }
 
 // Run simulates one seed from the first order to rest, and checks it. A state machine's own assertion is a finding like any other.
@@ -87,6 +89,9 @@ func newWorld(seed uint64, o Options) *world {
 	w.kinds = actors.Kinds(w.time, actors.RememberForMs, func(*messages.PlanRequest, int64) *messages.AdoptPlan {
 		return &messages.AdoptPlan{}
 	})
+	if w.rules = ruleSets()[0]; w.chance(50) {
+		w.rules = ruleSets()[w.rng.IntN(len(ruleSets()))]
+	}
 	w.storage = newStorage(w)
 	w.registry = newRegistry(w)
 	w.stream = newStream(w)
