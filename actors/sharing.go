@@ -114,8 +114,9 @@ func newSharing(k *Knowledge, bus Bus, self string, log *slog.Logger) (*Sharing,
 	}
 	s := &Sharing{
 		know: k, news: k.view.share(), bus: bus, self: self, log: log, clock: time.Now,
-		senders: make(map[string]*sender), heal: make(chan struct{}, 1), aside: func(ask func()) { go ask() },
+		senders: make(map[string]*sender), heal: make(chan struct{}, 1),
 	}
+	s.aside = func(ask func()) { go ask() }
 	k.coverage.mu.Lock()
 	k.coverage.shared, k.coverage.ring = true, s.news.ring
 	k.coverage.mu.Unlock()

@@ -13,6 +13,7 @@ type State struct {
 	sku, site string
 	ref       messages.Ref
 	known     bool // counted or received at least once
+	atOnce    int  // how many notices are told at a time: NoticesMax
 	counts
 
 	reservations map[string]*reservation
@@ -30,7 +31,6 @@ type State struct {
 	declared      int64  // shortfall announced by StockOvercommitted and not yet covered by named victims
 	notices       []notice
 	noticesOwed   int // notices that are still true; the others wait to be dropped
-	atOnce        int // how many are told at a time: NoticesMax
 	timer         messages.Task
 	unchecked     *reservation  // the oldest live claim that is unchecked
 	question      messages.Task // to its order
@@ -168,10 +168,9 @@ type movement struct{ at, delta int64 }
 // New makes a bucket that nothing has happened to yet.
 func New(sku, site string) *State {
 	return &State{
-		sku: sku, site: site, ref: messages.BucketRef(sku, site),
+		sku: sku, site: site, ref: messages.BucketRef(sku, site), atOnce: NoticesMax,
 		reservations: make(map[string]*reservation),
 		expiries:     newExpiries(),
-		atOnce:       NoticesMax,
 	}
 }
 
