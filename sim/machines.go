@@ -57,16 +57,16 @@ type twice struct {
 	again   func(id string, state []byte) (entity.Machine, error)
 }
 
-// Postpone implements entity.Postponer, where the machine does.
-func (t *twice) Postpone(task string, now int64) bool {
-	p, ok := t.Machine.(entity.Postponer)
-	return ok && p.Postpone(task, now)
-}
-
 // SetVersion implements entity.Machine.
 func (t *twice) SetVersion(version uint64) {
 	t.version = version
 	t.Machine.SetVersion(version)
+}
+
+// Postpone implements entity.Postponer where the real machine does.
+func (t *twice) Postpone(task string, now int64) bool {
+	p, ok := t.Machine.(entity.Postponer)
+	return ok && p.Postpone(task, now)
 }
 
 // Decide implements entity.Machine.
