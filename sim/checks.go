@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cespare/xxhash/v2"
+
 	"orderyard/actors"
 	"orderyard/actors/entity"
 	"orderyard/gateway/egress"
@@ -19,9 +21,25 @@ type checks struct {
 	versions map[messages.Ref]uint64 // durable
 	decided  map[decision]verdict    // commands in the journal
 	floors   map[messages.Ref]uint64 // newest version that anybody was told
-	events   []map[string]uint64     // public events by partition: id → position
+	events   []map[string]public     // public events by partition and id
 	entered  []uint64                // by partition: the newest claim under which it was taken over
 	hands    *hands
+}
+
+// public is a public event as the journal has it.
+type public struct {
+	position uint64
+	content  uint64 // a hash
+}
+
+func contentOf(ev *egress.Event) uint64 {
+	h := xxhash.New()
+	for _, part := range [...]string{ev.Family, ev.Name, ev.Key} {
+		_, _ = h.WriteString(part)
+		_, _ = h.Write([]byte{0})
+	}
+	_, _ = h.Write(ev.Data)
+	return h.Sum64()
 }
 
 // decision is a command at an entity.
@@ -43,7 +61,7 @@ func newChecks(w *world) *checks {
 		floors: map[messages.Ref]uint64{}, entered: make([]uint64, w.o.Partitions), hands: newHands(w),
 	}
 	for range w.o.Partitions {
-		c.events = append(c.events, map[string]uint64{})
+		c.events = append(c.events, map[string]public{})
 	}
 	return c
 }
@@ -79,7 +97,7 @@ func (c *checks) stored(partition int, position uint64, record []byte) {
 		c.decided[decision{ref, id}] = verdict{e.Reply, version, c.w.time()}
 	}
 	_ = c.tr.Commit(commit, func(ev egress.Event) error {
-		c.events[partition][ev.ID] = position
+		c.events[partition][ev.ID] = public{position, contentOf(&ev)}
 		return nil
 	})
 }
@@ -158,9 +176,12 @@ func (c *checks) read(ref messages.Ref, floor uint64, r *messages.Reply) {
 }
 
 // published takes a public event as the stream does.
-func (c *checks) published(partition int, id string) {
-	if _, committed := c.events[partition][id]; !committed {
+func (c *checks) published(partition int, id string, content uint64) {
+	switch e, committed := c.events[partition][id]; {
+	case !committed:
 		c.w.violate("egress", id, "it was published before it was committed")
+	case e.content != content:
+		c.w.violate("egress", id, "it was published with another content than was committed")
 	}
 }
 
@@ -182,7 +203,7 @@ func (c *checks) stream() {
 		byEntity := map[string][]told{}
 		for _, id := range sortedKeys(events) {
 			if _, ok := first[id]; !ok {
-				c.w.violate("egress", id, "it was committed at position %d and never published", events[id])
+				c.w.violate("egress", id, "it was committed at position %d and never published", events[id].position)
 				continue
 			}
 			entity, version := splitEvent(id)

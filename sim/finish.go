@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 
+	"google.golang.org/protobuf/proto"
+
 	"orderyard/actors"
 	"orderyard/actors/audit"
 	"orderyard/actors/entity"
@@ -51,19 +53,23 @@ func (w *world) finish() {
 	w.checks.stream()
 	w.result.Orders = len(w.load.acked)
 	w.result.Statuses = map[string]int{}
+	listed := map[string]bool{}
 	for _, n := range w.seats {
 		rows, _ := n.know.ListOrders(actors.OrderFilter{}, "", 1_000_000)
 		for _, row := range rows {
 			w.result.Statuses[row.Status]++
 			w.result.Reroutes += int(row.Reroutes)
+			if listed[row.OrderId] {
+				w.violate("I12", row.OrderId, "it is listed twice")
+			}
+			listed[row.OrderId] = true
+			if made := a.Row(row.OrderId); made == nil || !proto.Equal(made, row) {
+				w.violate("I12", row.OrderId, "%s lists it as %v, the journal makes it %v", n.incarnation, row, made)
+			}
 		}
 	}
-	listed := 0
-	for _, count := range w.result.Statuses {
-		listed += count
-	}
-	if placed := a.Placed(); listed != placed {
-		w.violate("I12", "", "%d orders are placed, the nodes list %d", placed, listed)
+	if placed := a.Placed(); len(listed) != placed {
+		w.violate("I12", "", "%d orders are placed, the nodes list %d", placed, len(listed))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"orderyard/actors/audit"
+	"orderyard/messages"
 )
 
 // Options are the dials of one run; the zero value of each means the default.
@@ -121,7 +122,20 @@ type Result struct {
 	Reroutes   int               `json:"reroutes"`
 	Swept      int               `json:"swept"`    // orders that a sweep moved
 	Statuses   map[string]int    `json:"statuses"` // headline statuses at the end
+	Happened   happened          `json:"-"`        // events in the journal, by their number
 	Violations []audit.Violation `json:"violations"`
+}
+
+// happened counts events by their type.
+type happened [messages.TypeCommandRefused + 1]int
+
+// String tells how many types there were, for logs.
+func (h happened) String() string {
+	types := 0
+	for _, n := range h {
+		types += min(n, 1)
+	}
+	return fmt.Sprintf("%d types", types)
 }
 
 // Add counts another seed in. Of one alone, seed and hash stay.
@@ -141,6 +155,9 @@ func (r *Result) Add(other Result) {
 		*sum.to += *sum.from
 	}
 	r.Millis += other.Millis
+	for i, n := range other.Happened {
+		r.Happened[i] += n
+	}
 	if r.Statuses == nil {
 		r.Statuses = map[string]int{}
 	}

@@ -148,6 +148,9 @@ func (w *world) note(format string, args ...any) {
 func (w *world) happened(e *messages.Entry) {
 	w.line = fmt.Appendf(w.line[:0], "%d %d %s %d", w.now-startAt, e.Kind, e.Id, e.Version)
 	for _, r := range e.Events {
+		if int(r.Type) < len(w.result.Happened) {
+			w.result.Happened[r.Type]++
+		}
 		w.line = fmt.Appendf(w.line, " %d ", r.Type)
 		w.line = append(w.line, r.Data...)
 	}

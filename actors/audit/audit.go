@@ -308,6 +308,16 @@ func (a *Auditor) Order(id string) *messages.OrderView {
 	return nil
 }
 
+// Row is an order's row in a list, as the history makes it; nil when there is none.
+func (a *Auditor) Row(id string) *messages.OrderSummary {
+	s := a.subjects[messages.OrderRef(id)]
+	if s == nil {
+		return nil
+	}
+	row, _ := s.core.Machine().Summary().(*messages.OrderSummary)
+	return row
+}
+
 // Entities counts what the history holds.
 func (a *Auditor) Entities() int { return len(a.subjects) }
 
