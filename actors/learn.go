@@ -27,7 +27,7 @@ func (s *Sharing) Learn(ctx context.Context, skus, members []string) (map[string
 	serving, served := s.know.Serving(), newPartitionSet()
 	results := make(chan error, len(members))
 	for _, member := range members {
-		go func() {
+		s.aside(func() {
 			err := s.bus.Ask(ctx, member, wordSKUs, body, func(part []byte) error {
 				d := &messages.ViewDelta{}
 				if err := d.UnmarshalVT(part); err != nil {
@@ -41,7 +41,7 @@ func (s *Sharing) Learn(ctx context.Context, skus, members []string) (map[string
 				err = nil
 			}
 			results <- err
-		}()
+		})
 	}
 	var errs []error
 	for range members {

@@ -74,7 +74,8 @@ type Sharing struct {
 	heal    chan struct{} // holds one when somebody may be behind
 
 	clock    func() time.Time
-	fetching sync.Mutex // one snapshot at a time
+	aside    func(func()) // runs an ask beside others
+	fetching sync.Mutex   // one snapshot at a time
 	stop     context.CancelFunc
 	done     sync.WaitGroup
 	stats    SharingStats
@@ -120,6 +121,7 @@ func newSharing(k *Knowledge, bus Bus, self string, sure func(partition int) boo
 		know: k, news: k.view.share(), bus: bus, self: self, sure: sure, log: log, clock: time.Now,
 		senders: make(map[string]*sender), heal: make(chan struct{}, 1),
 	}
+	s.aside = func(ask func()) { go ask() }
 	k.coverage.mu.Lock()
 	k.coverage.shared, k.coverage.ring = true, s.news.ring
 	k.coverage.mu.Unlock()

@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// SharingSteps is a Sharing that somebody else drives in one goroutine: the simulation. Sync and Learn are the Sharing's; Learn asks from
-// goroutines and is not to be called.
+// SharingSteps is a Sharing that somebody else drives in one goroutine: the simulation. Sync and Learn are the Sharing's; Learn asks one after the other.
 type SharingSteps struct{ *Sharing }
 
 // ShareBySteps is Share without the loops.
@@ -16,7 +15,7 @@ func ShareBySteps(k *Knowledge, bus Bus, self string, clock func() time.Time) (*
 	if err != nil {
 		return nil, err
 	}
-	s.clock, s.stop = clock, func() {}
+	s.clock, s.stop, s.aside = clock, func() {}, func(ask func()) { ask() }
 	return &SharingSteps{s}, nil
 }
 

@@ -27,6 +27,8 @@ const (
 	bugDeafTimer    = "timers never ring"           // nothing expires
 	bugStaleRebirth = "asleep with the old state"   // an entity wakes up as it was at its first sleep
 	bugNoLease      = "lease ignored"               // who is cut off goes on answering reads
+	bugDeafSite     = "cancel lost at the site"     // a site says yes to a cancellation and goes on
+	bugForgetful    = "refusals forgotten"          // a command that was refused may be granted when it is repeated
 )
 
 // Bugs lists the faults that can be planted.
@@ -34,25 +36,34 @@ func Bugs() []string {
 	return []string{
 		bugNoFence, bugEarlyReply, bugNoDedup, bugEternalHold, bugWallClock, bugLostRelease, bugConfirmTwice, bugViewDecides, bugLostThrottle,
 		bugEarlyEvents, bugNoTerm, bugHastyRest, bugLostEntry, bugDeafTimer, bugStaleRebirth, bugNoLease,
+		bugDeafSite, bugForgetful,
 	}
 }
 
 func (w *world) has(bug string) bool { return w.o.Bug == bug }
 
-// unknownID is a command id that nobody has seen, and yet shows whose it was; knownID gives that one back.
-func (w *world) unknownID(id string) string {
-	if id == "" {
-		return ""
+// commandID is the id under which a command is decided. Of a planted bug it is one that nobody has seen, or none of a client's, and yet shows whose it
+// was; knownID gives that one back.
+func (w *world) commandID(id string) string {
+	switch {
+	case w.has(bugNoDedup) && id != "":
+		w.seq++
+		return fmt.Sprintf("%s#%d", id, w.seq)
+	case w.has(bugForgetful) && strings.HasPrefix(id, messages.ClientKey):
+		return nobodysKey + strings.TrimPrefix(id, messages.ClientKey)
 	}
-	w.seq++
-	return fmt.Sprintf("%s#%d", id, w.seq)
+	return id
 }
 
+const nobodysKey = "nobody/"
+
 func (w *world) knownID(id string) string {
-	if !w.has(bugNoDedup) {
-		return id
+	switch {
+	case w.has(bugNoDedup):
+		id, _, _ = strings.Cut(id, "#")
+	case w.has(bugForgetful) && strings.HasPrefix(id, nobodysKey):
+		return messages.ClientKey + strings.TrimPrefix(id, nobodysKey)
 	}
-	id, _, _ = strings.Cut(id, "#")
 	return id
 }
 
@@ -69,6 +80,10 @@ func (w *world) plant(n *node, of messages.Kind, kind entity.Kind) entity.Kind {
 	switch w.o.Bug {
 	case bugEternalHold, bugLostRelease, bugConfirmTwice, bugViewDecides, bugWallClock:
 		if of != messages.KindBucket {
+			return kind
+		}
+	case bugDeafSite:
+		if of != messages.KindSite {
 			return kind
 		}
 	case bugLostThrottle:
@@ -115,6 +130,10 @@ func (b *buggy) Decide(cmd messages.Command, now int64) ([]messages.Event, *mess
 		if bug == bugLostRelease {
 			return nil, reply, err
 		}
+	case *messages.CancelFulfillment:
+		if bug == bugDeafSite && reply.GetFulfillment().GetStatus() == messages.FulfillmentStatus_FULFILLMENT_STATUS_CANCELLED {
+			return nil, reply, err
+		}
 	case *messages.ConfirmReservation:
 		if bug == bugConfirmTwice && err == nil && len(events) == 0 && reply.GetFailure() == nil {
 			return []messages.Event{&messages.ReservationConfirmed{ReservationId: c.ReservationId}}, reply, nil
@@ -128,6 +147,12 @@ func (b *buggy) Decide(cmd messages.Command, now int64) ([]messages.Event, *mess
 		}
 	}
 	return events, reply, err
+}
+
+// Postpone implements entity.Postponer, where the machine does.
+func (b *buggy) Postpone(task string, now int64) bool {
+	p, ok := b.Machine.(entity.Postponer)
+	return ok && p.Postpone(task, now)
 }
 
 // viewHas says what the node has heard of the bucket.

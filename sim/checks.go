@@ -4,6 +4,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cespare/xxhash/v2"
+
+	"orderyard/actors"
 	"orderyard/actors/entity"
 	"orderyard/gateway/egress"
 	"orderyard/messages"
@@ -15,12 +18,28 @@ import (
 type checks struct {
 	w        *world
 	tr       *egress.Translation
-	versions map[messages.Ref]uint64 // durable, of buckets
-	commands map[string]uint64       // of buckets: the version that a command's entry led to
-	decided  map[decision]bool       // commands in the journal
-	floors   map[messages.Ref]uint64 // newest version of a bucket that anybody was told
-	events   []map[string]uint64     // public events by partition: id → position
+	versions map[messages.Ref]uint64 // durable
+	decided  map[decision]verdict    // commands in the journal
+	floors   map[messages.Ref]uint64 // newest version that anybody was told
+	events   []map[string]public     // public events by partition and id
 	entered  []uint64                // by partition: the newest claim under which it was taken over
+	hands    *hands
+}
+
+// public is a public event as the journal has it.
+type public struct {
+	position uint64
+	content  uint64 // a hash
+}
+
+func contentOf(ev *egress.Event) uint64 {
+	h := xxhash.New()
+	for _, part := range [...]string{ev.Family, ev.Name, ev.Key} {
+		_, _ = h.WriteString(part)
+		_, _ = h.Write([]byte{0})
+	}
+	_, _ = h.Write(ev.Data)
+	return h.Sum64()
 }
 
 // decision is a command at an entity.
@@ -29,13 +48,20 @@ type decision struct {
 	id  string
 }
 
+// verdict is what became of it.
+type verdict struct {
+	reply   []byte
+	version uint64 // that it led to
+	at      int64
+}
+
 func newChecks(w *world) *checks {
 	c := &checks{
-		w: w, tr: egress.NewTranslation(), versions: map[messages.Ref]uint64{}, commands: map[string]uint64{}, decided: map[decision]bool{},
-		floors: map[messages.Ref]uint64{}, entered: make([]uint64, w.o.Partitions),
+		w: w, tr: egress.NewTranslation(), versions: map[messages.Ref]uint64{}, decided: map[decision]verdict{},
+		floors: map[messages.Ref]uint64{}, entered: make([]uint64, w.o.Partitions), hands: newHands(w),
 	}
 	for range w.o.Partitions {
-		c.events = append(c.events, map[string]uint64{})
+		c.events = append(c.events, map[string]public{})
 	}
 	return c
 }
@@ -58,22 +84,20 @@ func (c *checks) stored(partition int, position uint64, record []byte) {
 	}
 	for _, e := range commit.Entries {
 		c.w.happened(e)
+		c.hands.stored(e)
 		version := e.Version + uint64(len(e.Events))
 		ref, id := messages.Ref{Kind: messages.Kind(e.Kind), ID: e.Id}, c.w.knownID(e.CommandId)
-		if ref.Kind == messages.KindBucket {
-			c.versions[ref] = version
-			c.commands[id] = version
-		}
+		c.versions[ref] = version
 		if id == "" {
 			continue
 		}
-		if c.decided[decision{ref, id}] {
+		if before, twice := c.decided[decision{ref, id}]; twice && (ref.Kind == messages.KindOrder || c.w.time()-before.at < actors.RememberForMs) {
 			c.w.violate("I6", ref.String(), "command %q was decided twice", id)
 		}
-		c.decided[decision{ref, id}] = true
+		c.decided[decision{ref, id}] = verdict{e.Reply, version, c.w.time()}
 	}
 	_ = c.tr.Commit(commit, func(ev egress.Event) error {
-		c.events[partition][ev.ID] = position
+		c.events[partition][ev.ID] = public{position, contentOf(&ev)}
 		return nil
 	})
 }
@@ -95,42 +119,69 @@ func (c *checks) takenOver(partition int, payload []byte) {
 	c.entered[partition] = max(c.entered[partition], claim)
 }
 
-// acknowledged takes an answer that a client got to a command: it is durable, and every later read shows it.
-func (c *checks) acknowledged(q *asked, r *messages.Reply) {
-	if r.GetFailure() != nil || q.id == "" {
-		return
+// answered takes the final answer to a question.
+func (c *checks) answered(q *asked, r *messages.Reply) {
+	switch code := r.GetFailure().GetCode(); {
+	case code == messages.CodeInternal, code == messages.CodeInvalid: // the load asks for nothing that makes no sense
+		c.w.violate("answer", q.to.String(), "%T %q was answered %v", q.cmd, q.id, r.Failure)
+	case code == messages.CodeNotFound && q.to.Kind != messages.KindBucket && q.floor > 0 && r.Failure.Field != "fulfillment_id":
+		c.w.violate("I2", q.to.String(), "%T %q was answered %v, and was there before", q.cmd, q.id, r.Failure)
 	}
-	switch cmd := q.cmd.(type) {
-	case *messages.ReceiveStock, *messages.ReserveStock, *messages.PlaceOrder:
-		if !c.decided[decision{q.to, q.id}] {
-			c.w.violate("I2", q.to.String(), "%T %s was acknowledged and is not in the journal", cmd, q.id)
-		}
-	}
-	if version, ok := c.commands[q.id]; ok && q.to.Kind == messages.KindBucket {
-		c.floors[q.to] = max(c.floors[q.to], version)
+	if r.GetFailure() == nil && q.id != "" {
+		c.acknowledged(q, r)
 	}
 }
 
-// read takes the answer to a read of a bucket. floor is what somebody had been told when the read began.
+// acknowledged takes the yes to a command: what it tells is durable, and every later read shows it.
+func (c *checks) acknowledged(q *asked, r *messages.Reply) {
+	switch cmd := q.cmd.(type) {
+	case *messages.PlaceOrder:
+		if c.hands.ordered[q.to.ID] == nil { // under this id or another
+			c.w.violate("I2", q.to.String(), "%s was acknowledged and is not in the journal", q.id)
+		}
+	case *messages.ReceiveStock, *messages.ReserveStock:
+		if _, durable := c.decided[decision{q.to, q.id}]; !durable {
+			c.w.violate("I2", q.to.String(), "%T %s was acknowledged and is not in the journal", cmd, q.id)
+		}
+	}
+	told := versionOf(r)
+	if told > c.versions[q.to] {
+		c.w.violate("I2", q.to.String(), "%T %s was acknowledged at version %d, the journal has %d", q.cmd, q.id, told, c.versions[q.to])
+	}
+	if v, ok := c.decided[decision{q.to, q.id}]; ok {
+		told = max(told, v.version)
+	}
+	c.floors[q.to] = max(c.floors[q.to], told)
+}
+
+// versionOf is the version of its entity that an answer tells; 0 = none.
+func versionOf(r *messages.Reply) uint64 {
+	return max(r.GetOrder().GetVersion(), r.GetStock().GetBucket().GetVersion(), r.GetSite().GetSite().GetVersion())
+}
+
+// read takes the answer to a read. floor is what somebody had been told when the read began.
 func (c *checks) read(ref messages.Ref, floor uint64, r *messages.Reply) {
-	v := r.GetStock().GetBucket()
-	if v == nil {
+	version := versionOf(r)
+	if r.GetFailure() != nil || version == 0 {
 		return
 	}
 	c.w.result.Reads++
 	switch {
-	case v.Version < floor:
-		c.w.violate("linearizable", ref.String(), "a read was answered with version %d, %d had been acknowledged before it began", v.Version, floor)
-	case v.Version > c.versions[ref]:
-		c.w.violate("linearizable", ref.String(), "a read was answered with version %d, the journal has %d", v.Version, c.versions[ref])
+	case version < floor:
+		c.w.violate("linearizable", ref.String(), "a read was answered with version %d, %d had been acknowledged before it began", version, floor)
+	case version > c.versions[ref]:
+		c.w.violate("linearizable", ref.String(), "a read was answered with version %d, the journal has %d", version, c.versions[ref])
 	}
-	c.floors[ref] = max(c.floors[ref], v.Version)
+	c.floors[ref] = max(c.floors[ref], version)
 }
 
 // published takes a public event as the stream does.
-func (c *checks) published(partition int, id string) {
-	if _, committed := c.events[partition][id]; !committed {
+func (c *checks) published(partition int, id string, content uint64) {
+	switch e, committed := c.events[partition][id]; {
+	case !committed:
 		c.w.violate("egress", id, "it was published before it was committed")
+	case e.content != content:
+		c.w.violate("egress", id, "it was published with another content than was committed")
 	}
 }
 
@@ -152,7 +203,7 @@ func (c *checks) stream() {
 		byEntity := map[string][]told{}
 		for _, id := range sortedKeys(events) {
 			if _, ok := first[id]; !ok {
-				c.w.violate("egress", id, "it was committed at position %d and never published", events[id])
+				c.w.violate("egress", id, "it was committed at position %d and never published", events[id].position)
 				continue
 			}
 			entity, version := splitEvent(id)

@@ -1,7 +1,10 @@
 package sim
 
 import (
+	"context"
 	"errors"
+	"slices"
+	"strings"
 
 	"orderyard/messages"
 )
@@ -27,16 +30,24 @@ type asked struct {
 	then     func(*messages.Reply)
 	attempt  int
 	answered bool
+	floor    uint64          // the version that somebody had been told of when it was asked
+	first    *messages.Reply // of a repeat: what was answered before
 }
 
-// ask sends a command until a final answer comes. then is called once.
+// ask sends a command until a final answer comes. then is called once. Its id counts as a client's, as the doors make it; that of a placement without
+// one is the doors' own.
 func (c *client) ask(id string, to messages.Ref, cmd messages.Command, then func(*messages.Reply)) {
 	if id != "" {
 		c.pending++
+		if !strings.HasPrefix(id, placeKey) {
+			id = messages.ClientKey + id
+		}
 	}
-	q := &asked{c: c, id: id, to: to, cmd: cmd, then: then}
+	q := &asked{c: c, id: id, to: to, cmd: cmd, then: then, floor: c.w.checks.floors[to]}
 	q.send()
 }
+
+const placeKey = "place/"
 
 func (q *asked) send() {
 	w := q.c.w
@@ -80,64 +91,58 @@ func (n *node) door(q *asked, attempt int) {
 			w.after(w.delay(), func() { q.answer(attempt, r) })
 		}
 	}
-	if place, ok := q.cmd.(*messages.PlaceOrder); ok {
-		own := &messages.PlaceOrder{Order: place.Order} // the order has its position: nothing in it is changed
-		if f := n.prepare(own); f != nil {
+	place, ok := q.cmd.(*messages.PlaceOrder)
+	if !ok {
+		n.ask(req, retryMinMs)
+		return
+	}
+	own := &messages.PlaceOrder{Order: place.Order} // the order has its position: nothing in it is changed
+	req.Command = own
+	n.prepared(own, func(f *messages.Failure) {
+		if f != nil {
 			req.Done(messages.Refuse(f))
 			return
 		}
-		req.Command = own
-	}
-	n.ask(req, retryMinMs)
+		n.ask(req, retryMinMs)
+	})
 }
 
-// prepare completes a placement. A SKU that this node has never heard of may be known to another, as actors.Sharing.Learn finds out.
-func (n *node) prepare(place *messages.PlaceOrder) *messages.Failure {
+// prepared completes a placement and goes on with then, as the doors do: when a SKU is named that this node has never heard of, after the other nodes
+// were asked.
+func (n *node) prepared(place *messages.PlaceOrder, then func(*messages.Failure)) {
 	if err := n.know.Prepare(place); err != nil {
 		var f *messages.Failure
 		if !errors.As(err, &f) {
 			f = messages.Fail(messages.CodeInternal, "", "%v", err)
 		}
-		return f
+		then(f)
+		return
 	}
-	unknown := place.UnknownSkuLines
-	place.UnknownSkuLines = nil
-	for _, line := range unknown {
-		known, f := n.knownElsewhere(place.Order.Lines[line].Sku)
-		if f != nil {
-			return f
-		}
-		if !known {
-			place.UnknownSkuLines = append(place.UnknownSkuLines, line)
-		}
+	if len(place.UnknownSkuLines) == 0 {
+		then(nil)
+		return
 	}
-	return nil
-}
-
-func (n *node) knownElsewhere(sku string) (bool, *messages.Failure) {
-	served := map[uint32]bool{}
-	note := func(list []uint32) {
-		for _, p := range list {
-			served[p] = true
+	n.w.result.Learned++
+	n.process(func() {
+		var skus, others []string
+		for _, i := range place.UnknownSkuLines {
+			skus = append(skus, place.Order.Lines[i].Sku)
 		}
-	}
-	note(n.know.Serving())
-	for _, m := range n.keeper.Map().Members {
-		to := n.w.running(m.Incarnation)
+		for _, m := range n.keeper.Map().Members {
+			if m.Incarnation != n.incarnation {
+				others = append(others, m.Incarnation)
+			}
+		}
+		known, err := n.sharing.Learn(context.Background(), skus, others)
 		switch {
-		case to == nil, to == n:
-		case to.cut || to.paused:
-			return false, messages.Retry(messages.CodeUnavailable, 200, "whether %q exists is not known", sku)
-		case to.know.View().Known(sku):
-			return true, nil
+		case n.gone:
+		case err != nil:
+			then(messages.Retry(messages.CodeUnavailable, 200, "whether %q exists is not known", skus[0]))
 		default:
-			note(to.know.Serving())
+			place.UnknownSkuLines = slices.DeleteFunc(place.UnknownSkuLines, func(i uint32) bool { return known[place.Order.Lines[i].Sku] })
+			then(nil)
 		}
-	}
-	if len(served) < n.know.Partitions() {
-		return false, messages.Retry(messages.CodeUnavailable, 200, "whether %q exists is not known", sku)
-	}
-	return false, nil
+	})
 }
 
 func (q *asked) answer(attempt int, r *messages.Reply) {
@@ -156,7 +161,12 @@ func (q *asked) answer(attempt int, r *messages.Reply) {
 		return
 	}
 	q.end()
-	q.c.w.checks.acknowledged(q, r)
+	q.c.w.checks.answered(q, r)
+	if q.first != nil {
+		q.compare(r)
+		return
+	}
+	q.repeat(r)
 	if q.then != nil {
 		q.then(r)
 	}
@@ -169,13 +179,20 @@ func (q *asked) end() {
 	}
 }
 
-// reader is a client that looks at two buckets again and again, through any door: what it is told must be true when it is told.
-func (l *load) reader() {
-	ref := messages.BucketRef(l.pick(l.skus), l.pick(l.sites))
+// reader is a client that looks at one thing again and again, through any door: what it is told must be true when it is told. The first look at a bucket,
+// the next at a site, and the last at the newest order.
+func (l *load) reader(what int) {
+	ref, question := messages.BucketRef(l.pick(l.skus), l.pick(l.sites)), messages.Command(&messages.GetStock{})
+	if what == 1 {
+		ref, question = messages.SiteRef(l.pick(l.sites)), &messages.GetSite{}
+	}
 	var look func()
 	look = func() {
-		floor := l.w.checks.floors[ref]
-		l.ask("", ref, &messages.GetStock{}, func(r *messages.Reply) { l.w.checks.read(ref, floor, r) })
+		if what == 2 && l.newest != "" {
+			ref, question = messages.OrderRef(l.newest), &messages.GetOrder{}
+		}
+		ref, floor := ref, l.w.checks.floors[ref]
+		l.ask("", ref, question, func(r *messages.Reply) { l.w.checks.read(ref, floor, r) })
 		if !l.calm {
 			l.w.after(l.pace(40, 160), look)
 		}
@@ -191,7 +208,7 @@ func (l *load) burst() {
 	for range l.w.between(8, 20) {
 		id := l.id("burst")
 		l.w.after(l.w.between(0, 30), func() {
-			reserve := &messages.ReserveStock{Sku: sku, Site: site, ReservationId: id, Quantity: l.w.between(1, 3), HoldForMs: l.w.between(500, 3_000)}
+			reserve := &messages.ReserveStock{Sku: sku, Site: site, ReservationId: id, Quantity: l.w.between(1, 3), HoldForMs: l.w.between(1_000, 3_000)}
 			l.ask(id+"/r", to, reserve, func(r *messages.Reply) {
 				if r.GetFailure() == nil {
 					l.holds[id] = true

@@ -221,8 +221,8 @@ func (f *feed) send(ev egress.Event, ended func() bool) error {
 			f.e.batches++
 			f.batch = fmt.Sprintf("%s.%d", f.e.n.incarnation, f.e.batches)
 		}
-		batch, name := f.batch, ev.ID
-		f.carry(batch, func() (streamAnswer, bool) { return w.stream.take(f.partition, batch, number, name) })
+		batch, name, content := f.batch, ev.ID, contentOf(&ev)
+		f.carry(batch, func() (streamAnswer, bool) { return w.stream.take(f.partition, batch, number, name, content) })
 		return nil
 	}
 }
@@ -281,7 +281,7 @@ func (f *feed) early(entry []byte) {
 		return
 	}
 	_ = egress.NewTranslation().Commit(c, func(ev egress.Event) error {
-		f.e.n.w.stream.store(f.partition, ev.ID)
+		f.e.n.w.stream.store(f.partition, ev.ID, contentOf(&ev))
 		return nil
 	})
 }
@@ -310,7 +310,7 @@ func newStream(w *world) *stream {
 }
 
 // take stores an event, unless it is refused or one before it is missing: then the batch is over.
-func (s *stream) take(partition int, batch string, number uint64, id string) (a streamAnswer, answers bool) {
+func (s *stream) take(partition int, batch string, number uint64, id string, content uint64) (a streamAnswer, answers bool) {
 	b := s.batches[batch]
 	if b == nil {
 		b = &streamBatch{}
@@ -320,14 +320,14 @@ func (s *stream) take(partition int, batch string, number uint64, id string) (a 
 	case b.over:
 		return a, false
 	case s.w.full || s.w.strikes(faultEvents) && s.w.chance(0.5):
-		return streamAnswer{refused: true}, s.w.chance(0.9) // nobody may hear of it
+		return streamAnswer{refused: true}, s.w.chance(90) // nobody may hear of it
 	case number != b.stored+1:
 		b.over = true
 		return streamAnswer{refused: true}, true
 	}
-	s.store(partition, id)
+	s.store(partition, id, content)
 	b.stored++
-	return streamAnswer{number: b.stored}, b.stored%(windowEvents/4) == 0 || s.w.chance(0.3)
+	return streamAnswer{number: b.stored}, b.stored%(windowEvents/4) == 0 || s.w.chance(30)
 }
 
 // end ends a batch.
@@ -340,12 +340,12 @@ func (s *stream) end(batch string, number uint64) (a streamAnswer, answers bool)
 	return streamAnswer{number: b.stored, last: true}, true
 }
 
-func (s *stream) store(partition int, id string) {
+func (s *stream) store(partition int, id string, content uint64) {
 	s.w.result.Events++
 	if s.seen[id] {
 		s.w.result.Repeats++
 	}
 	s.seen[id] = true
 	s.stored = append(s.stored, id)
-	s.w.checks.published(partition, id)
+	s.w.checks.published(partition, id, content)
 }

@@ -26,7 +26,7 @@ func (w *world) strikeOnce(kind string) {
 	}
 	switch kind {
 	case faultCrash:
-		n.crash()
+		w.strikeNodes(n, 7, (*node).crash)
 	case faultLeave:
 		if len(w.seats) > 1 {
 			n.leave()
@@ -34,7 +34,8 @@ func (w *world) strikeOnce(kind string) {
 	case faultPause:
 		n.pause(w.between(200, 6_000))
 	case faultCut:
-		n.cutOff(w.between(100, 6_000))
+		ms := w.between(100, 6_000)
+		w.strikeNodes(n, 30, func(n *node) { n.cutOff(ms) })
 	case faultPeers:
 		n.splitOff(w.between(500, 6_000))
 	case faultJournal:
@@ -46,6 +47,17 @@ func (w *world) strikeOnce(kind string) {
 		w.note("%s sets its clock by %d ms", n.incarnation, n.clockOffset)
 	case faultBurst:
 		w.load.burst()
+	}
+}
+
+// strikeNodes strikes one of them, or, so often in percent, all at once: then NATS itself was gone, or the machines' power.
+func (w *world) strikeNodes(one *node, all float64, strike func(*node)) {
+	if !w.chance(all) {
+		strike(one)
+		return
+	}
+	for _, n := range w.seats {
+		strike(n)
 	}
 }
 

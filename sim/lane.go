@@ -107,6 +107,7 @@ func (l *lane) deliver(q *question) {
 	case cluster.PhaseServing:
 	case cluster.PhaseOpening:
 		if len(l.parked) < 1_000 {
+			l.take(q)
 			l.parked = append(l.parked, q)
 			return
 		}
@@ -116,6 +117,7 @@ func (l *lane) deliver(q *question) {
 		q.reply(l.n, moved(q))
 		return
 	}
+	l.take(q)
 	now := l.n.wall()
 	switch {
 	case q.Deadline != 0 && now > q.Deadline:
@@ -125,13 +127,17 @@ func (l *lane) deliver(q *question) {
 		q.reply(l.n, messages.Refuse(messages.Retry(messages.CodeUnavailable, 500, "the journal does not answer")))
 		return
 	}
-	if q.Done != nil {
-		q.lane = l
-		l.taken[q] = true
-	}
 	if v := l.entity(q.To); v != nil {
 		v.last = l.w.now
 		l.run(v, q)
+	}
+}
+
+// take notes a question that somebody waits for.
+func (l *lane) take(q *question) {
+	if q.Done != nil {
+		q.lane = l
+		l.taken[q] = true
 	}
 }
 
@@ -159,9 +165,7 @@ func (l *lane) run(v *live, q *question) {
 		out = v.core.Tick(now)
 	} else {
 		req := q.Request
-		if l.w.has(bugNoDedup) {
-			req.CommandID = l.w.unknownID(req.CommandID)
-		}
+		req.CommandID = l.w.commandID(req.CommandID)
 		out = v.core.Step(&req, now)
 	}
 	if out.Entry == nil && q != nil && !l.leased() {
@@ -340,7 +344,7 @@ func (l *lane) lose(err error) {
 	case fenced:
 		l.enter(cluster.PhaseIdle)
 	default:
-		l.mark = persistence.Mark{Term: l.mark.Term}
+		l.mark = persistence.Mark{Position: l.head.Position, Number: l.head.Number, Term: l.mark.Term}
 		l.enter(cluster.PhaseOpening)
 		l.read()
 	}

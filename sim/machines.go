@@ -14,7 +14,7 @@ func (w *world) machines(n *node) entity.Kinds {
 		return n.know.Answer(req, now)
 	})
 	for of, kind := range kinds {
-		planted := w.plant(n, of, kind)
+		planted := w.plant(n, of, w.narrow(kind))
 		create, load := planted.New, planted.Load
 		again := func(id string, state []byte) (entity.Machine, error) { return load(id, state) }
 		kind.New = func(id string) entity.Machine { return &twice{Machine: create(id), n: n, id: id, again: again} }
@@ -25,6 +25,26 @@ func (w *world) machines(n *node) entity.Kinds {
 		kinds[of] = kind
 	}
 	return kinds
+}
+
+// narrow lets a seed's machines tell few notices at a time, so that the limit is met.
+func (w *world) narrow(kind entity.Kind) entity.Kind {
+	create, load := kind.New, kind.Load
+	limited := func(m entity.Machine) entity.Machine {
+		if l, ok := m.(interface{ LimitNotices(int) }); ok && w.noticesMax > 0 {
+			l.LimitNotices(w.noticesMax)
+		}
+		return m
+	}
+	kind.New = func(id string) entity.Machine { return limited(create(id)) }
+	kind.Load = func(id string, state []byte) (entity.Machine, error) {
+		m, err := load(id, state)
+		if err != nil {
+			return m, err
+		}
+		return limited(m), nil
+	}
+	return kind
 }
 
 // twice decides some commands a second time, on a copy read back from bytes, at another hour of the machine's clock: what a decision gives depends

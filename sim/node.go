@@ -54,11 +54,11 @@ func (w *world) start(seat int) {
 	w.seats[seat] = n
 	w.note("%s starts", n.incarnation)
 	if w.strikes(faultClock) {
-		n.driftPpm = w.between(-500, 500)
+		n.driftPpm = w.between(-50_000, 50_000)
 	}
 	n.store = &nodeStore{n, w.storage.faulty}
 	n.bus = newNodeBus(n)
-	n.know = actors.NewKnowledge(nil, n.wall, n.route)
+	n.know = actors.NewKnowledge(w.rules, n.wall, n.route)
 	n.know.Stopwatch = func() int64 { return 0 }
 	n.know.SplitBy(w.o.Partitions)
 	n.kinds = w.machines(n)
@@ -100,7 +100,7 @@ func (n *node) elapsed() int64 {
 }
 
 // wall is the process's wall clock.
-func (n *node) wall() int64 { return n.began + n.elapsed() + n.clockOffset }
+func (n *node) wall() int64 { return n.began + n.elapsed() + n.clockOffset + n.w.leap }
 
 // mono is its monotonic one.
 func (n *node) mono() time.Duration {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"orderyard/actors/audit"
+	"orderyard/messages"
 )
 
 // Options are the dials of one run; the zero value of each means the default.
@@ -29,12 +30,12 @@ const (
 	faultCrash    = "crash"    // a node ends between any two steps and comes back under a new incarnation
 	faultLeave    = "leave"    // a node drains, goes, and comes back
 	faultPause    = "pause"    // a node stands still, and goes on with what it believed
-	faultCut      = "cut"      // a node is cut off from NATS: registry, journal, bus and clients
+	faultCut      = "cut"      // a node is cut off from NATS: registry, journal, bus and clients; or all of them are
 	faultPeers    = "peers"    // a node is cut off from its peers, not from NATS
 	faultMessages = "messages" // lost, late, doubled and reordered messages
-	faultJournal  = "journal"  // appends that fail, come late or twice, or whose acknowledgement is lost
+	faultJournal  = "journal"  // appends that fail, come late or twice, or whose acknowledgement is lost; that of checkpoints and cuts, too
 	faultDisk     = "disk"     // the journal takes nothing for a while
-	faultClock    = "clock"    // wall clocks step by up to 30 s, and drift
+	faultClock    = "clock"    // wall clocks step by up to 30 s, and all of a machine's drift by up to 5 %
 	faultEvents   = "events"   // the stream of public events refuses messages
 	faultRefusals = "refusals" // sites refuse work
 	faultBurst    = "burst"    // everybody wants one SKU at once
@@ -117,10 +118,24 @@ type Result struct {
 	Events     int               `json:"events"`     // public ones, in the stream
 	Repeats    int               `json:"repeats"`    // of them
 	Decisions  int               `json:"decisions"`  // made a second time, to compare
+	Learned    int               `json:"learned"`    // placements that asked other nodes about a SKU
 	Reroutes   int               `json:"reroutes"`
 	Swept      int               `json:"swept"`    // orders that a sweep moved
 	Statuses   map[string]int    `json:"statuses"` // headline statuses at the end
+	Happened   happened          `json:"-"`        // events in the journal, by their number
 	Violations []audit.Violation `json:"violations"`
+}
+
+// happened counts events by their type.
+type happened [messages.TypeCommandRefused + 1]int
+
+// String tells how many types there were, for logs.
+func (h happened) String() string {
+	types := 0
+	for _, n := range h {
+		types += min(n, 1)
+	}
+	return fmt.Sprintf("%d types", types)
 }
 
 // Add counts another seed in. Of one alone, seed and hash stay.
@@ -135,11 +150,14 @@ func (r *Result) Add(other Result) {
 		{&r.Pauses, &other.Pauses}, {&r.Cuts, &other.Cuts}, {&r.Takeovers, &other.Takeovers}, {&r.Warm, &other.Warm},
 		{&r.Fenced, &other.Fenced}, {&r.Outranked, &other.Outranked}, {&r.LostAcks, &other.LostAcks}, {&r.Duplicates, &other.Duplicates},
 		{&r.Reads, &other.Reads}, {&r.Events, &other.Events}, {&r.Repeats, &other.Repeats}, {&r.Decisions, &other.Decisions},
-		{&r.Reroutes, &other.Reroutes}, {&r.Swept, &other.Swept},
+		{&r.Reroutes, &other.Reroutes}, {&r.Swept, &other.Swept}, {&r.Learned, &other.Learned},
 	} {
 		*sum.to += *sum.from
 	}
 	r.Millis += other.Millis
+	for i, n := range other.Happened {
+		r.Happened[i] += n
+	}
 	if r.Statuses == nil {
 		r.Statuses = map[string]int{}
 	}

@@ -202,6 +202,17 @@ func (v *registryView) Picture() cluster.Picture {
 // Connection implements cluster.Registry.
 func (v *registryView) Connection() (uint64, bool) { return v.count, v.up }
 
+// write is the way of a change to the arbiter, whose disk is the journal's.
+func (v *registryView) write(ms int64) error {
+	if err := v.n.store.reach(ms); err != nil {
+		return err
+	}
+	if v.n.w.full {
+		return errFull
+	}
+	return nil
+}
+
 // Refresh implements cluster.Registry.
 func (v *registryView) Refresh(context.Context) error {
 	if err := v.n.store.reach(v.n.w.between(1, 5)); err != nil {
@@ -218,7 +229,7 @@ func (v *registryView) PutSession(_ context.Context, s *messages.NodeSession) er
 		w.registry.put(s)
 		return nil
 	}
-	if err := v.n.store.reach(w.between(1, 5)); err != nil {
+	if err := v.write(w.between(1, 5)); err != nil {
 		return err
 	}
 	w.registry.put(s)
@@ -244,7 +255,7 @@ func (v *registryView) answered() error {
 
 // EndSession implements cluster.Registry.
 func (v *registryView) EndSession(_ context.Context, incarnation string) error {
-	if err := v.n.store.reach(1); err != nil {
+	if err := v.write(1); err != nil {
 		return err
 	}
 	if one := v.n.w.registry.sessions[incarnation]; one != nil {
@@ -256,7 +267,7 @@ func (v *registryView) EndSession(_ context.Context, incarnation string) error {
 // SetOwner implements cluster.Registry. On success and on conflict the view has the present record; without an answer it may have been set.
 func (v *registryView) SetOwner(_ context.Context, partition int, owner *messages.PartitionOwner, revision uint64) error {
 	w := v.n.w
-	if err := v.n.store.reach(w.between(1, 5)); err != nil {
+	if err := v.write(w.between(1, 5)); err != nil {
 		return err
 	}
 	owner.AtMs = 0 // for people; of this machine's clock, which no history may depend on

@@ -55,8 +55,11 @@ func (s *storage) strike(c faulty.Call) faulty.Fault {
 	}
 	x := w.rng.Float64()
 	if c.Op != "append" {
-		if x < 0.004 {
+		switch {
+		case x < 0.004:
 			return faulty.Refused
+		case x < 0.04 && (c.Op == "write" || c.Op == "truncate"):
+			return faulty.LostAck // done, and nobody knows
 		}
 		return faulty.None
 	}
@@ -181,6 +184,9 @@ func (s *nodeStore) cursor(partition int) (egress.Cursor, error) {
 func (s *nodeStore) saveCursor(partition int, c egress.Cursor) error {
 	if err := s.reach(1); err != nil {
 		return err
+	}
+	if s.n.w.full {
+		return errFull
 	}
 	if stored := &s.n.w.storage.cursors[partition]; stored.Position < c.Position {
 		*stored = c

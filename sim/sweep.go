@@ -40,7 +40,7 @@ func (l *load) sweep() {
 func (l *load) sweepWell(n *node, orders []sweep.Order, versions []uint64) {
 	limits := sweep.DefaultLimits()
 	limits.SavingMin, limits.SavingPercentMin = 0, 0
-	r := sweep.Better(orders, n.know.View(), routing.DefaultRules(), l.w.now, limits)
+	r := sweep.Better(orders, n.know.View(), routing.DefaultRules(), l.w.time(), limits)
 	for i := range r.Moves {
 		m := &r.Moves[i]
 		l.reassign(orders[m.Order].Question.OrderId, versions[m.Order], m.To)

@@ -16,6 +16,7 @@ import (
 	"orderyard/actors/audit"
 	"orderyard/actors/entity"
 	"orderyard/messages"
+	"orderyard/routing"
 )
 
 // startAt is the simulated beginning: a Sunday before the busiest week, 2026-11-22 09:00 UTC.
@@ -25,7 +26,8 @@ const startAt int64 = 1795338000_000
 type world struct {
 	o       Options
 	rng     *rand.Rand
-	now     int64 // the true time, Unix ms; every node has a clock of its own
+	now     int64 // Unix ms, as it passes for processes and machines; every node has a clock of its own
+	leap    int64 // what wall clocks have run ahead of it since: a day that nothing happens in
 	seq     int
 	queue   eventQueue
 	current *process
@@ -34,18 +36,20 @@ type world struct {
 	line    []byte
 	result  Result
 
-	storage  *storage
-	registry *registry
-	stream   *stream
-	seats    []*node // who runs on each machine; nil = nobody
-	starts   int
-	limits   entity.Limits
-	kinds    entity.Kinds // without bugs, for audits
-	faults   bool         // still striking
-	full     bool         // the journal's disk
+	storage    *storage
+	registry   *registry
+	stream     *stream
+	seats      []*node // who runs on each machine; nil = nobody
+	starts     int
+	limits     entity.Limits
+	noticesMax int          // of a bucket or a site at a time; 0 = as many as usual
+	kinds      entity.Kinds // without bugs, for audits
+	faults     bool         // still striking
+	full       bool         // the journal's disk
 
 	checks *checks
 	load   *load
+	rules  *routing.Rules // in force
 }
 
 // Run simulates one seed from the first order to rest, and checks it. A state machine's own assertion is a finding like any other.
@@ -78,9 +82,16 @@ func newWorld(seed uint64, o Options) *world {
 	w.result.Seed = seed
 	w.limits = entity.DefaultLimits()
 	w.limits.PassivateAfterMs = 1_500
-	w.kinds = actors.Kinds(func() int64 { return w.now }, actors.RememberForMs, func(*messages.PlanRequest, int64) *messages.AdoptPlan {
+	if w.chance(33) { // limits that are met only here
+		w.limits.CommitBytesMax, w.limits.ActivationMax = int(w.between(300, 2_000)), 2
+		w.noticesMax = 3
+	}
+	w.kinds = actors.Kinds(w.time, actors.RememberForMs, func(*messages.PlanRequest, int64) *messages.AdoptPlan {
 		return &messages.AdoptPlan{}
 	})
+	if w.rules = ruleSets()[0]; w.chance(50) {
+		w.rules = ruleSets()[w.rng.IntN(len(ruleSets()))]
+	}
 	w.storage = newStorage(w)
 	w.registry = newRegistry(w)
 	w.stream = newStream(w)
@@ -113,6 +124,9 @@ func (w *world) drain() {
 	}
 }
 
+// time is the time of day.
+func (w *world) time() int64 { return w.now + w.leap }
+
 func (w *world) chance(percent float64) bool { return w.rng.Float64()*100 < percent }
 
 func (w *world) between(low, high int64) int64 { return low + w.rng.Int64N(high-low+1) }
@@ -134,6 +148,9 @@ func (w *world) note(format string, args ...any) {
 func (w *world) happened(e *messages.Entry) {
 	w.line = fmt.Appendf(w.line[:0], "%d %d %s %d", w.now-startAt, e.Kind, e.Id, e.Version)
 	for _, r := range e.Events {
+		if int(r.Type) < len(w.result.Happened) {
+			w.result.Happened[r.Type]++
+		}
 		w.line = fmt.Appendf(w.line, " %d ", r.Type)
 		w.line = append(w.line, r.Data...)
 	}

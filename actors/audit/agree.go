@@ -21,6 +21,8 @@ type Part struct {
 	partition int // of what is found by Agree when there is only one
 	believed  []stake
 	held      []stake
+	expected  []string // fulfillment orders that their orders count on and that have not left
+	hands     []work   // what sites have at hand
 }
 
 // stake is a claim of an order on a bucket, as one of the two sees it.
@@ -70,6 +72,8 @@ func (a *Auditor) closeOne(p *Part, ref messages.Ref, s *subject, now int64) {
 			s.bucket.overdue(now, since, func(format string, args ...any) { a.violate("I7", ref, format, args...) })
 		}
 		p.hold(ref, s.bucket)
+	case s.site != nil:
+		p.work(ref, s.site)
 	case ref.Kind == messages.KindOrder:
 		a.count(ref, s.core, linesOf(s.core))
 		if view := orderView(s.core); view != nil && view.Order != nil {
@@ -114,6 +118,7 @@ func (p *Part) believe(ref messages.Ref, view *messages.OrderView) {
 		if !atHand(fo.Status) {
 			continue
 		}
+		p.expected = append(p.expected, fo.Id)
 		for _, line := range fo.Lines {
 			bucket := messages.BucketRef(line.Sku, fo.Site)
 			p.believed = append(p.believed, stake{bucket: bucket.ID, reservation: line.ReservationId, order: ref.ID, quantity: line.Quantity})
@@ -161,9 +166,13 @@ func over(s messages.FulfillmentStatus) bool {
 	return false
 }
 
-// Agree compares the claims that buckets hold for orders with those that orders count on, over all partitions. It is only true when nothing is
-// under way.
+// Agree compares the claims that buckets hold for orders with those that orders count on, and the work of sites with what their orders still want of
+// them, over all partitions. It is only true when nothing is under way.
 func Agree(parts []*Part) []Violation {
+	return append(claims(parts), strays(parts)...)
+}
+
+func claims(parts []*Part) []Violation {
 	size := 0
 	for _, p := range parts {
 		size += len(p.held)

@@ -282,6 +282,21 @@ func (a *Auditor) count(ref messages.Ref, core *entity.Core, lines []*messages.O
 	}
 }
 
+// Units counts an order's units of each line by state; nil for what is no order.
+func (a *Auditor) Units(ref messages.Ref) []*messages.UnitCounts {
+	s := a.subjects[ref]
+	if s == nil {
+		return nil
+	}
+	m, ok := s.core.Machine().(interface {
+		Units(dst []*messages.UnitCounts) []*messages.UnitCounts
+	})
+	if !ok {
+		return nil
+	}
+	return m.Units(nil)
+}
+
 func linesOf(core *entity.Core) []*messages.OrderLine {
 	m, ok := core.Machine().(interface{ Lines() []*messages.OrderLine })
 	if !ok {
@@ -296,6 +311,24 @@ func orderView(core *entity.Core) *messages.OrderView {
 		return nil
 	}
 	return v.View()
+}
+
+// Order shows an order as the history leaves it; nil when there is none.
+func (a *Auditor) Order(id string) *messages.OrderView {
+	if s := a.subjects[messages.OrderRef(id)]; s != nil {
+		return orderView(s.core)
+	}
+	return nil
+}
+
+// Row is an order's row in a list, as the history makes it; nil when there is none.
+func (a *Auditor) Row(id string) *messages.OrderSummary {
+	s := a.subjects[messages.OrderRef(id)]
+	if s == nil {
+		return nil
+	}
+	row, _ := s.core.Machine().Summary().(*messages.OrderSummary)
+	return row
 }
 
 // Entities counts what the history holds.

@@ -167,6 +167,7 @@ type siteModel struct {
 }
 
 type workModel struct {
+	order     string
 	hour, day string
 	shipped   bool
 }
@@ -190,7 +191,7 @@ func newSiteModel(state []byte) (*siteModel, error) {
 	}
 	for _, w := range s.Work {
 		shipped := w.Fulfillment.Status >= messages.FulfillmentStatus_FULFILLMENT_STATUS_SHIPPED
-		m.work[w.Fulfillment.Id] = &workModel{hour: w.Hour, day: w.Fulfillment.WorkDate, shipped: shipped}
+		m.work[w.Fulfillment.Id] = &workModel{order: w.Fulfillment.OrderId, hour: w.Hour, day: w.Fulfillment.WorkDate, shipped: shipped}
 		if !shipped {
 			m.atHand++
 		}
@@ -206,10 +207,10 @@ func (m *siteModel) entry(events []messages.Event, bad report) {
 		case *messages.SiteCapacitySet:
 			m.capacity = e.Capacity
 		case *messages.FulfillmentRequested:
-			m.take(e.Fulfillment.GetId(), e.Hour, e.WorkDate, bad)
+			m.take(e.Fulfillment, e.Hour, e.WorkDate, bad)
 		case *messages.FulfillmentAccepted:
 			if m.work[e.Fulfillment.GetId()] == nil {
-				m.take(e.Fulfillment.GetId(), e.Hour, e.WorkDate, bad)
+				m.take(e.Fulfillment, e.Hour, e.WorkDate, bad)
 			}
 		case *messages.FulfillmentMoved:
 			m.move(e.FulfillmentId, e.Status)
@@ -223,8 +224,9 @@ func (m *siteModel) entry(events []messages.Event, bad report) {
 	}
 }
 
-func (m *siteModel) take(id, hour, day string, bad report) {
-	m.work[id] = &workModel{hour: hour, day: day}
+func (m *siteModel) take(fo *messages.FulfillmentOrder, hour, day string, bad report) {
+	id := fo.GetId()
+	m.work[id] = &workModel{order: fo.GetOrderId(), hour: hour, day: day}
 	m.hours[hour]++
 	m.days[day]++
 	m.atHand++

@@ -13,6 +13,7 @@ type State struct {
 	sku, site string
 	ref       messages.Ref
 	known     bool // counted or received at least once
+	atOnce    int  // how many notices are told at a time: NoticesMax
 	counts
 
 	reservations map[string]*reservation
@@ -171,12 +172,15 @@ type movement struct{ at, delta int64 }
 // New makes a bucket that nothing has happened to yet.
 func New(sku, site string) *State {
 	return &State{
-		sku: sku, site: site, ref: messages.BucketRef(sku, site),
+		sku: sku, site: site, ref: messages.BucketRef(sku, site), atOnce: NoticesMax,
 		reservations: make(map[string]*reservation),
 		expiries:     newExpiries(),
 		later:        newLater(),
 	}
 }
+
+// LimitNotices sets how many notices are told at a time, which is no part of the state. The simulation does, to meet the limit.
+func (s *State) LimitNotices(n int) { s.atOnce = n }
 
 // Known says whether the bucket was ever counted or received.
 func (s *State) Known() bool { return s.known }

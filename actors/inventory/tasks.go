@@ -23,7 +23,7 @@ func Tasks(s *State, now int64, dst []messages.Task) []messages.Task {
 	if next := s.comeBack(now); next > 0 {
 		dst = append(dst, messages.Task{ID: "notices", To: s.ref, Due: next, Command: new(messages.ExpireReservations)})
 	}
-	room := NoticesMax
+	room := s.atOnce
 	for i := range s.notices {
 		n := &s.notices[i]
 		if !n.isOwed() {

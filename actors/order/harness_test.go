@@ -37,7 +37,11 @@ func newHarness(t testing.TB, id string) *harness {
 // step decides one command; its events are encoded and decoded again, as the journal does.
 func (h *harness) step(cmd messages.Command) ([]messages.Event, *messages.Reply, error) {
 	before := h.s.MarshalState()
+	asked, _ := cmd.MarshalVT()
 	events, reply, err := Decide(h.s, cmd, h.now)
+	if still, _ := cmd.MarshalVT(); !bytes.Equal(asked, still) && !isPlan(cmd) {
+		h.fatal("Decide(%T) has written the command: asked again under its id it would be another", cmd)
+	}
 	if !bytes.Equal(before, h.s.MarshalState()) {
 		h.fatal("Decide(%T) has written the state", cmd)
 	}
@@ -66,6 +70,12 @@ func (h *harness) step(cmd messages.Command) ([]messages.Event, *messages.Reply,
 	}
 	h.check()
 	return events, reply, err
+}
+
+// isPlan says that it is routing's answer, which nobody sends twice.
+func isPlan(cmd messages.Command) bool {
+	_, is := cmd.(*messages.AdoptPlan)
+	return is
 }
 
 // local answers what the order asks routing, and runs the timers that are due, until neither is left.

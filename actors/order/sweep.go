@@ -115,9 +115,23 @@ func (d *decision) reassign(c *messages.Reassign) (*messages.Reply, *messages.Fa
 	for _, number := range leave {
 		d.emit(&messages.FulfillmentDropped{Fulfillment: number, Reason: dropSweep})
 	}
-	plan.PlanNo = s.plans + 1
-	d.recordAs(causeSweep, plan, assignments, nil)
+	// The command is not written to: it may come again under its id, and must be the same then.
+	own := &messages.Plan{PlanNo: s.plans + 1, RulesVersion: plan.RulesVersion, Decision: ownDecision(plan.Decision), Actions: plan.Actions}
+	d.recordAs(causeSweep, own, assignments, nil)
 	return orderReply(s), nil
+}
+
+// ownDecision gives evidence that may be cut: a copy of what is too long.
+func ownDecision(r *messages.DecisionRecord) *messages.DecisionRecord {
+	if len(r.GetCandidates()) <= candidatesMax {
+		return r
+	}
+	data, err := r.MarshalVT()
+	own := new(messages.DecisionRecord)
+	if err != nil || own.UnmarshalVT(data) != nil {
+		return nil
+	}
+	return own
 }
 
 // is says that the FO is what the assignment asks for.

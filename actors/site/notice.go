@@ -60,7 +60,7 @@ func (s *State) onTold(id string, sequence uint64) {
 // nobody serves would keep the site from telling all others. It says whether others go. It is no part of the state: a site that was read back begins anew.
 func Postpone(s *State, task string, now int64) bool {
 	id, ok := noticeOf(task)
-	if !ok || s.owed.size <= noticesMax {
+	if !ok || s.owed.size <= s.atOnce {
 		return false
 	}
 	queue := s.pending[id]
@@ -97,7 +97,7 @@ func Tasks(s *State, now int64, dst []messages.Task) []messages.Task {
 	if next := s.comeBack(now); next > 0 {
 		dst = append(dst, messages.Task{ID: "notices", To: messages.SiteRef(s.id), Due: next, Command: &messages.AnswerDeadline{}})
 	}
-	room := noticesMax
+	room := s.atOnce
 	s.owed.each(func(_ uint64, n *notice) bool {
 		if room--; room < 0 {
 			return false

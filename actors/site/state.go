@@ -33,6 +33,7 @@ type State struct {
 	pending map[string][]*notice     // by fulfillment order, oldest first
 	owed    shelf[uint64, *notice]   // the oldest of each, in their turn: what Tasks tells
 	putOff  shelf[deadline, *notice] // of those, the ones that let others go first, until when
+	atOnce  int                      // how many are told at a time: noticesMax
 }
 
 // pause says until when the site takes no new work, and why. A pause that has passed is as good as none.
@@ -67,8 +68,12 @@ func New(id string) *State {
 		pending:   map[string][]*notice{},
 		owed:      shelf[uint64, *notice]{compare: cmp.Compare[uint64]},
 		putOff:    shelf[deadline, *notice]{compare: compareDeadlines},
+		atOnce:    noticesMax,
 	}
 }
+
+// LimitNotices sets how many notices are told at a time, which is no part of the state. The simulation does, to meet the limit.
+func (s *State) LimitNotices(n int) { s.atOnce = n }
 
 // View is the site as the public sees it at a moment. accepted_today counts the working date that new work would get now: it is
 // the number that per_day is compared with. Both counts come with the moment from which work is counted elsewhere, so that whoever
