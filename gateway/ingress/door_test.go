@@ -263,6 +263,28 @@ func TestListComesAgain(t *testing.T) {
 	}
 }
 
+// TestMendedListComesAgain proves that an entry keeps its id when the entry before it, for the same entity, was wrong and comes again mended: the whole
+// list is sent twice under one id, the second time without the mistake.
+func TestMendedListComesAgain(t *testing.T) {
+	h := openHouse(t, Limits{})
+	wrong, mended, good := `{"sku":"A","site":"den","quantity":0}`, `{"sku":"A","site":"den","quantity":1}`, `{"sku":"A","site":"den","quantity":5}`
+	h.ask(messages.StockSubject("receive"), "["+wrong+","+good+"]", messages.HeaderCommandID, "k")
+	h.ask(messages.StockSubject("receive"), "["+mended+","+good+"]", messages.HeaderCommandID, "k")
+	h.ask(messages.SiteSubject("apply"), `[{"id":"x"},{"id":"x","lat":1,"lon":5}]`, messages.HeaderCommandID, "k")
+	ids := map[string]bool{}
+	for _, r := range h.actors.requests() {
+		switch c := r.Command.(type) {
+		case *messages.ReceiveStock:
+			ids[fmt.Sprint(c.Quantity, " ", r.CommandID)] = true
+		case *messages.ApplySite:
+			ids[fmt.Sprint(c.Doc.Lon, " ", r.CommandID)] = true
+		}
+	}
+	if len(ids) != 2 || !ids["1 client/k"] || !ids["5 client/k/1"] {
+		t.Errorf("command ids %v", ids)
+	}
+}
+
 // TestQuestions proves the answers of get, list, explain, plan and the fan-outs over all sites of a SKU and all sites.
 func TestQuestions(t *testing.T) {
 	h := openHouse(t, Limits{})

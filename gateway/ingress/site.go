@@ -33,13 +33,11 @@ func (in *Ingress) applySite(q *query) {
 	b := batch{kind: changing, replies: make([]*messages.Reply, len(docs)), commands: make([]messages.Command, len(docs))}
 	for i := range docs {
 		doc, f := docs[i].Message(in.o.Locate)
-		apply := &messages.ApplySite{Doc: doc}
+		apply, to := &messages.ApplySite{Doc: doc}, messages.SiteRef(docs[i].ID)
 		if f != nil {
-			b.add(i, messages.Request{}, in.allFaults(f.GetErrors(), apply))
-			continue
+			f = in.allFaults(f.GetErrors(), apply)
 		}
-		to := messages.SiteRef(docs[i].ID)
-		b.add(i, messages.Request{To: to, Command: apply, CommandID: q.idFor(to)}, nil)
+		b.add(i, messages.Request{To: to, Command: apply, CommandID: q.idFor(to)}, f)
 	}
 	if many {
 		b.ask(q, func(replies []*messages.Reply, _ []messages.Command) any { return wire.SiteListAnswerOf(replies) })
