@@ -382,16 +382,31 @@ func TestSlowListsHoldUpNothing(t *testing.T) {
 	}
 }
 
-// TestCapacityKeepsWhatIsNotGiven proves that a change of one limit asks for the present ones and keeps them.
-func TestCapacityKeepsWhatIsNotGiven(t *testing.T) {
+// TestCapacityNamesWhatIsGiven proves that a change of one limit is one command that says only what was given: repeated after another limit was changed it is
+// the same command, not a conflict, and it never writes back what another operator has changed meanwhile.
+func TestCapacityNamesWhatIsGiven(t *testing.T) {
 	h := openHouse(t, Limits{})
-	if a := h.ask(messages.SiteSubject("capacity"), `{"id":"den","per_hour":500}`); !a.OK {
-		t.Fatalf("answer %s", a.raw)
+	perDay := int64(2)
+	h.actors.set(func(r messages.Request) *messages.Reply {
+		reply := placed(r)
+		perDay++ // somebody else is at it
+		reply.GetSite().GetSite().GetDoc().Capacity.PerDay = perDay
+		return reply
+	})
+	for range 2 {
+		if a := h.ask(messages.SiteSubject("capacity"), `{"id":"den","per_hour":500}`, messages.HeaderCommandID, "k"); !a.OK {
+			t.Fatalf("answer %s", a.raw)
+		}
 	}
 	seen := h.actors.requests()
-	set := seen[len(seen)-1].Command.(*messages.SetSiteCapacity).GetCapacity()
-	if len(seen) != 2 || set.PerHour != 500 || set.PerDay != 2 || set.OpenMax != 3 {
-		t.Errorf("%d requests, set %v", len(seen), set)
+	if len(seen) != 2 {
+		t.Fatalf("%d requests, want the two that were sent", len(seen))
+	}
+	for _, r := range seen {
+		set := r.Command.(*messages.SetSiteCapacity)
+		if r.CommandID != "client/k" || set.Capacity != nil || set.Change.GetPerHour() != 500 || set.Change.PerDay != nil || set.Change.OpenMax != nil {
+			t.Errorf("%s sets %v", r.CommandID, set)
+		}
 	}
 }
 
