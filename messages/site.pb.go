@@ -83,6 +83,66 @@ func (x *SiteCapacity) GetOpenMax() int64 {
 	return 0
 }
 
+type CapacityChange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	PerHour       *int64                 `protobuf:"varint,1,opt,name=per_hour,json=perHour,proto3,oneof" json:"per_hour,omitempty"`
+	PerDay        *int64                 `protobuf:"varint,2,opt,name=per_day,json=perDay,proto3,oneof" json:"per_day,omitempty"`
+	OpenMax       *int64                 `protobuf:"varint,3,opt,name=open_max,json=openMax,proto3,oneof" json:"open_max,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CapacityChange) Reset() {
+	*x = CapacityChange{}
+	mi := &file_site_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CapacityChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CapacityChange) ProtoMessage() {}
+
+func (x *CapacityChange) ProtoReflect() protoreflect.Message {
+	mi := &file_site_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CapacityChange.ProtoReflect.Descriptor instead.
+func (*CapacityChange) Descriptor() ([]byte, []int) {
+	return file_site_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *CapacityChange) GetPerHour() int64 {
+	if x != nil && x.PerHour != nil {
+		return *x.PerHour
+	}
+	return 0
+}
+
+func (x *CapacityChange) GetPerDay() int64 {
+	if x != nil && x.PerDay != nil {
+		return *x.PerDay
+	}
+	return 0
+}
+
+func (x *CapacityChange) GetOpenMax() int64 {
+	if x != nil && x.OpenMax != nil {
+		return *x.OpenMax
+	}
+	return 0
+}
+
 type SiteCalendar struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	TimeZone      string                 `protobuf:"bytes,1,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
@@ -95,7 +155,7 @@ type SiteCalendar struct {
 
 func (x *SiteCalendar) Reset() {
 	*x = SiteCalendar{}
-	mi := &file_site_proto_msgTypes[1]
+	mi := &file_site_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -107,7 +167,7 @@ func (x *SiteCalendar) String() string {
 func (*SiteCalendar) ProtoMessage() {}
 
 func (x *SiteCalendar) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[1]
+	mi := &file_site_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -120,7 +180,7 @@ func (x *SiteCalendar) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SiteCalendar.ProtoReflect.Descriptor instead.
 func (*SiteCalendar) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{1}
+	return file_site_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *SiteCalendar) GetTimeZone() string {
@@ -161,7 +221,7 @@ type SiteCarrier struct {
 
 func (x *SiteCarrier) Reset() {
 	*x = SiteCarrier{}
-	mi := &file_site_proto_msgTypes[2]
+	mi := &file_site_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -173,7 +233,7 @@ func (x *SiteCarrier) String() string {
 func (*SiteCarrier) ProtoMessage() {}
 
 func (x *SiteCarrier) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[2]
+	mi := &file_site_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -186,7 +246,7 @@ func (x *SiteCarrier) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SiteCarrier.ProtoReflect.Descriptor instead.
 func (*SiteCarrier) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{2}
+	return file_site_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *SiteCarrier) GetName() string {
@@ -218,7 +278,7 @@ type SiteAttribute struct {
 
 func (x *SiteAttribute) Reset() {
 	*x = SiteAttribute{}
-	mi := &file_site_proto_msgTypes[3]
+	mi := &file_site_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -230,7 +290,7 @@ func (x *SiteAttribute) String() string {
 func (*SiteAttribute) ProtoMessage() {}
 
 func (x *SiteAttribute) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[3]
+	mi := &file_site_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -243,7 +303,7 @@ func (x *SiteAttribute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SiteAttribute.ProtoReflect.Descriptor instead.
 func (*SiteAttribute) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{3}
+	return file_site_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *SiteAttribute) GetName() string {
@@ -339,7 +399,7 @@ type SiteDoc struct {
 
 func (x *SiteDoc) Reset() {
 	*x = SiteDoc{}
-	mi := &file_site_proto_msgTypes[4]
+	mi := &file_site_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -351,7 +411,7 @@ func (x *SiteDoc) String() string {
 func (*SiteDoc) ProtoMessage() {}
 
 func (x *SiteDoc) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[4]
+	mi := &file_site_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -364,7 +424,7 @@ func (x *SiteDoc) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SiteDoc.ProtoReflect.Descriptor instead.
 func (*SiteDoc) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{4}
+	return file_site_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *SiteDoc) GetId() string {
@@ -532,7 +592,7 @@ type SiteView struct {
 
 func (x *SiteView) Reset() {
 	*x = SiteView{}
-	mi := &file_site_proto_msgTypes[5]
+	mi := &file_site_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -544,7 +604,7 @@ func (x *SiteView) String() string {
 func (*SiteView) ProtoMessage() {}
 
 func (x *SiteView) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[5]
+	mi := &file_site_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -557,7 +617,7 @@ func (x *SiteView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SiteView.ProtoReflect.Descriptor instead.
 func (*SiteView) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{5}
+	return file_site_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SiteView) GetDoc() *SiteDoc {
@@ -625,7 +685,7 @@ type ApplySite struct {
 
 func (x *ApplySite) Reset() {
 	*x = ApplySite{}
-	mi := &file_site_proto_msgTypes[6]
+	mi := &file_site_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -637,7 +697,7 @@ func (x *ApplySite) String() string {
 func (*ApplySite) ProtoMessage() {}
 
 func (x *ApplySite) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[6]
+	mi := &file_site_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -650,7 +710,7 @@ func (x *ApplySite) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplySite.ProtoReflect.Descriptor instead.
 func (*ApplySite) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{6}
+	return file_site_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ApplySite) GetDoc() *SiteDoc {
@@ -669,7 +729,7 @@ type SetSiteStatus struct {
 
 func (x *SetSiteStatus) Reset() {
 	*x = SetSiteStatus{}
-	mi := &file_site_proto_msgTypes[7]
+	mi := &file_site_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -681,7 +741,7 @@ func (x *SetSiteStatus) String() string {
 func (*SetSiteStatus) ProtoMessage() {}
 
 func (x *SetSiteStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[7]
+	mi := &file_site_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -694,7 +754,7 @@ func (x *SetSiteStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSiteStatus.ProtoReflect.Descriptor instead.
 func (*SetSiteStatus) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{7}
+	return file_site_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SetSiteStatus) GetStatus() string {
@@ -704,16 +764,18 @@ func (x *SetSiteStatus) GetStatus() string {
 	return ""
 }
 
+// SetSiteCapacity sets every limit, or with change only those that are given: the site keeps the others. A site of an older version refuses the latter.
 type SetSiteCapacity struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Capacity      *SiteCapacity          `protobuf:"bytes,1,opt,name=capacity,proto3" json:"capacity,omitempty"`
+	Change        *CapacityChange        `protobuf:"bytes,2,opt,name=change,proto3" json:"change,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SetSiteCapacity) Reset() {
 	*x = SetSiteCapacity{}
-	mi := &file_site_proto_msgTypes[8]
+	mi := &file_site_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -725,7 +787,7 @@ func (x *SetSiteCapacity) String() string {
 func (*SetSiteCapacity) ProtoMessage() {}
 
 func (x *SetSiteCapacity) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[8]
+	mi := &file_site_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -738,12 +800,19 @@ func (x *SetSiteCapacity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSiteCapacity.ProtoReflect.Descriptor instead.
 func (*SetSiteCapacity) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{8}
+	return file_site_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SetSiteCapacity) GetCapacity() *SiteCapacity {
 	if x != nil {
 		return x.Capacity
+	}
+	return nil
+}
+
+func (x *SetSiteCapacity) GetChange() *CapacityChange {
+	if x != nil {
+		return x.Change
 	}
 	return nil
 }
@@ -756,7 +825,7 @@ type GetSite struct {
 
 func (x *GetSite) Reset() {
 	*x = GetSite{}
-	mi := &file_site_proto_msgTypes[9]
+	mi := &file_site_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -768,7 +837,7 @@ func (x *GetSite) String() string {
 func (*GetSite) ProtoMessage() {}
 
 func (x *GetSite) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[9]
+	mi := &file_site_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -781,7 +850,7 @@ func (x *GetSite) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSite.ProtoReflect.Descriptor instead.
 func (*GetSite) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{9}
+	return file_site_proto_rawDescGZIP(), []int{10}
 }
 
 type ListFulfillments struct {
@@ -796,7 +865,7 @@ type ListFulfillments struct {
 
 func (x *ListFulfillments) Reset() {
 	*x = ListFulfillments{}
-	mi := &file_site_proto_msgTypes[10]
+	mi := &file_site_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -808,7 +877,7 @@ func (x *ListFulfillments) String() string {
 func (*ListFulfillments) ProtoMessage() {}
 
 func (x *ListFulfillments) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[10]
+	mi := &file_site_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -821,7 +890,7 @@ func (x *ListFulfillments) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFulfillments.ProtoReflect.Descriptor instead.
 func (*ListFulfillments) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{10}
+	return file_site_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListFulfillments) GetStatus() string {
@@ -864,7 +933,7 @@ type RequestFulfillment struct {
 
 func (x *RequestFulfillment) Reset() {
 	*x = RequestFulfillment{}
-	mi := &file_site_proto_msgTypes[11]
+	mi := &file_site_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -876,7 +945,7 @@ func (x *RequestFulfillment) String() string {
 func (*RequestFulfillment) ProtoMessage() {}
 
 func (x *RequestFulfillment) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[11]
+	mi := &file_site_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -889,7 +958,7 @@ func (x *RequestFulfillment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestFulfillment.ProtoReflect.Descriptor instead.
 func (*RequestFulfillment) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{11}
+	return file_site_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RequestFulfillment) GetFulfillment() *FulfillmentOrder {
@@ -916,7 +985,7 @@ type ReleaseFulfillment struct {
 
 func (x *ReleaseFulfillment) Reset() {
 	*x = ReleaseFulfillment{}
-	mi := &file_site_proto_msgTypes[12]
+	mi := &file_site_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -928,7 +997,7 @@ func (x *ReleaseFulfillment) String() string {
 func (*ReleaseFulfillment) ProtoMessage() {}
 
 func (x *ReleaseFulfillment) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[12]
+	mi := &file_site_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -941,7 +1010,7 @@ func (x *ReleaseFulfillment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseFulfillment.ProtoReflect.Descriptor instead.
 func (*ReleaseFulfillment) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{12}
+	return file_site_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ReleaseFulfillment) GetFulfillmentId() string {
@@ -962,7 +1031,7 @@ type CancelFulfillment struct {
 
 func (x *CancelFulfillment) Reset() {
 	*x = CancelFulfillment{}
-	mi := &file_site_proto_msgTypes[13]
+	mi := &file_site_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -974,7 +1043,7 @@ func (x *CancelFulfillment) String() string {
 func (*CancelFulfillment) ProtoMessage() {}
 
 func (x *CancelFulfillment) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[13]
+	mi := &file_site_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -987,7 +1056,7 @@ func (x *CancelFulfillment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelFulfillment.ProtoReflect.Descriptor instead.
 func (*CancelFulfillment) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{13}
+	return file_site_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CancelFulfillment) GetFulfillmentId() string {
@@ -1020,7 +1089,7 @@ type SiteAction struct {
 
 func (x *SiteAction) Reset() {
 	*x = SiteAction{}
-	mi := &file_site_proto_msgTypes[14]
+	mi := &file_site_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1032,7 +1101,7 @@ func (x *SiteAction) String() string {
 func (*SiteAction) ProtoMessage() {}
 
 func (x *SiteAction) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[14]
+	mi := &file_site_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1045,7 +1114,7 @@ func (x *SiteAction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SiteAction.ProtoReflect.Descriptor instead.
 func (*SiteAction) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{14}
+	return file_site_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SiteAction) GetAction() string {
@@ -1106,7 +1175,7 @@ type AnswerDeadline struct {
 
 func (x *AnswerDeadline) Reset() {
 	*x = AnswerDeadline{}
-	mi := &file_site_proto_msgTypes[15]
+	mi := &file_site_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1118,7 +1187,7 @@ func (x *AnswerDeadline) String() string {
 func (*AnswerDeadline) ProtoMessage() {}
 
 func (x *AnswerDeadline) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[15]
+	mi := &file_site_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1131,7 +1200,7 @@ func (x *AnswerDeadline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerDeadline.ProtoReflect.Descriptor instead.
 func (*AnswerDeadline) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{15}
+	return file_site_proto_rawDescGZIP(), []int{16}
 }
 
 // FulfillmentChanged is the site's notice to the order that its fulfillment order moved on.
@@ -1154,7 +1223,7 @@ type FulfillmentChanged struct {
 
 func (x *FulfillmentChanged) Reset() {
 	*x = FulfillmentChanged{}
-	mi := &file_site_proto_msgTypes[16]
+	mi := &file_site_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1166,7 +1235,7 @@ func (x *FulfillmentChanged) String() string {
 func (*FulfillmentChanged) ProtoMessage() {}
 
 func (x *FulfillmentChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[16]
+	mi := &file_site_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1179,7 +1248,7 @@ func (x *FulfillmentChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FulfillmentChanged.ProtoReflect.Descriptor instead.
 func (*FulfillmentChanged) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{16}
+	return file_site_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *FulfillmentChanged) GetFulfillmentId() string {
@@ -1268,7 +1337,7 @@ type SiteApplied struct {
 
 func (x *SiteApplied) Reset() {
 	*x = SiteApplied{}
-	mi := &file_site_proto_msgTypes[17]
+	mi := &file_site_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1280,7 +1349,7 @@ func (x *SiteApplied) String() string {
 func (*SiteApplied) ProtoMessage() {}
 
 func (x *SiteApplied) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[17]
+	mi := &file_site_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1293,7 +1362,7 @@ func (x *SiteApplied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SiteApplied.ProtoReflect.Descriptor instead.
 func (*SiteApplied) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{17}
+	return file_site_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SiteApplied) GetDoc() *SiteDoc {
@@ -1312,7 +1381,7 @@ type SiteStatusSet struct {
 
 func (x *SiteStatusSet) Reset() {
 	*x = SiteStatusSet{}
-	mi := &file_site_proto_msgTypes[18]
+	mi := &file_site_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1324,7 +1393,7 @@ func (x *SiteStatusSet) String() string {
 func (*SiteStatusSet) ProtoMessage() {}
 
 func (x *SiteStatusSet) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[18]
+	mi := &file_site_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1337,7 +1406,7 @@ func (x *SiteStatusSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SiteStatusSet.ProtoReflect.Descriptor instead.
 func (*SiteStatusSet) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{18}
+	return file_site_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SiteStatusSet) GetStatus() string {
@@ -1356,7 +1425,7 @@ type SiteCapacitySet struct {
 
 func (x *SiteCapacitySet) Reset() {
 	*x = SiteCapacitySet{}
-	mi := &file_site_proto_msgTypes[19]
+	mi := &file_site_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1368,7 +1437,7 @@ func (x *SiteCapacitySet) String() string {
 func (*SiteCapacitySet) ProtoMessage() {}
 
 func (x *SiteCapacitySet) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[19]
+	mi := &file_site_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1381,7 +1450,7 @@ func (x *SiteCapacitySet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SiteCapacitySet.ProtoReflect.Descriptor instead.
 func (*SiteCapacitySet) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{19}
+	return file_site_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SiteCapacitySet) GetCapacity() *SiteCapacity {
@@ -1401,7 +1470,7 @@ type SitePausedUntil struct {
 
 func (x *SitePausedUntil) Reset() {
 	*x = SitePausedUntil{}
-	mi := &file_site_proto_msgTypes[20]
+	mi := &file_site_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1413,7 +1482,7 @@ func (x *SitePausedUntil) String() string {
 func (*SitePausedUntil) ProtoMessage() {}
 
 func (x *SitePausedUntil) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[20]
+	mi := &file_site_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1426,7 +1495,7 @@ func (x *SitePausedUntil) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SitePausedUntil.ProtoReflect.Descriptor instead.
 func (*SitePausedUntil) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{20}
+	return file_site_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SitePausedUntil) GetUntilMs() int64 {
@@ -1456,7 +1525,7 @@ type FulfillmentRequested struct {
 
 func (x *FulfillmentRequested) Reset() {
 	*x = FulfillmentRequested{}
-	mi := &file_site_proto_msgTypes[21]
+	mi := &file_site_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1468,7 +1537,7 @@ func (x *FulfillmentRequested) String() string {
 func (*FulfillmentRequested) ProtoMessage() {}
 
 func (x *FulfillmentRequested) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[21]
+	mi := &file_site_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1481,7 +1550,7 @@ func (x *FulfillmentRequested) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FulfillmentRequested.ProtoReflect.Descriptor instead.
 func (*FulfillmentRequested) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{21}
+	return file_site_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *FulfillmentRequested) GetFulfillment() *FulfillmentOrder {
@@ -1523,7 +1592,7 @@ type FulfillmentAccepted struct {
 
 func (x *FulfillmentAccepted) Reset() {
 	*x = FulfillmentAccepted{}
-	mi := &file_site_proto_msgTypes[22]
+	mi := &file_site_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1535,7 +1604,7 @@ func (x *FulfillmentAccepted) String() string {
 func (*FulfillmentAccepted) ProtoMessage() {}
 
 func (x *FulfillmentAccepted) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[22]
+	mi := &file_site_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1548,7 +1617,7 @@ func (x *FulfillmentAccepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FulfillmentAccepted.ProtoReflect.Descriptor instead.
 func (*FulfillmentAccepted) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{22}
+	return file_site_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *FulfillmentAccepted) GetFulfillment() *FulfillmentOrder {
@@ -1589,7 +1658,7 @@ type FulfillmentRejected struct {
 
 func (x *FulfillmentRejected) Reset() {
 	*x = FulfillmentRejected{}
-	mi := &file_site_proto_msgTypes[23]
+	mi := &file_site_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1601,7 +1670,7 @@ func (x *FulfillmentRejected) String() string {
 func (*FulfillmentRejected) ProtoMessage() {}
 
 func (x *FulfillmentRejected) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[23]
+	mi := &file_site_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1614,7 +1683,7 @@ func (x *FulfillmentRejected) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FulfillmentRejected.ProtoReflect.Descriptor instead.
 func (*FulfillmentRejected) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{23}
+	return file_site_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *FulfillmentRejected) GetFulfillmentId() string {
@@ -1689,7 +1758,7 @@ type FulfillmentTimedOut struct {
 
 func (x *FulfillmentTimedOut) Reset() {
 	*x = FulfillmentTimedOut{}
-	mi := &file_site_proto_msgTypes[24]
+	mi := &file_site_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1701,7 +1770,7 @@ func (x *FulfillmentTimedOut) String() string {
 func (*FulfillmentTimedOut) ProtoMessage() {}
 
 func (x *FulfillmentTimedOut) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[24]
+	mi := &file_site_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1714,7 +1783,7 @@ func (x *FulfillmentTimedOut) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FulfillmentTimedOut.ProtoReflect.Descriptor instead.
 func (*FulfillmentTimedOut) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{24}
+	return file_site_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *FulfillmentTimedOut) GetFulfillmentId() string {
@@ -1734,7 +1803,7 @@ type FulfillmentOpened struct {
 
 func (x *FulfillmentOpened) Reset() {
 	*x = FulfillmentOpened{}
-	mi := &file_site_proto_msgTypes[25]
+	mi := &file_site_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1746,7 +1815,7 @@ func (x *FulfillmentOpened) String() string {
 func (*FulfillmentOpened) ProtoMessage() {}
 
 func (x *FulfillmentOpened) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[25]
+	mi := &file_site_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1759,7 +1828,7 @@ func (x *FulfillmentOpened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FulfillmentOpened.ProtoReflect.Descriptor instead.
 func (*FulfillmentOpened) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{25}
+	return file_site_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *FulfillmentOpened) GetFulfillmentId() string {
@@ -1787,7 +1856,7 @@ type FulfillmentMoved struct {
 
 func (x *FulfillmentMoved) Reset() {
 	*x = FulfillmentMoved{}
-	mi := &file_site_proto_msgTypes[26]
+	mi := &file_site_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1799,7 +1868,7 @@ func (x *FulfillmentMoved) String() string {
 func (*FulfillmentMoved) ProtoMessage() {}
 
 func (x *FulfillmentMoved) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[26]
+	mi := &file_site_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1812,7 +1881,7 @@ func (x *FulfillmentMoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FulfillmentMoved.ProtoReflect.Descriptor instead.
 func (*FulfillmentMoved) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{26}
+	return file_site_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *FulfillmentMoved) GetFulfillmentId() string {
@@ -1846,7 +1915,7 @@ type FulfillmentCancelled struct {
 
 func (x *FulfillmentCancelled) Reset() {
 	*x = FulfillmentCancelled{}
-	mi := &file_site_proto_msgTypes[27]
+	mi := &file_site_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1858,7 +1927,7 @@ func (x *FulfillmentCancelled) String() string {
 func (*FulfillmentCancelled) ProtoMessage() {}
 
 func (x *FulfillmentCancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[27]
+	mi := &file_site_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1871,7 +1940,7 @@ func (x *FulfillmentCancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FulfillmentCancelled.ProtoReflect.Descriptor instead.
 func (*FulfillmentCancelled) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{27}
+	return file_site_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *FulfillmentCancelled) GetFulfillmentId() string {
@@ -1897,7 +1966,7 @@ type CancellationRefused struct {
 
 func (x *CancellationRefused) Reset() {
 	*x = CancellationRefused{}
-	mi := &file_site_proto_msgTypes[28]
+	mi := &file_site_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1909,7 +1978,7 @@ func (x *CancellationRefused) String() string {
 func (*CancellationRefused) ProtoMessage() {}
 
 func (x *CancellationRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[28]
+	mi := &file_site_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1922,7 +1991,7 @@ func (x *CancellationRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancellationRefused.ProtoReflect.Descriptor instead.
 func (*CancellationRefused) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{28}
+	return file_site_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *CancellationRefused) GetFulfillmentId() string {
@@ -1942,7 +2011,7 @@ type OrderTold struct {
 
 func (x *OrderTold) Reset() {
 	*x = OrderTold{}
-	mi := &file_site_proto_msgTypes[29]
+	mi := &file_site_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1954,7 +2023,7 @@ func (x *OrderTold) String() string {
 func (*OrderTold) ProtoMessage() {}
 
 func (x *OrderTold) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[29]
+	mi := &file_site_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1967,7 +2036,7 @@ func (x *OrderTold) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderTold.ProtoReflect.Descriptor instead.
 func (*OrderTold) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{29}
+	return file_site_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *OrderTold) GetFulfillmentId() string {
@@ -1994,7 +2063,7 @@ type SiteWindow struct {
 
 func (x *SiteWindow) Reset() {
 	*x = SiteWindow{}
-	mi := &file_site_proto_msgTypes[30]
+	mi := &file_site_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2006,7 +2075,7 @@ func (x *SiteWindow) String() string {
 func (*SiteWindow) ProtoMessage() {}
 
 func (x *SiteWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[30]
+	mi := &file_site_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2019,7 +2088,7 @@ func (x *SiteWindow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SiteWindow.ProtoReflect.Descriptor instead.
 func (*SiteWindow) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{30}
+	return file_site_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SiteWindow) GetWindow() string {
@@ -2046,7 +2115,7 @@ type SiteNotice struct {
 
 func (x *SiteNotice) Reset() {
 	*x = SiteNotice{}
-	mi := &file_site_proto_msgTypes[31]
+	mi := &file_site_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2058,7 +2127,7 @@ func (x *SiteNotice) String() string {
 func (*SiteNotice) ProtoMessage() {}
 
 func (x *SiteNotice) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[31]
+	mi := &file_site_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2071,7 +2140,7 @@ func (x *SiteNotice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SiteNotice.ProtoReflect.Descriptor instead.
 func (*SiteNotice) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{31}
+	return file_site_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SiteNotice) GetChange() *FulfillmentChanged {
@@ -2098,7 +2167,7 @@ type SiteWork struct {
 
 func (x *SiteWork) Reset() {
 	*x = SiteWork{}
-	mi := &file_site_proto_msgTypes[32]
+	mi := &file_site_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2110,7 +2179,7 @@ func (x *SiteWork) String() string {
 func (*SiteWork) ProtoMessage() {}
 
 func (x *SiteWork) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[32]
+	mi := &file_site_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2123,7 +2192,7 @@ func (x *SiteWork) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SiteWork.ProtoReflect.Descriptor instead.
 func (*SiteWork) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{32}
+	return file_site_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *SiteWork) GetFulfillment() *FulfillmentOrder {
@@ -2158,7 +2227,7 @@ type SiteState struct {
 
 func (x *SiteState) Reset() {
 	*x = SiteState{}
-	mi := &file_site_proto_msgTypes[33]
+	mi := &file_site_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2170,7 +2239,7 @@ func (x *SiteState) String() string {
 func (*SiteState) ProtoMessage() {}
 
 func (x *SiteState) ProtoReflect() protoreflect.Message {
-	mi := &file_site_proto_msgTypes[33]
+	mi := &file_site_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2183,7 +2252,7 @@ func (x *SiteState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SiteState.ProtoReflect.Descriptor instead.
 func (*SiteState) Descriptor() ([]byte, []int) {
-	return file_site_proto_rawDescGZIP(), []int{33}
+	return file_site_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *SiteState) GetDoc() *SiteDoc {
@@ -2265,7 +2334,15 @@ const file_site_proto_rawDesc = "" +
 	"\fSiteCapacity\x12\x19\n" +
 	"\bper_hour\x18\x01 \x01(\x03R\aperHour\x12\x17\n" +
 	"\aper_day\x18\x02 \x01(\x03R\x06perDay\x12\x19\n" +
-	"\bopen_max\x18\x03 \x01(\x03R\aopenMax\"p\n" +
+	"\bopen_max\x18\x03 \x01(\x03R\aopenMax\"\x94\x01\n" +
+	"\x0eCapacityChange\x12\x1e\n" +
+	"\bper_hour\x18\x01 \x01(\x03H\x00R\aperHour\x88\x01\x01\x12\x1c\n" +
+	"\aper_day\x18\x02 \x01(\x03H\x01R\x06perDay\x88\x01\x01\x12\x1e\n" +
+	"\bopen_max\x18\x03 \x01(\x03H\x02R\aopenMax\x88\x01\x01B\v\n" +
+	"\t_per_hourB\n" +
+	"\n" +
+	"\b_per_dayB\v\n" +
+	"\t_open_max\"p\n" +
 	"\fSiteCalendar\x12\x1b\n" +
 	"\ttime_zone\x18\x01 \x01(\tR\btimeZone\x12\x12\n" +
 	"\x04open\x18\x02 \x03(\tR\x04open\x12\x17\n" +
@@ -2319,9 +2396,10 @@ const file_site_proto_rawDesc = "" +
 	"\tApplySite\x12'\n" +
 	"\x03doc\x18\x01 \x01(\v2\x15.orderyard.v1.SiteDocR\x03doc\"'\n" +
 	"\rSetSiteStatus\x12\x16\n" +
-	"\x06status\x18\x01 \x01(\tR\x06status\"I\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\"\x7f\n" +
 	"\x0fSetSiteCapacity\x126\n" +
-	"\bcapacity\x18\x01 \x01(\v2\x1a.orderyard.v1.SiteCapacityR\bcapacity\"\t\n" +
+	"\bcapacity\x18\x01 \x01(\v2\x1a.orderyard.v1.SiteCapacityR\bcapacity\x124\n" +
+	"\x06change\x18\x02 \x01(\v2\x1c.orderyard.v1.CapacityChangeR\x06change\"\t\n" +
 	"\aGetSite\"}\n" +
 	"\x10ListFulfillments\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\tR\x06status\x12\x14\n" +
@@ -2441,83 +2519,85 @@ func file_site_proto_rawDescGZIP() []byte {
 	return file_site_proto_rawDescData
 }
 
-var file_site_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_site_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_site_proto_goTypes = []any{
 	(*SiteCapacity)(nil),         // 0: orderyard.v1.SiteCapacity
-	(*SiteCalendar)(nil),         // 1: orderyard.v1.SiteCalendar
-	(*SiteCarrier)(nil),          // 2: orderyard.v1.SiteCarrier
-	(*SiteAttribute)(nil),        // 3: orderyard.v1.SiteAttribute
-	(*SiteDoc)(nil),              // 4: orderyard.v1.SiteDoc
-	(*SiteView)(nil),             // 5: orderyard.v1.SiteView
-	(*ApplySite)(nil),            // 6: orderyard.v1.ApplySite
-	(*SetSiteStatus)(nil),        // 7: orderyard.v1.SetSiteStatus
-	(*SetSiteCapacity)(nil),      // 8: orderyard.v1.SetSiteCapacity
-	(*GetSite)(nil),              // 9: orderyard.v1.GetSite
-	(*ListFulfillments)(nil),     // 10: orderyard.v1.ListFulfillments
-	(*RequestFulfillment)(nil),   // 11: orderyard.v1.RequestFulfillment
-	(*ReleaseFulfillment)(nil),   // 12: orderyard.v1.ReleaseFulfillment
-	(*CancelFulfillment)(nil),    // 13: orderyard.v1.CancelFulfillment
-	(*SiteAction)(nil),           // 14: orderyard.v1.SiteAction
-	(*AnswerDeadline)(nil),       // 15: orderyard.v1.AnswerDeadline
-	(*FulfillmentChanged)(nil),   // 16: orderyard.v1.FulfillmentChanged
-	(*SiteApplied)(nil),          // 17: orderyard.v1.SiteApplied
-	(*SiteStatusSet)(nil),        // 18: orderyard.v1.SiteStatusSet
-	(*SiteCapacitySet)(nil),      // 19: orderyard.v1.SiteCapacitySet
-	(*SitePausedUntil)(nil),      // 20: orderyard.v1.SitePausedUntil
-	(*FulfillmentRequested)(nil), // 21: orderyard.v1.FulfillmentRequested
-	(*FulfillmentAccepted)(nil),  // 22: orderyard.v1.FulfillmentAccepted
-	(*FulfillmentRejected)(nil),  // 23: orderyard.v1.FulfillmentRejected
-	(*FulfillmentTimedOut)(nil),  // 24: orderyard.v1.FulfillmentTimedOut
-	(*FulfillmentOpened)(nil),    // 25: orderyard.v1.FulfillmentOpened
-	(*FulfillmentMoved)(nil),     // 26: orderyard.v1.FulfillmentMoved
-	(*FulfillmentCancelled)(nil), // 27: orderyard.v1.FulfillmentCancelled
-	(*CancellationRefused)(nil),  // 28: orderyard.v1.CancellationRefused
-	(*OrderTold)(nil),            // 29: orderyard.v1.OrderTold
-	(*SiteWindow)(nil),           // 30: orderyard.v1.SiteWindow
-	(*SiteNotice)(nil),           // 31: orderyard.v1.SiteNotice
-	(*SiteWork)(nil),             // 32: orderyard.v1.SiteWork
-	(*SiteState)(nil),            // 33: orderyard.v1.SiteState
-	(*FulfillmentOrder)(nil),     // 34: orderyard.v1.FulfillmentOrder
-	(*FulfillmentLine)(nil),      // 35: orderyard.v1.FulfillmentLine
-	(*Shipment)(nil),             // 36: orderyard.v1.Shipment
-	(FulfillmentStatus)(0),       // 37: orderyard.v1.FulfillmentStatus
-	(RequestStatus)(0),           // 38: orderyard.v1.RequestStatus
+	(*CapacityChange)(nil),       // 1: orderyard.v1.CapacityChange
+	(*SiteCalendar)(nil),         // 2: orderyard.v1.SiteCalendar
+	(*SiteCarrier)(nil),          // 3: orderyard.v1.SiteCarrier
+	(*SiteAttribute)(nil),        // 4: orderyard.v1.SiteAttribute
+	(*SiteDoc)(nil),              // 5: orderyard.v1.SiteDoc
+	(*SiteView)(nil),             // 6: orderyard.v1.SiteView
+	(*ApplySite)(nil),            // 7: orderyard.v1.ApplySite
+	(*SetSiteStatus)(nil),        // 8: orderyard.v1.SetSiteStatus
+	(*SetSiteCapacity)(nil),      // 9: orderyard.v1.SetSiteCapacity
+	(*GetSite)(nil),              // 10: orderyard.v1.GetSite
+	(*ListFulfillments)(nil),     // 11: orderyard.v1.ListFulfillments
+	(*RequestFulfillment)(nil),   // 12: orderyard.v1.RequestFulfillment
+	(*ReleaseFulfillment)(nil),   // 13: orderyard.v1.ReleaseFulfillment
+	(*CancelFulfillment)(nil),    // 14: orderyard.v1.CancelFulfillment
+	(*SiteAction)(nil),           // 15: orderyard.v1.SiteAction
+	(*AnswerDeadline)(nil),       // 16: orderyard.v1.AnswerDeadline
+	(*FulfillmentChanged)(nil),   // 17: orderyard.v1.FulfillmentChanged
+	(*SiteApplied)(nil),          // 18: orderyard.v1.SiteApplied
+	(*SiteStatusSet)(nil),        // 19: orderyard.v1.SiteStatusSet
+	(*SiteCapacitySet)(nil),      // 20: orderyard.v1.SiteCapacitySet
+	(*SitePausedUntil)(nil),      // 21: orderyard.v1.SitePausedUntil
+	(*FulfillmentRequested)(nil), // 22: orderyard.v1.FulfillmentRequested
+	(*FulfillmentAccepted)(nil),  // 23: orderyard.v1.FulfillmentAccepted
+	(*FulfillmentRejected)(nil),  // 24: orderyard.v1.FulfillmentRejected
+	(*FulfillmentTimedOut)(nil),  // 25: orderyard.v1.FulfillmentTimedOut
+	(*FulfillmentOpened)(nil),    // 26: orderyard.v1.FulfillmentOpened
+	(*FulfillmentMoved)(nil),     // 27: orderyard.v1.FulfillmentMoved
+	(*FulfillmentCancelled)(nil), // 28: orderyard.v1.FulfillmentCancelled
+	(*CancellationRefused)(nil),  // 29: orderyard.v1.CancellationRefused
+	(*OrderTold)(nil),            // 30: orderyard.v1.OrderTold
+	(*SiteWindow)(nil),           // 31: orderyard.v1.SiteWindow
+	(*SiteNotice)(nil),           // 32: orderyard.v1.SiteNotice
+	(*SiteWork)(nil),             // 33: orderyard.v1.SiteWork
+	(*SiteState)(nil),            // 34: orderyard.v1.SiteState
+	(*FulfillmentOrder)(nil),     // 35: orderyard.v1.FulfillmentOrder
+	(*FulfillmentLine)(nil),      // 36: orderyard.v1.FulfillmentLine
+	(*Shipment)(nil),             // 37: orderyard.v1.Shipment
+	(FulfillmentStatus)(0),       // 38: orderyard.v1.FulfillmentStatus
+	(RequestStatus)(0),           // 39: orderyard.v1.RequestStatus
 }
 var file_site_proto_depIdxs = []int32{
 	0,  // 0: orderyard.v1.SiteDoc.capacity:type_name -> orderyard.v1.SiteCapacity
-	1,  // 1: orderyard.v1.SiteDoc.calendar:type_name -> orderyard.v1.SiteCalendar
-	2,  // 2: orderyard.v1.SiteDoc.carriers:type_name -> orderyard.v1.SiteCarrier
-	3,  // 3: orderyard.v1.SiteDoc.attributes:type_name -> orderyard.v1.SiteAttribute
-	4,  // 4: orderyard.v1.SiteView.doc:type_name -> orderyard.v1.SiteDoc
-	4,  // 5: orderyard.v1.ApplySite.doc:type_name -> orderyard.v1.SiteDoc
+	2,  // 1: orderyard.v1.SiteDoc.calendar:type_name -> orderyard.v1.SiteCalendar
+	3,  // 2: orderyard.v1.SiteDoc.carriers:type_name -> orderyard.v1.SiteCarrier
+	4,  // 3: orderyard.v1.SiteDoc.attributes:type_name -> orderyard.v1.SiteAttribute
+	5,  // 4: orderyard.v1.SiteView.doc:type_name -> orderyard.v1.SiteDoc
+	5,  // 5: orderyard.v1.ApplySite.doc:type_name -> orderyard.v1.SiteDoc
 	0,  // 6: orderyard.v1.SetSiteCapacity.capacity:type_name -> orderyard.v1.SiteCapacity
-	34, // 7: orderyard.v1.RequestFulfillment.fulfillment:type_name -> orderyard.v1.FulfillmentOrder
-	35, // 8: orderyard.v1.SiteAction.lines:type_name -> orderyard.v1.FulfillmentLine
-	36, // 9: orderyard.v1.SiteAction.shipment:type_name -> orderyard.v1.Shipment
-	37, // 10: orderyard.v1.FulfillmentChanged.status:type_name -> orderyard.v1.FulfillmentStatus
-	38, // 11: orderyard.v1.FulfillmentChanged.request_status:type_name -> orderyard.v1.RequestStatus
-	35, // 12: orderyard.v1.FulfillmentChanged.lines:type_name -> orderyard.v1.FulfillmentLine
-	36, // 13: orderyard.v1.FulfillmentChanged.shipment:type_name -> orderyard.v1.Shipment
-	4,  // 14: orderyard.v1.SiteApplied.doc:type_name -> orderyard.v1.SiteDoc
-	0,  // 15: orderyard.v1.SiteCapacitySet.capacity:type_name -> orderyard.v1.SiteCapacity
-	34, // 16: orderyard.v1.FulfillmentRequested.fulfillment:type_name -> orderyard.v1.FulfillmentOrder
-	34, // 17: orderyard.v1.FulfillmentAccepted.fulfillment:type_name -> orderyard.v1.FulfillmentOrder
-	35, // 18: orderyard.v1.FulfillmentRejected.lines:type_name -> orderyard.v1.FulfillmentLine
-	34, // 19: orderyard.v1.FulfillmentOpened.fulfillment:type_name -> orderyard.v1.FulfillmentOrder
-	37, // 20: orderyard.v1.FulfillmentMoved.status:type_name -> orderyard.v1.FulfillmentStatus
-	36, // 21: orderyard.v1.FulfillmentMoved.shipment:type_name -> orderyard.v1.Shipment
-	16, // 22: orderyard.v1.SiteNotice.change:type_name -> orderyard.v1.FulfillmentChanged
-	34, // 23: orderyard.v1.SiteWork.fulfillment:type_name -> orderyard.v1.FulfillmentOrder
-	4,  // 24: orderyard.v1.SiteState.doc:type_name -> orderyard.v1.SiteDoc
-	32, // 25: orderyard.v1.SiteState.work:type_name -> orderyard.v1.SiteWork
-	30, // 26: orderyard.v1.SiteState.hours:type_name -> orderyard.v1.SiteWindow
-	30, // 27: orderyard.v1.SiteState.days:type_name -> orderyard.v1.SiteWindow
-	31, // 28: orderyard.v1.SiteState.notices:type_name -> orderyard.v1.SiteNotice
-	29, // [29:29] is the sub-list for method output_type
-	29, // [29:29] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	1,  // 7: orderyard.v1.SetSiteCapacity.change:type_name -> orderyard.v1.CapacityChange
+	35, // 8: orderyard.v1.RequestFulfillment.fulfillment:type_name -> orderyard.v1.FulfillmentOrder
+	36, // 9: orderyard.v1.SiteAction.lines:type_name -> orderyard.v1.FulfillmentLine
+	37, // 10: orderyard.v1.SiteAction.shipment:type_name -> orderyard.v1.Shipment
+	38, // 11: orderyard.v1.FulfillmentChanged.status:type_name -> orderyard.v1.FulfillmentStatus
+	39, // 12: orderyard.v1.FulfillmentChanged.request_status:type_name -> orderyard.v1.RequestStatus
+	36, // 13: orderyard.v1.FulfillmentChanged.lines:type_name -> orderyard.v1.FulfillmentLine
+	37, // 14: orderyard.v1.FulfillmentChanged.shipment:type_name -> orderyard.v1.Shipment
+	5,  // 15: orderyard.v1.SiteApplied.doc:type_name -> orderyard.v1.SiteDoc
+	0,  // 16: orderyard.v1.SiteCapacitySet.capacity:type_name -> orderyard.v1.SiteCapacity
+	35, // 17: orderyard.v1.FulfillmentRequested.fulfillment:type_name -> orderyard.v1.FulfillmentOrder
+	35, // 18: orderyard.v1.FulfillmentAccepted.fulfillment:type_name -> orderyard.v1.FulfillmentOrder
+	36, // 19: orderyard.v1.FulfillmentRejected.lines:type_name -> orderyard.v1.FulfillmentLine
+	35, // 20: orderyard.v1.FulfillmentOpened.fulfillment:type_name -> orderyard.v1.FulfillmentOrder
+	38, // 21: orderyard.v1.FulfillmentMoved.status:type_name -> orderyard.v1.FulfillmentStatus
+	37, // 22: orderyard.v1.FulfillmentMoved.shipment:type_name -> orderyard.v1.Shipment
+	17, // 23: orderyard.v1.SiteNotice.change:type_name -> orderyard.v1.FulfillmentChanged
+	35, // 24: orderyard.v1.SiteWork.fulfillment:type_name -> orderyard.v1.FulfillmentOrder
+	5,  // 25: orderyard.v1.SiteState.doc:type_name -> orderyard.v1.SiteDoc
+	33, // 26: orderyard.v1.SiteState.work:type_name -> orderyard.v1.SiteWork
+	31, // 27: orderyard.v1.SiteState.hours:type_name -> orderyard.v1.SiteWindow
+	31, // 28: orderyard.v1.SiteState.days:type_name -> orderyard.v1.SiteWindow
+	32, // 29: orderyard.v1.SiteState.notices:type_name -> orderyard.v1.SiteNotice
+	30, // [30:30] is the sub-list for method output_type
+	30, // [30:30] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_site_proto_init() }
@@ -2526,7 +2606,8 @@ func file_site_proto_init() {
 		return
 	}
 	file_common_proto_init()
-	file_site_proto_msgTypes[3].OneofWrappers = []any{
+	file_site_proto_msgTypes[1].OneofWrappers = []any{}
+	file_site_proto_msgTypes[4].OneofWrappers = []any{
 		(*SiteAttribute_Text)(nil),
 		(*SiteAttribute_Number)(nil),
 		(*SiteAttribute_Truth)(nil),
@@ -2537,7 +2618,7 @@ func file_site_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_site_proto_rawDesc), len(file_site_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   34,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -221,3 +221,45 @@ func oneOrder(t *testing.T, nc *nats.Conn, id string, units int64) {
 		t.Errorf("the placement was told as %v", ids)
 	}
 }
+
+// TestListsAreBookedOnce proves that a list which is sent again is not booked again, in whatever shape it comes: in another order, in part, and one
+// entry alone; also after kill -9. Another quantity for a bucket is a conflict. What counts is what is on hand.
+func TestListsAreBookedOnce(t *testing.T) {
+	t.Parallel()
+	h := open(t, t.TempDir())
+	nc := h.connect()
+	applySite(t, nc, site(0, nil))
+	entry := func(sku string, quantity int64) wire.ReceiveStockRequest {
+		return wire.ReceiveStockRequest{SKU: sku, Site: "den", Quantity: quantity}
+	}
+	a, b, c, d := entry("LIST-A", 5), entry("LIST-B", 7), entry("LIST-C", 11), entry("LIST-D", 13)
+	receive := func(doc any) answer[wire.StockListAnswer] {
+		got, err := insist[wire.StockListAnswer](nc, messages.StockSubject("receive"), doc, "delivery")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	shapes := []any{
+		[]wire.ReceiveStockRequest{a, b, c}, []wire.ReceiveStockRequest{c, b, a}, []wire.ReceiveStockRequest{b, c}, []wire.ReceiveStockRequest{d, b}, b,
+	}
+	for round := range 2 {
+		for i, doc := range shapes {
+			if got := receive(doc); got.failure != nil {
+				t.Fatalf("round %d, shape %d: %s", round, i, got.raw)
+			}
+		}
+		if got := receive([]wire.ReceiveStockRequest{entry("LIST-A", 6), b}); got.doc.Results[0].Failure().GetCode() != messages.CodeConflict || !got.doc.Results[1].Replayed {
+			t.Errorf("round %d, another quantity: %s", round, got.raw)
+		}
+		for _, want := range []wire.ReceiveStockRequest{a, b, c, d} {
+			if got := bucket(t, nc, want.SKU, "den"); got.OnHand != want.Quantity {
+				t.Errorf("round %d: %d of %s on hand, want %d", round, got.OnHand, want.SKU, want.Quantity)
+			}
+		}
+		h.kill()
+		h = h.again()
+		nc = h.connect()
+	}
+	h.verify()
+}

@@ -94,21 +94,34 @@ func decideStatus(s *State, c *messages.SetSiteStatus, now int64) ([]messages.Ev
 	return changed(s, now, events...)
 }
 
+// decideCapacity sets all limits, or those that are given over the present ones.
 func decideCapacity(s *State, c *messages.SetSiteCapacity, now int64) ([]messages.Event, *messages.Reply, error) {
-	if c.Capacity == nil {
+	was, limits := s.doc.GetCapacity(), c.Capacity
+	switch {
+	case c.Change != nil:
+		limits = &messages.SiteCapacity{PerHour: was.GetPerHour(), PerDay: was.GetPerDay(), OpenMax: was.GetOpenMax()}
+		setGiven(&limits.PerHour, c.Change.PerHour)
+		setGiven(&limits.PerDay, c.Change.PerDay)
+		setGiven(&limits.OpenMax, c.Change.OpenMax)
+	case limits == nil:
 		return nil, nil, messages.Invalid("capacity", "is required; 0 stands for no limit")
 	}
-	if failure := messages.InvalidAll(validateCapacity(c.Capacity)); failure != nil {
+	if failure := messages.InvalidAll(validateCapacity(limits)); failure != nil {
 		return nil, nil, failure
 	}
 	if s.doc == nil {
 		return nil, unknownSite(s), nil
 	}
-	was := s.doc.GetCapacity()
-	if was.GetPerHour() == c.Capacity.PerHour && was.GetPerDay() == c.Capacity.PerDay && was.GetOpenMax() == c.Capacity.OpenMax {
+	if was.GetPerHour() == limits.PerHour && was.GetPerDay() == limits.PerDay && was.GetOpenMax() == limits.OpenMax {
 		return nil, viewReply(s, now), nil
 	}
-	return changed(s, now, &messages.SiteCapacitySet{Capacity: c.Capacity})
+	return changed(s, now, &messages.SiteCapacitySet{Capacity: limits})
+}
+
+func setGiven(limit, given *int64) {
+	if given != nil {
+		*limit = *given
+	}
 }
 
 // changed answers with the site as it will be: the view of the present with the decided changes to its document.

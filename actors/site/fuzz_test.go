@@ -42,7 +42,7 @@ func FuzzUnmarshalState(f *testing.F) {
 func commandsFor(ids []string) []messages.Command {
 	commands := []messages.Command{
 		&messages.GetSite{}, &messages.ListFulfillments{}, &messages.AnswerDeadline{}, &messages.SetSiteStatus{Status: statusOnline},
-		&messages.SetSiteCapacity{Capacity: &messages.SiteCapacity{PerHour: 5}},
+		&messages.SetSiteCapacity{Capacity: &messages.SiteCapacity{PerHour: 5}}, &messages.SetSiteCapacity{Change: &messages.CapacityChange{}},
 	}
 	for _, id := range ids {
 		commands = append(commands, &messages.RequestFulfillment{Fulfillment: work(id), Released: true}, &messages.ReleaseFulfillment{FulfillmentId: id})

@@ -95,6 +95,29 @@ func TestCloneDoc(t *testing.T) {
 	}
 }
 
+// TestCapacityKeepsWhatIsNotGiven proves that a change of some limits leaves the others as they are now, whoever set them; that 0 takes a limit away; and
+// that a change which changes nothing is no event.
+func TestCapacityKeepsWhatIsNotGiven(t *testing.T) {
+	r := applied(t, &messages.SiteDoc{Capacity: &messages.SiteCapacity{PerHour: 1, PerDay: 2, OpenMax: 3}})
+	for _, c := range []struct {
+		change *messages.CapacityChange
+		want   [3]int64
+		events int
+	}{
+		{&messages.CapacityChange{PerHour: new(int64(500))}, [3]int64{500, 2, 3}, 1},
+		{&messages.CapacityChange{PerDay: new(int64(0))}, [3]int64{500, 0, 3}, 1},
+		{&messages.CapacityChange{PerDay: new(int64(0)), OpenMax: new(int64(3))}, [3]int64{500, 0, 3}, 0},
+		{&messages.CapacityChange{}, [3]int64{500, 0, 3}, 0},
+	} {
+		events, reply, err := Decide(r.site, &messages.SetSiteCapacity{Change: c.change}, someday)
+		got := reply.GetSite().GetSite().GetDoc().GetCapacity()
+		if err != nil || len(events) != c.events || [3]int64{got.GetPerHour(), got.GetPerDay(), got.GetOpenMax()} != c.want {
+			t.Errorf("%v: %d events, %v, %v; want %v", c.change, len(events), got, err, c.want)
+		}
+		r.do(&messages.SetSiteCapacity{Change: c.change}, someday)
+	}
+}
+
 // TestBadCommands proves that a wrong command is an error that names its field, and that no command panics on a new site or on
 // one at work, however empty it is.
 func TestBadCommands(t *testing.T) {
@@ -106,6 +129,7 @@ func TestBadCommands(t *testing.T) {
 		}{
 			{"site", &messages.ApplySite{}},
 			{"capacity", &messages.SetSiteCapacity{}},
+			{"capacity.per_hour", &messages.SetSiteCapacity{Change: &messages.CapacityChange{PerHour: new(int64(-1))}}},
 			{"status", &messages.SetSiteStatus{}},
 			{"status", &messages.ListFulfillments{Status: "unspecified"}},
 			{"fulfillment", &messages.RequestFulfillment{}},

@@ -180,11 +180,6 @@ func (c *call) expire(f *messages.Failure) {
 	c.door.answers <- c
 }
 
-// follow starts another set of commands in place of this call, within what it was admitted for. It may only be used by complete.
-func (c *call) follow(reqs []messages.Request, complete func(*call)) {
-	c.succeed(complete).send(c.door.in.o.Actors, reqs)
-}
-
 // succeed makes a call that takes over what this one was admitted for. Nothing gives that back until it is sent. It may only be used by
 // complete.
 func (c *call) succeed(complete func(*call)) *call {

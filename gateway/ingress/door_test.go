@@ -263,6 +263,28 @@ func TestListComesAgain(t *testing.T) {
 	}
 }
 
+// TestMendedListComesAgain proves that an entry keeps its id when the entry before it, for the same entity, was wrong and comes again mended: the whole
+// list is sent twice under one id, the second time without the mistake.
+func TestMendedListComesAgain(t *testing.T) {
+	h := openHouse(t, Limits{})
+	wrong, mended, good := `{"sku":"A","site":"den","quantity":0}`, `{"sku":"A","site":"den","quantity":1}`, `{"sku":"A","site":"den","quantity":5}`
+	h.ask(messages.StockSubject("receive"), "["+wrong+","+good+"]", messages.HeaderCommandID, "k")
+	h.ask(messages.StockSubject("receive"), "["+mended+","+good+"]", messages.HeaderCommandID, "k")
+	h.ask(messages.SiteSubject("apply"), `[{"id":"x"},{"id":"x","lat":1,"lon":5}]`, messages.HeaderCommandID, "k")
+	ids := map[string]bool{}
+	for _, r := range h.actors.requests() {
+		switch c := r.Command.(type) {
+		case *messages.ReceiveStock:
+			ids[fmt.Sprint(c.Quantity, " ", r.CommandID)] = true
+		case *messages.ApplySite:
+			ids[fmt.Sprint(c.Doc.Lon, " ", r.CommandID)] = true
+		}
+	}
+	if len(ids) != 2 || !ids["1 client/k"] || !ids["5 client/k/1"] {
+		t.Errorf("command ids %v", ids)
+	}
+}
+
 // TestQuestions proves the answers of get, list, explain, plan and the fan-outs over all sites of a SKU and all sites.
 func TestQuestions(t *testing.T) {
 	h := openHouse(t, Limits{})
@@ -360,16 +382,31 @@ func TestSlowListsHoldUpNothing(t *testing.T) {
 	}
 }
 
-// TestCapacityKeepsWhatIsNotGiven proves that a change of one limit asks for the present ones and keeps them.
-func TestCapacityKeepsWhatIsNotGiven(t *testing.T) {
+// TestCapacityNamesWhatIsGiven proves that a change of one limit is one command that says only what was given: repeated after another limit was changed it is
+// the same command, not a conflict, and it never writes back what another operator has changed meanwhile.
+func TestCapacityNamesWhatIsGiven(t *testing.T) {
 	h := openHouse(t, Limits{})
-	if a := h.ask(messages.SiteSubject("capacity"), `{"id":"den","per_hour":500}`); !a.OK {
-		t.Fatalf("answer %s", a.raw)
+	perDay := int64(2)
+	h.actors.set(func(r messages.Request) *messages.Reply {
+		reply := placed(r)
+		perDay++ // somebody else is at it
+		reply.GetSite().GetSite().GetDoc().Capacity.PerDay = perDay
+		return reply
+	})
+	for range 2 {
+		if a := h.ask(messages.SiteSubject("capacity"), `{"id":"den","per_hour":500}`, messages.HeaderCommandID, "k"); !a.OK {
+			t.Fatalf("answer %s", a.raw)
+		}
 	}
 	seen := h.actors.requests()
-	set := seen[len(seen)-1].Command.(*messages.SetSiteCapacity).GetCapacity()
-	if len(seen) != 2 || set.PerHour != 500 || set.PerDay != 2 || set.OpenMax != 3 {
-		t.Errorf("%d requests, set %v", len(seen), set)
+	if len(seen) != 2 {
+		t.Fatalf("%d requests, want the two that were sent", len(seen))
+	}
+	for _, r := range seen {
+		set := r.Command.(*messages.SetSiteCapacity)
+		if r.CommandID != "client/k" || set.Capacity != nil || set.Change.GetPerHour() != 500 || set.Change.PerDay != nil || set.Change.OpenMax != nil {
+			t.Errorf("%s sets %v", r.CommandID, set)
+		}
 	}
 }
 

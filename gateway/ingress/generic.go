@@ -41,16 +41,15 @@ func one[T any, P request[T]](kind effect, answer answerer) func(*query) {
 	}
 }
 
+// command makes one command of a request. A wrong one has used up its id, too: it may come again mended, and what stands behind it in a list must then be
+// what it was.
 func command(q *query, doc wire.Request, kind effect) (messages.Request, *messages.Failure) {
 	to, cmd, f := doc.Command()
-	if f != nil {
-		return messages.Request{}, f
-	}
 	req := messages.Request{To: to, Command: cmd}
 	if kind == changing {
 		req.CommandID = q.idFor(to)
 	}
-	return req, nil
+	return req, f
 }
 
 // decodeBody reads an empty body as an empty document: a question may have nothing to say.

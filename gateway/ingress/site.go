@@ -17,7 +17,7 @@ func (in *Ingress) siteEndpoints() []endpoint {
 		{doorSite, "list", messages.SiteSubject("list"), in.listSites, partyLook},
 		{doorSite, "pause", messages.SiteSubject("pause"), one[wire.PauseSiteRequest](changing, siteAnswer), inside},
 		{doorSite, "resume", messages.SiteSubject("resume"), one[wire.ResumeSiteRequest](changing, siteAnswer), inside},
-		{doorSite, "capacity", messages.SiteSubject("capacity"), in.siteCapacity, inside},
+		{doorSite, "capacity", messages.SiteSubject("capacity"), one[wire.SiteCapacityRequest](changing, siteAnswer), inside},
 	}
 }
 
@@ -33,13 +33,11 @@ func (in *Ingress) applySite(q *query) {
 	b := batch{kind: changing, replies: make([]*messages.Reply, len(docs)), commands: make([]messages.Command, len(docs))}
 	for i := range docs {
 		doc, f := docs[i].Message(in.o.Locate)
-		apply := &messages.ApplySite{Doc: doc}
+		apply, to := &messages.ApplySite{Doc: doc}, messages.SiteRef(docs[i].ID)
 		if f != nil {
-			b.add(i, messages.Request{}, in.allFaults(f.GetErrors(), apply))
-			continue
+			f = in.allFaults(f.GetErrors(), apply)
 		}
-		to := messages.SiteRef(docs[i].ID)
-		b.add(i, messages.Request{To: to, Command: apply, CommandID: q.idFor(to)}, nil)
+		b.add(i, messages.Request{To: to, Command: apply, CommandID: q.idFor(to)}, f)
 	}
 	if many {
 		b.ask(q, func(replies []*messages.Reply, _ []messages.Command) any { return wire.SiteListAnswerOf(replies) })
@@ -66,40 +64,6 @@ func (in *Ingress) listSites(q *query) {
 	q.askAll(reqs, func(replies []*messages.Reply) (any, *messages.Reply) {
 		return wire.SiteListAnswerOf(replies), worst(replies)
 	})
-}
-
-// siteCapacity changes some limits and keeps the others: it asks for the present ones first. Two operators who change different
-// limits of one site in the same moment may undo each other; whoever gives all three limits asks nothing and is never undone.
-func (in *Ingress) siteCapacity(q *query) {
-	var r wire.SiteCapacityRequest
-	if f := decodeBody(q.body, &r); f != nil {
-		q.garbage(f)
-		return
-	}
-	if f := r.Check(); f != nil {
-		q.refuse(f)
-		return
-	}
-	set := func(present *messages.SiteCapacity) []messages.Request {
-		return []messages.Request{{
-			To: messages.SiteRef(r.ID), Command: r.Over(present), CommandID: q.idFor(messages.SiteRef(r.ID)), Deadline: q.deadline,
-		}}
-	}
-	answer := func(c *call) { q.answer(wire.SiteAnswerOf(c.replies[0]), c.replies[0]) }
-	c := q.call()
-	if r.Whole() {
-		c.complete = answer
-		c.send(in.o.Actors, set(nil))
-		return
-	}
-	c.complete = func(c *call) {
-		if c.replies[0].GetFailure() != nil {
-			answer(c)
-			return
-		}
-		c.follow(set(c.replies[0].GetSite().GetSite().GetDoc().GetCapacity()), answer)
-	}
-	c.send(in.o.Actors, []messages.Request{{To: messages.SiteRef(r.ID), Command: &messages.GetSite{}, Deadline: q.deadline}})
 }
 
 func (in *Ingress) fulfillmentEndpoints() []endpoint {

@@ -26,6 +26,7 @@ var everyRequest = map[string]func() Request{
 	"site.get":      func() Request { return new(GetSiteRequest) },
 	"site.pause":    func() Request { return new(PauseSiteRequest) },
 	"site.resume":   func() Request { return new(ResumeSiteRequest) },
+	"site.capacity": func() Request { return new(SiteCapacityRequest) },
 }
 
 // TestRequests proves that good requests become the right commands for the right entity, with the contract's defaults.
@@ -204,17 +205,21 @@ func TestFulfillmentRequest(t *testing.T) {
 	}
 }
 
-// TestCapacityRequest proves that limits which are not given stay as they are.
+// TestCapacityRequest proves that limits which are not given are not named, and that all three make the command of whoever sets them all.
 func TestCapacityRequest(t *testing.T) {
-	var r SiteCapacityRequest
-	if f := Decode([]byte(`{"id":"den","per_day":0}`), &r); f != nil {
-		t.Fatal(f)
-	}
-	if f := r.Check(); f != nil || r.Whole() {
-		t.Errorf("%v, whole %v", f, r.Whole())
-	}
-	if got := text(r.Over(&messages.SiteCapacity{PerHour: 5, PerDay: 6})); got != `capacity:{per_hour:5}` {
-		t.Error(got)
+	for body, want := range map[string]string{
+		`{"id":"den","per_day":0}`:                           `change:{per_day:0}`,
+		`{"id":"den","per_hour":5,"open_max":7}`:             `change:{per_hour:5 open_max:7}`,
+		`{"id":"den","per_hour":5,"per_day":0,"open_max":7}`: `capacity:{per_hour:5 open_max:7}`,
+	} {
+		var r SiteCapacityRequest
+		if f := Decode([]byte(body), &r); f != nil {
+			t.Fatal(f)
+		}
+		to, cmd, f := r.Command()
+		if f != nil || to != messages.SiteRef("den") || text(cmd) != want {
+			t.Errorf("%s: %s %s %v, want %s", body, to, text(cmd), f, want)
+		}
 	}
 }
 
@@ -330,10 +335,6 @@ func FuzzDecodeRequest(f *testing.F) {
 		if Decode(body, &work) == nil {
 			_, _, failure := work.Command("den")
 			failures = append(failures, failure)
-		}
-		var capacity SiteCapacityRequest
-		if Decode(body, &capacity) == nil {
-			failures = append(failures, capacity.Check())
 		}
 		_, _, failure := DecodeOneOrMany[ReserveStockRequest](body)
 		failures = append(failures, failure)

@@ -55,40 +55,28 @@ func (r *ResumeSiteRequest) Command() (messages.Ref, messages.Command, *messages
 	return messages.SiteRef(r.ID), &messages.SetSiteStatus{Status: "online"}, c.failure()
 }
 
-// Check looks at the values; Whole is needed to make the command.
-func (r *SiteCapacityRequest) Check() *messages.Failure {
+// Command implements Request. The site itself keeps the limits that are not given: they may have been changed a moment ago.
+func (r *SiteCapacityRequest) Command() (messages.Ref, messages.Command, *messages.Failure) {
 	var c checker
 	c.token("id", r.ID)
 	limits := []*int64{r.PerHour, r.PerDay, r.OpenMax}
-	given := false
+	given := 0
 	for i, name := range []string{"per_hour", "per_day", "open_max"} {
 		if limits[i] != nil {
 			c.between(name, *limits[i], 0, QuantityMax)
-			given = true
+			given++
 		}
 	}
-	if !given {
+	cmd := &messages.SetSiteCapacity{}
+	switch given {
+	case 0:
 		c.add("per_hour", "or per_day or open_max is required")
+	case len(limits):
+		cmd.Capacity = &messages.SiteCapacity{PerHour: *r.PerHour, PerDay: *r.PerDay, OpenMax: *r.OpenMax}
+	default:
+		cmd.Change = &messages.CapacityChange{PerHour: r.PerHour, PerDay: r.PerDay, OpenMax: r.OpenMax}
 	}
-	return c.failure()
-}
-
-// Whole says whether every limit is given, so that the present ones need not be asked.
-func (r *SiteCapacityRequest) Whole() bool {
-	return r.PerHour != nil && r.PerDay != nil && r.OpenMax != nil
-}
-
-// Over makes the command from the limits given, over the present ones.
-func (r *SiteCapacityRequest) Over(present *messages.SiteCapacity) *messages.SetSiteCapacity {
-	limits := &messages.SiteCapacity{PerHour: present.GetPerHour(), PerDay: present.GetPerDay(), OpenMax: present.GetOpenMax()}
-	for _, one := range []struct{ from, to *int64 }{
-		{r.PerHour, &limits.PerHour}, {r.PerDay, &limits.PerDay}, {r.OpenMax, &limits.OpenMax},
-	} {
-		if one.from != nil {
-			*one.to = *one.from
-		}
-	}
-	return &messages.SetSiteCapacity{Capacity: limits}
+	return messages.SiteRef(r.ID), cmd, c.failure()
 }
 
 // SiteView is a site with its present load.
