@@ -10,8 +10,8 @@ import (
 type SharingSteps struct{ *Sharing }
 
 // ShareBySteps is Share without the loops.
-func ShareBySteps(k *Knowledge, bus Bus, self string, clock func() time.Time) (*SharingSteps, error) {
-	s, err := newSharing(k, bus, self, nil, slog.New(slog.DiscardHandler))
+func ShareBySteps(k *Knowledge, bus Bus, self string, sure func(partition int) bool, clock func() time.Time) (*SharingSteps, error) {
+	s, err := newSharing(k, bus, self, sure, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}

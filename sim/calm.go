@@ -43,6 +43,7 @@ func (l *load) lookAround() {
 	switch {
 	case l.w.now < l.over+calmMs || l.pending > 0 || l.restless() != "":
 	case l.w.leap == 0:
+		l.w.ledger.evening()
 		l.w.leap, l.over = leapMs, l.w.now+morningMs-calmMs
 		l.w.note("a day passes")
 	default:

@@ -134,24 +134,18 @@ func (c *checks) answered(q *asked, r *messages.Reply) {
 
 // acknowledged takes the yes to a command: what it tells is durable, and every later read shows it.
 func (c *checks) acknowledged(q *asked, r *messages.Reply) {
-	switch cmd := q.cmd.(type) {
-	case *messages.PlaceOrder:
-		if c.hands.ordered[q.to.ID] == nil { // under this id or another
-			c.w.violate("I2", q.to.String(), "%s was acknowledged and is not in the journal", q.id)
-		}
-	case *messages.ReceiveStock, *messages.ReserveStock:
-		if _, durable := c.decided[decision{q.to, q.id}]; !durable {
-			c.w.violate("I2", q.to.String(), "%T %s was acknowledged and is not in the journal", cmd, q.id)
-		}
+	v, durable := c.decided[decision{q.to, q.id}]
+	if _, place := q.cmd.(*messages.PlaceOrder); place {
+		durable = c.hands.ordered[q.to.ID] != nil // under this id or another
+	}
+	if !durable {
+		c.w.violate("I2", q.to.String(), "%T %s was acknowledged and is not in the journal", q.cmd, q.id)
 	}
 	told := versionOf(r)
 	if told > c.versions[q.to] {
 		c.w.violate("I2", q.to.String(), "%T %s was acknowledged at version %d, the journal has %d", q.cmd, q.id, told, c.versions[q.to])
 	}
-	if v, ok := c.decided[decision{q.to, q.id}]; ok {
-		told = max(told, v.version)
-	}
-	c.floors[q.to] = max(c.floors[q.to], told)
+	c.floors[q.to] = max(c.floors[q.to], told, v.version)
 }
 
 // versionOf is the version of its entity that an answer tells; 0 = none.

@@ -21,11 +21,8 @@ func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys
 // finish looks at the whole: the history from its first record, the live state, and what a new owner would read back, against each other and
 // against what was acknowledged.
 func (w *world) finish() {
-	a := audit.New(w.kinds, &w.limits)
-	a.Granted = map[string]bool{}
-	for p := range w.o.Partitions {
-		w.replay(a, p)
-	}
+	w.ledger.take()
+	a := w.ledger.Auditor
 	for p := range w.o.Partitions {
 		w.compareReadBack(a, p)
 	}
@@ -74,21 +71,6 @@ func (w *world) finish() {
 	}
 }
 
-// replay gives the whole history of a partition to the audit.
-func (w *world) replay(a *audit.Auditor, p int) {
-	chain := persistence.NewChain(p, persistence.Manifest{})
-	for _, r := range w.storage.history[p] {
-		h, payload, err := chain.Next(r.Position, r.Data)
-		if err != nil {
-			w.violate("I10", "", "%v", err)
-			return
-		}
-		if h.Kind == persistence.RecordCommit {
-			a.Commit(p, r.Position, h.Number, payload)
-		}
-	}
-}
-
 // compareReadBack reads a partition as a new owner would, checkpoint first, and compares.
 func (w *world) compareReadBack(a *audit.Auditor, p int) {
 	disk := &quietStore{w.storage.disk}
@@ -109,7 +91,7 @@ func (w *world) compareReadBack(a *audit.Auditor, p int) {
 	}
 	for _, ref := range got.Store.Refs() {
 		w.compare(a, got.Store, ref)
-		if cancelDatesHold && ref.Kind == messages.KindOrder {
+		if ref.Kind == messages.KindOrder {
 			w.dated(got.Store, ref)
 		}
 	}
@@ -123,9 +105,6 @@ func (w *world) compare(a *audit.Auditor, store *entity.Store, ref messages.Ref)
 	}
 	a.Live(core, w.time())
 }
-
-// cancelDatesHold says that what waits is cancelled when a rule wants it.
-const cancelDatesHold = false
 
 // dated looks for units that a rule wanted cancelled by now, and that still wait.
 func (w *world) dated(store *entity.Store, ref messages.Ref) {

@@ -68,7 +68,8 @@ func (w *world) start(seat int) {
 	}
 	n.view = newRegistryView(n)
 	var err error
-	n.sharing, err = actors.ShareBySteps(n.know, n.bus, n.incarnation, func() time.Time { return time.UnixMilli(startAt).Add(n.mono()) })
+	sure := func(partition int) bool { return n.keeper.Sure(partition) }
+	n.sharing, err = actors.ShareBySteps(n.know, n.bus, n.incarnation, sure, func() time.Time { return time.UnixMilli(startAt).Add(n.mono()) })
 	if err == nil {
 		n.keeper, err = cluster.NewStepper(cluster.Options{
 			Session:  &messages.NodeSession{Node: fmt.Sprintf("n%d", seat+1), Incarnation: n.incarnation, Weight: 1},

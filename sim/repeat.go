@@ -12,9 +12,6 @@ import (
 // repeatRefused and repeatGranted are how many of the final answers are asked for once more, in percent.
 const repeatRefused, repeatGranted = 30, 5
 
-// quietAnswersAreRemembered says that an `ok` to a command that changed nothing is an entry, too.
-const quietAnswersAreRemembered = false
-
 // repeat asks a command that has its final answer once more, seconds later: the same id is told the same, whatever could be granted meanwhile.
 func (q *asked) repeat(r *messages.Reply) {
 	w, percent := q.c.w, float64(repeatGranted)
@@ -33,21 +30,18 @@ func (q *asked) repeat(r *messages.Reply) {
 	})
 }
 
-// remembered says that the answer must be given again to the same id: what the journal has, and what was refused to a client by what is there. An `ok`
-// that changed nothing was decided by a copy of the command, and another copy may still change something.
+// remembered says that the answer must be given again to the same id: what the journal has, and to a client whatever was decided by what is there, also
+// when it changed nothing.
 func (c *checks) remembered(q *asked, r *messages.Reply) bool {
-	v, durable := c.decided[decision{q.to, q.id}]
-	switch {
-	case durable && bytes.Equal(v.reply, plainReply(r)):
+	if v, durable := c.decided[decision{q.to, q.id}]; durable && bytes.Equal(v.reply, plainReply(r)) {
 		return true
-	case !strings.HasPrefix(q.id, messages.ClientKey):
+	}
+	if !strings.HasPrefix(q.id, messages.ClientKey) {
 		return false
 	}
 	switch r.GetFailure().GetCode() {
-	case messages.CodeDeclined, messages.CodeRejected, messages.CodeHeld, messages.CodeTooLate, messages.CodeConflict:
+	case "", messages.CodeDeclined, messages.CodeRejected, messages.CodeHeld, messages.CodeTooLate, messages.CodeConflict:
 		return true
-	case "":
-		return quietAnswersAreRemembered
 	}
 	return false
 }

@@ -48,6 +48,7 @@ type world struct {
 	full       bool         // the journal's disk
 
 	checks *checks
+	ledger *ledger
 	load   *load
 	rules  *routing.Rules // in force
 }
@@ -96,6 +97,7 @@ func newWorld(seed uint64, o Options) *world {
 	w.registry = newRegistry(w)
 	w.stream = newStream(w)
 	w.checks = newChecks(w)
+	w.ledger = newLedger(w)
 	return w
 }
 

@@ -9,10 +9,10 @@ func Postpone(s *State, task string, now int64) bool {
 	if task == s.question.ID {
 		return s.askNext(now)
 	}
-	if s.noticesOwed-len(s.later.items) <= NoticesMax {
+	if s.noticesOwed-len(s.later.items) <= s.atOnce {
 		return false
 	}
-	room := NoticesMax
+	room := s.atOnce
 	for i := range s.notices {
 		n := &s.notices[i]
 		if !n.isOwed() {
