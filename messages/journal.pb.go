@@ -398,8 +398,8 @@ func (x *EntitySnapshot) GetSummary() []byte {
 	return nil
 }
 
-// CommandRefused says that a command was refused for good and its sender may repeat it: it changes nothing, but the repeat gets the same
-// answer, whatever has happened in between. Every kind of entity has it.
+// CommandRefused says that a command was answered for good and changed nothing, for it was refused or found its goal reached, and that its sender may
+// repeat it: the repeat gets the same answer, whatever has happened in between. Every kind of entity has it.
 type CommandRefused struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields

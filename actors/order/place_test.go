@@ -55,6 +55,7 @@ func TestValidateNamesEveryField(t *testing.T) {
 		{"Shipping", func(c *messages.PlaceOrder) { c.Order.ShippingAmount = -1 }, "shipping.amount"},
 		{"Tax", func(c *messages.PlaceOrder) { c.Order.Tax = math.MaxInt64 }, "tax"},
 		{"Discount", func(c *messages.PlaceOrder) { c.Order.Discount = 4001 }, "discount"},
+		{"DiscountOfWrongLines", func(c *messages.PlaceOrder) { c.Order.Discount, c.Order.Lines[0].Quantity = 4001, 0 }, "lines[0].quantity"},
 		{"Payment", func(c *messages.PlaceOrder) { c.Order.HasPayment, c.Order.PaymentAmount = true, -1 }, "payment.amount"},
 		{"Partial", func(c *messages.PlaceOrder) { c.Order.Partial = "some" }, "policy.partial"},
 		{"OnShort", func(c *messages.PlaceOrder) { c.Order.OnShort = "panic" }, "policy.on_short"},
@@ -109,6 +110,21 @@ func TestValidateLongOrders(t *testing.T) {
 	cmd.Order.Lines[499].Id = "3"
 	if errs := Validate(cmd); len(errs) != 1 || errs[0].Field != "lines[499].id" {
 		t.Fatalf("a duplicate id: %v", errs)
+	}
+}
+
+// TestValidateIsBounded proves that an order with thousands of faults is answered with a list that fits an answer.
+func TestValidateIsBounded(t *testing.T) {
+	lines := make([]string, linesMax)
+	for i := range lines {
+		lines[i] = "A*1"
+	}
+	cmd := &messages.PlaceOrder{Order: testOrder("1", lines...)}
+	for _, line := range cmd.Order.Lines {
+		line.Labels = make([]string, labelsMax)
+	}
+	if errs := Validate(cmd); len(errs) != errorsMax {
+		t.Errorf("%d errors", len(errs))
 	}
 }
 

@@ -24,6 +24,7 @@ const (
 	postalMax          = 16
 	tokenTextMax       = 128                // of payment tokens and methods
 	instantMax   int64 = 253_402_300_799999 // the end of the year 9999
+	errorsMax          = 100                // whoever has more mends these first; thousands would fit no answer
 )
 
 // checker collects everything that is wrong, so that a channel mends its order once.
@@ -36,7 +37,9 @@ func wrong(field, format string, args ...any) *messages.FieldError {
 }
 
 func (c *checker) add(field, format string, args ...any) {
-	c.errs = append(c.errs, wrong(field, format, args...))
+	if len(c.errs) < errorsMax {
+		c.errs = append(c.errs, wrong(field, format, args...))
+	}
 }
 
 // Validate names everything that is wrong with a placement, by the paths of the public document; nil when nothing is.
@@ -162,11 +165,11 @@ func (c *checker) line(path string, line *messages.OrderLine) {
 	if err := messages.CheckSKU(line.GetSku()); err != nil {
 		c.add(path+".sku", "%v", err)
 	}
-	if q := line.GetQuantity(); q < 1 || q > quantityMax {
-		c.add(path+".quantity", "is %d, must be from 1 to %d", q, quantityMax)
+	if !quantityOK(line) {
+		c.add(path+".quantity", "is %d, must be from 1 to %d", line.GetQuantity(), quantityMax)
 	}
-	if p := line.GetUnitPrice(); p < 0 || p > priceMax {
-		c.add(path+".unit_price", "is %d, must be from 0 to %d minor units", p, priceMax)
+	if !priceOK(line) {
+		c.add(path+".unit_price", "is %d, must be from 0 to %d minor units", line.GetUnitPrice(), priceMax)
 	}
 	if group := line.GetGroup(); group != "" {
 		c.text(path+".group", group, messages.TokenMax)
@@ -177,6 +180,14 @@ func (c *checker) line(path string, line *messages.OrderLine) {
 	if len(line.GetAttributes()) > 0 {
 		c.text(path+".attributes", string(line.Attributes), 1<<18)
 	}
+}
+
+func quantityOK(l *messages.OrderLine) bool {
+	return l.GetQuantity() >= 1 && l.GetQuantity() <= quantityMax
+}
+
+func priceOK(l *messages.OrderLine) bool {
+	return l.GetUnitPrice() >= 0 && l.GetUnitPrice() <= priceMax
 }
 
 func (c *checker) money(o *messages.Order) {
@@ -190,7 +201,8 @@ func (c *checker) money(o *messages.Order) {
 		c.text("payment.method", o.PaymentMethod, tokenTextMax)
 		c.text("payment.token", o.PaymentToken, tokenTextMax)
 	}
-	if len(c.errs) > before {
+	wrongLine := func(l *messages.OrderLine) bool { return !quantityOK(l) || !priceOK(l) }
+	if len(c.errs) > before || slices.ContainsFunc(o.Lines, wrongLine) {
 		return // the sum of wrong parts says nothing
 	}
 	if _, ok := orderTotal(o); ok {
@@ -199,7 +211,7 @@ func (c *checker) money(o *messages.Order) {
 	free := &messages.Order{Lines: o.Lines, ShippingAmount: o.ShippingAmount, Tax: o.Tax}
 	if total, ok := orderTotal(free); ok {
 		c.add("discount", "is %d, more than the order's %d", o.Discount, total)
-	} else if !slices.ContainsFunc(o.Lines, func(l *messages.OrderLine) bool { return l.GetQuantity() < 0 || l.GetUnitPrice() < 0 }) {
+	} else {
 		c.add("lines", "the order's total is more than %d minor units", int64(totalMax))
 	}
 }

@@ -163,6 +163,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	}{
 		{messages.PlaceSubject("web"), order, "currency", []string{"currency", "discount", "labels[0]", "lines[0].quantity", "lines[0].sku", "priority"}},
 		{messages.SubjectRoutingPlan, order, "currency", []string{"currency", "discount", "labels[0]", "lines[0].quantity", "lines[0].sku", "priority"}},
+		{messages.PlaceSubject("web"), strings.Replace(goodOrder, `,"unit_price":5}]`, `}],"discount":1`, 1), "lines[0].unit_price", []string{"lines[0].unit_price"}},
 		{messages.SiteSubject("apply"), `{"id":"x","type":"shop","country":"us","groups":[""]}`, "type", []string{"country", "groups[0]", "lat", "type"}},
 	} {
 		a := h.ask(c.subject, c.body)

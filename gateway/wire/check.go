@@ -221,6 +221,9 @@ func addProduct(total, a, b uint64) uint64 {
 
 // JoinErrors adds to what is wrong with a document what others found, each field once: whoever was first is heard.
 func JoinErrors(errs, more []*messages.FieldError) []*messages.FieldError {
+	if len(more) == 0 {
+		return errs
+	}
 	told := make(map[string]bool, len(errs))
 	for _, e := range errs {
 		told[e.GetField()] = true

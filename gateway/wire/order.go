@@ -118,13 +118,14 @@ func (d *Order) Message() (*messages.Order, []*messages.FieldError) {
 	for i := range d.Lines {
 		o.Lines[i] = d.Lines[i].message(&c, i)
 	}
-	return o, append(c.errs, CheckOrder(o)...)
+	return o, JoinErrors(c.errs, CheckOrder(o))
 }
 
 func (l *Line) message(c *checker, i int) *messages.OrderLine {
 	line := &messages.OrderLine{Id: l.ID, Sku: l.SKU, Quantity: l.Quantity, Labels: l.Labels, Group: l.Group}
 	if l.UnitPrice == nil {
 		c.add(linePath(i, "unit_price"), "is required")
+		line.UnitPrice = -1 // and no price: nothing else is found wrong for a sum without it
 	} else {
 		line.UnitPrice = *l.UnitPrice
 	}

@@ -140,8 +140,11 @@ func (f *ListFilter) Check() *messages.Failure {
 		c.token("site", f.Site)
 	}
 	c.oneOf("status", f.Status, OrderStatuses...)
-	if at, id, ok := strings.Cut(f.Cursor, "/"); f.Cursor != "" && (!ok || id == "" || strings.Trim(at, "0123456789") != "" || at == "") {
-		c.add("cursor", "is %q, the next_cursor of an answer is required", clip(f.Cursor))
+	if f.Cursor != "" {
+		at, id, _ := strings.Cut(f.Cursor, "/")
+		if _, err := strconv.ParseUint(at, 10, 63); err != nil || id == "" { // 63 bits: a larger one would be the first page again
+			c.add("cursor", "is %q, the next_cursor of an answer is required", clip(f.Cursor))
+		}
 	}
 	f.Limit = listLimit(f.Limit)
 	return c.failure()

@@ -78,6 +78,7 @@ func TestListRefuses(t *testing.T) {
 	}{
 		{ListFilter{Status: "shiped"}, "status"}, {ListFilter{Status: "open"}, "status"}, {ListFilter{Cursor: "1795000000000"}, "cursor"},
 		{ListFilter{Cursor: "/web-1"}, "cursor"}, {ListFilter{Cursor: "12/"}, "cursor"}, {ListFilter{Cursor: "1x/web-1"}, "cursor"},
+		{ListFilter{Cursor: "-1/web-1"}, "cursor"}, {ListFilter{Cursor: "99999999999999999999/web-1"}, "cursor"},
 		{ListFilter{Status: "shipped", Cursor: "1795000000000/web-1"}, ""},
 	} {
 		if f := c.filter.Check(); f.GetField() != c.field {
