@@ -29,6 +29,7 @@ const (
 	bugNoLease      = "lease ignored"               // who is cut off goes on answering reads
 	bugDeafSite     = "cancel lost at the site"     // a site says yes to a cancellation and goes on
 	bugForgetful    = "refusals forgotten"          // a command that was refused may be granted when it is repeated
+	bugGrudge       = "refused once, never again"   // an order that some site has refused never looks for another once it waits
 )
 
 // Bugs lists the faults that can be planted.
@@ -36,7 +37,7 @@ func Bugs() []string {
 	return []string{
 		bugNoFence, bugEarlyReply, bugNoDedup, bugEternalHold, bugWallClock, bugLostRelease, bugConfirmTwice, bugViewDecides, bugLostThrottle,
 		bugEarlyEvents, bugNoTerm, bugHastyRest, bugLostEntry, bugDeafTimer, bugStaleRebirth, bugNoLease,
-		bugDeafSite, bugForgetful,
+		bugDeafSite, bugForgetful, bugGrudge,
 	}
 }
 
@@ -82,6 +83,10 @@ func (w *world) plant(n *node, of messages.Kind, kind entity.Kind) entity.Kind {
 		if of != messages.KindBucket {
 			return kind
 		}
+	case bugGrudge:
+		if of != messages.KindOrder {
+			return kind
+		}
 	case bugDeafSite:
 		if of != messages.KindSite {
 			return kind
@@ -124,6 +129,9 @@ func (b *buggy) Decide(cmd messages.Command, now int64) ([]messages.Event, *mess
 	if bug == bugWallClock {
 		now = b.n.wall()
 	}
+	if bug == bugGrudge && b.resents(cmd) {
+		return nil, nil, nil
+	}
 	events, reply, err := b.Machine.Decide(cmd, now)
 	switch c := cmd.(type) {
 	case *messages.CancelReservation:
@@ -153,6 +161,15 @@ func (b *buggy) Decide(cmd messages.Command, now int64) ([]messages.Event, *mess
 func (b *buggy) Postpone(task string, now int64) bool {
 	p, ok := b.Machine.(entity.Postponer)
 	return ok && p.Postpone(task, now)
+}
+
+// resents says that the order would look for stock now, and has been refused before.
+func (b *buggy) resents(cmd messages.Command) bool {
+	switch cmd.(type) {
+	case *messages.StockArrived, *messages.OrderTimer:
+		return len(b.Machine.Waits()) > 0 && len(viewOf(b.Machine).Exclusions) > 0
+	}
+	return false
 }
 
 // viewHas says what the node has heard of the bucket.
