@@ -86,7 +86,7 @@ func (c *Core) Step(req *messages.Request, now int64) Output {
 	if req.CommandID != "" {
 		fingerprint = fingerprintOf(req)
 		if first, ok := c.dedup.get(req.CommandID); ok {
-			out.Reply = repeat(first, fingerprint)
+			out.Reply = repeat(first, fingerprint, req.Command)
 			return out
 		}
 	}
@@ -331,8 +331,8 @@ func (o *Output) wakeBy(at int64) {
 }
 
 // repeat answers a command that was answered before.
-func repeat(first *messages.DedupEntry, fingerprint uint64) *messages.Reply {
-	if first.Fingerprint != fingerprint {
+func repeat(first *messages.DedupEntry, fingerprint uint64, cmd messages.Command) *messages.Reply {
+	if first.Fingerprint != fingerprint && first.Fingerprint != unkinded(fingerprint, cmd) {
 		return messages.Refuse(messages.Fail(messages.CodeConflict, "", "command id %q was used before with other content", first.CommandId))
 	}
 	reply := new(messages.Reply)
@@ -351,11 +351,25 @@ func fingerprintOf(req *messages.Request) uint64 {
 	if place, ok := req.Command.(*messages.PlaceOrder); ok {
 		return place.Fingerprint
 	}
-	b, err := req.Command.MarshalVT()
+	cmd := req.Command
+	b, err := cmd.MarshalVT()
 	if err != nil {
 		return 0
 	}
-	return xxhash.Sum64(b)
+	return xxhash.Sum64(b) ^ kindMark(cmd)
+}
+
+// kindMark is what a command's kind adds: *confirm* and *cancel* of one reservation are the same bytes.
+func kindMark(cmd messages.Command) uint64 {
+	return uint64(messages.CommandType(cmd)) * 0x9E3779B97F4A7C15
+}
+
+// unkinded is the fingerprint as builds before wrote it, of the bytes alone.
+func unkinded(fingerprint uint64, cmd messages.Command) uint64 {
+	if _, place := cmd.(*messages.PlaceOrder); place || fingerprint == 0 {
+		return fingerprint
+	}
+	return fingerprint ^ kindMark(cmd)
 }
 
 func encodeReply(r *messages.Reply) []byte {

@@ -3,6 +3,8 @@ package entity
 import (
 	"testing"
 
+	"github.com/cespare/xxhash/v2"
+
 	"orderyard/messages"
 )
 
@@ -129,6 +131,39 @@ func TestDedupIsBounded(t *testing.T) {
 	d.add(&messages.DedupEntry{CommandId: "late", AtMs: 5000}, 100, 50)
 	if n := len(d.list()); n != 1 {
 		t.Fatalf("%d kept, all but the newest are too old", n)
+	}
+}
+
+// One command id under two verbs is a conflict, also where the two say the same bytes; what a build before has remembered is still known.
+func TestCommandIDOfAnotherVerb(t *testing.T) {
+	limits := DefaultLimits()
+	c := NewCore(toyRef("a"), toyKinds()[messages.KindBucket], nil, &limits)
+	step := func(id string, cmd messages.Command) *messages.Reply {
+		return c.Step(&messages.Request{To: toyRef("a"), CommandID: messages.ClientKey + id, Command: cmd}, 1).Reply
+	}
+	step("k", &messages.AdjustStock{Delta: 3})
+	if r := step("k", &messages.AdjustStock{Delta: 3}); !r.Replayed {
+		t.Errorf("the same again: %v", r)
+	}
+	if r := step("k", &messages.GetStock{}); r.GetFailure().GetCode() != messages.CodeConflict {
+		t.Errorf("another verb: %v", r)
+	}
+	step("none", &messages.GetStock{})
+	if r := step("none", &messages.GetSite{}); r.GetFailure().GetCode() != messages.CodeConflict {
+		t.Errorf("another verb of the same bytes: %v", r)
+	}
+	old := &messages.DedupEntry{CommandId: messages.ClientKey + "old", Reply: encodeReply(&messages.Reply{})}
+	b, err := (&messages.AdjustStock{Delta: 3}).MarshalVT()
+	if err != nil {
+		t.Fatal(err)
+	}
+	old.Fingerprint = xxhash.Sum64(b)
+	c.dedup.add(old, 0, 100)
+	if r := step("old", &messages.AdjustStock{Delta: 3}); !r.Replayed {
+		t.Errorf("as it was remembered before: %v", r)
+	}
+	if r := step("old", &messages.AdjustStock{Delta: 4}); r.GetFailure().GetCode() != messages.CodeConflict {
+		t.Errorf("other content than was remembered before: %v", r)
 	}
 }
 
