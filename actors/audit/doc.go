@@ -3,6 +3,6 @@
 // `orderyard verify` use it.
 //
 // It checks I1 (no oversell), I3 (units conserved), I5 (capacity never exceeded), I6 (one order per id), I7 (each hold ends once and in
-// time), I8 (money is conserved), I9 (versions without gaps), I10 (replay gives the live state), and that claims of buckets and orders agree once nothing is
-// under way. It does not know what was acknowledged to whom (I2): callers who do ask Has.
+// time), I8 (money is conserved), I9 (versions without gaps), I10 (replay gives the live state), and that claims of buckets and orders, and orders and the work of
+// sites, agree once nothing is under way. It does not know what was acknowledged to whom (I2): callers who do ask Has.
 package audit
