@@ -9,7 +9,7 @@ import (
 )
 
 // sweep asks a few orders what may be moved and moves it: half the time as routing/sweep would, with thresholds that let everything pass, half the
-// time to any site, whatever it has. Answers come late, so many a sweep is stale.
+// time to any site that has ever had it, however much. Answers come late, so many a sweep is stale.
 func (l *load) sweep() {
 	n := l.w.anybody()
 	if n == nil {
@@ -31,7 +31,7 @@ func (l *load) sweep() {
 			if l.w.chance(50) {
 				l.sweepWell(n, orders, versions)
 			} else {
-				l.sweepAnywhere(orders, versions)
+				l.sweepAnywhere(n, orders, versions)
 			}
 		})
 	}
@@ -47,23 +47,40 @@ func (l *load) sweepWell(n *node, orders []sweep.Order, versions []uint64) {
 	}
 }
 
-func (l *load) sweepAnywhere(orders []sweep.Order, versions []uint64) {
+// sweepAnywhere names no bucket that was never counted: routing never does, and such a bucket remembers neither what it refused nor what was cancelled.
+func (l *load) sweepAnywhere(n *node, orders []sweep.Order, versions []uint64) {
 	for i, o := range orders {
 		plan := &messages.Plan{RulesVersion: "sim"}
-		to := l.pick(l.sites)
-		for _, n := range o.Question.Needs {
+		everywhere := l.sitesOf(n, o.Question.Needs...)
+		if len(everywhere) == 0 {
+			continue
+		}
+		to := l.pick(everywhere)
+		for _, need := range o.Question.Needs {
 			if o.Question.Partial != "complete_only" {
-				to = l.pick(l.sites)
+				to = l.pick(l.sitesOf(n, need))
 			}
 			at := slices.IndexFunc(plan.Assignments, func(a *messages.Assignment) bool { return a.Site == to })
 			if at < 0 {
 				at = len(plan.Assignments)
 				plan.Assignments = append(plan.Assignments, &messages.Assignment{Site: to})
 			}
-			plan.Assignments[at].Lines = append(plan.Assignments[at].Lines, &messages.LineQuantity{Line: n.Line, Quantity: n.Quantity})
+			plan.Assignments[at].Lines = append(plan.Assignments[at].Lines, &messages.LineQuantity{Line: need.Line, Quantity: need.Quantity})
 		}
 		l.reassign(o.Question.OrderId, versions[i], plan)
 	}
+}
+
+// sitesOf are the sites at which every one of them was counted, as far as the node knows.
+func (l *load) sitesOf(n *node, needs ...*messages.LineNeed) []string {
+	sites := slices.Clone(l.sites)
+	for _, need := range needs {
+		stock := n.know.View().Stock(need.Sku)
+		sites = slices.DeleteFunc(sites, func(site string) bool {
+			return !slices.ContainsFunc(stock, func(s routing.SiteStock) bool { return s.Site == site })
+		})
+	}
+	return sites
 }
 
 // reassign moves an order, which may have moved on.

@@ -38,8 +38,9 @@
 // A sweep (sweep.go) does not wait for the answer before it plans, for it has planned already: the units are in their new FO at once, and what
 // waits for the old claims is the first question about the new ones. So there too no unit is claimed at two buckets.
 //
-// A bucket that declined holds nothing and remembers that it declined, so nothing is cancelled there, and a late copy of the question is
-// refused. Should an answer say otherwise all the same, it is the proof that the claim exists, and it is cancelled then (claimFreeing).
+// A bucket that declined holds nothing, so nothing is cancelled there. It does not remember: a late copy of the question may be granted, when stock has
+// come in between. An answer that says so is the proof that the claim exists, and it is cancelled then (claimFreeing); where that is lost, the bucket asks a day
+// later (inventory/check.go).
 //
 // # Three choices
 //
