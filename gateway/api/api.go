@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"syscall"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -58,7 +59,19 @@ type Server struct {
 // limits are how long a request may take to be read and to be answered.
 type limits struct{ read, write time.Duration }
 
-// Start listens and serves.
+// takenFor is how long an address may be taken: a process that was killed keeps it, and its store, until its memory is gone.
+const takenFor = time.Second
+
+func listen(addr string) (net.Listener, error) {
+	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		l, err := net.Listen("tcp", addr)
+		if err == nil || !errors.Is(err, syscall.EADDRINUSE) || time.Since(began) > takenFor {
+			return l, err
+		}
+	}
+}
+
+// Start listens and serves. An address that is taken is tried for a second.
 func Start(o Options) (*Server, error) { return start(o, limits{read: readWithin, write: writeWithin}) }
 
 func start(o Options, l limits) (*Server, error) {
@@ -68,7 +81,7 @@ func start(o Options, l limits) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	listener, err := net.Listen("tcp", o.Addr)
+	listener, err := listen(o.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("http door: %w", err)
 	}

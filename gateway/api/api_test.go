@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -205,5 +206,21 @@ func TestPortTaken(t *testing.T) {
 	defer s.Stop(context.Background())
 	if _, err := Start(Options{Addr: s.Addr()}); err == nil {
 		t.Error("two doors on one port")
+	}
+}
+
+// TestAddressOfTheDying proves that a door gets the address of a process that is just ending: whoever is started again at once after kill -9 starts.
+func TestAddressOfTheDying(t *testing.T) {
+	old, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(100*time.Millisecond, func() { old.Close() })
+	s, err := Start(Options{Addr: old.Addr().String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Stop(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
